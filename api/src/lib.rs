@@ -1,0 +1,1 @@
+//! Answers reports over gRPC and JSON, and creates properties.

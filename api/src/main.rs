@@ -1,0 +1,2 @@
+//! Answers reports over gRPC and JSON, and creates properties.
+fn main() {}

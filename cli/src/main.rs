@@ -1,0 +1,2 @@
+//! The meridian command: run everything on one machine, create properties, ask for reports, import logs.
+fn main() {}

@@ -1,0 +1,284 @@
+//! Rollup rows as columns: a string dictionary and packed integers, compressed with zstd.
+//!
+//! In: normalized rows. Out: bytes that decode to exactly these rows. A payload that came over the network is data
+//! from outside: every index, length and number is checked before a row is made.
+
+use std::collections::HashMap;
+
+use prost::Message;
+use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns};
+
+use crate::rows::{HitRow, RollupRows, RowKey, SessionRow};
+
+/// zstd level: the payload is made once every few seconds, off the accept path.
+const LEVEL: i32 = 3;
+/// Bytes a payload may have after decompression.
+const MAX_RAW_BYTES: usize = 256 * 1024 * 1024;
+
+/// Why a payload does not read.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// zstd refuses.
+    #[error("rollup payload does not decompress: {0}")]
+    Compression(std::io::Error),
+    /// Not the message.
+    #[error("rollup payload does not decode: {0}")]
+    Message(#[from] prost::DecodeError),
+    /// A column has another length than the first.
+    #[error("column {column} has {found} values, expected {expected}")]
+    Length {
+        /// Name of the column.
+        column: &'static str,
+        /// Length of the first column.
+        expected: usize,
+        /// Length of this one.
+        found: usize,
+    },
+    /// An index beyond the dictionary, or a number that does not fit its type.
+    #[error("column {column} holds {value}, which is out of range")]
+    Range {
+        /// Name of the column.
+        column: &'static str,
+        /// What it held.
+        value: u64,
+    },
+}
+
+/// The bytes of these rows.
+///
+/// # Errors
+/// When zstd fails (out of memory).
+pub fn encode_rollup(rows: &RollupRows) -> Result<Vec<u8>, PayloadError> {
+    let mut dictionary = Dictionary::default();
+    let hits = hit_columns(&rows.hits, &mut dictionary);
+    let sessions = session_columns(&rows.sessions, &mut dictionary);
+    let message = RollupPayload { strings: dictionary.strings, hits: Some(hits), sessions: Some(sessions) };
+    zstd::bulk::compress(&message.encode_to_vec(), LEVEL).map_err(PayloadError::Compression)
+}
+
+/// The rows in these bytes.
+///
+/// # Errors
+/// When the bytes are not a payload this build can read; nothing is guessed.
+pub fn decode_rollup(payload: &[u8]) -> Result<RollupRows, PayloadError> {
+    let raw = decompress(payload)?;
+    let message = RollupPayload::decode(raw.as_slice())?;
+    let hits = message.hits.unwrap_or_default();
+    let sessions = message.sessions.unwrap_or_default();
+    Ok(RollupRows {
+        hits: hit_rows(&hits, &message.strings)?,
+        sessions: session_rows(&sessions, &message.strings)?,
+    })
+}
+
+/// Decompresses at most [`MAX_RAW_BYTES`], whatever the frame claims.
+fn decompress(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    use std::io::Read;
+    let limit = u64::try_from(MAX_RAW_BYTES).unwrap_or(u64::MAX);
+    let mut raw = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(payload).map_err(PayloadError::Compression)?;
+    decoder.take(limit + 1).read_to_end(&mut raw).map_err(PayloadError::Compression)?;
+    if raw.len() > MAX_RAW_BYTES {
+        return Err(PayloadError::Range { column: "payload", value: limit + 1 });
+    }
+    Ok(raw)
+}
+
+/// Strings in order of first use.
+#[derive(Default)]
+struct Dictionary {
+    index: HashMap<String, u32>,
+    strings: Vec<String>,
+}
+
+impl Dictionary {
+    fn add(&mut self, text: &str) -> u32 {
+        if let Some(index) = self.index.get(text) {
+            return *index;
+        }
+        // A batch has far fewer than 2^32 rows, hence strings.
+        let index = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
+        self.strings.push(text.to_owned());
+        self.index.insert(text.to_owned(), index);
+        index
+    }
+}
+
+fn push_key(columns: &mut KeyColumns, key: &RowKey, dictionary: &mut Dictionary) {
+    columns.property.push(dictionary.add(&key.property));
+    columns.local_date.push(key.local_date.into());
+    columns.minute.push(key.minute);
+    columns.utc_offset_s.push(key.utc_offset_s);
+    columns.page_path.push(dictionary.add(&key.page_path));
+    columns.source.push(dictionary.add(&key.source));
+    columns.medium.push(dictionary.add(&key.medium));
+    columns.campaign.push(dictionary.add(&key.campaign));
+    columns.country.push(dictionary.add(&key.country));
+    columns.device.push(dictionary.add(&key.device));
+    columns.browser.push(dictionary.add(&key.browser));
+    columns.operating_system.push(dictionary.add(&key.operating_system));
+    columns.traffic_class.push(dictionary.add(&key.traffic_class));
+}
+
+fn hit_columns(rows: &[HitRow], dictionary: &mut Dictionary) -> HitColumns {
+    let mut columns = HitColumns::default();
+    let mut key = KeyColumns::default();
+    for row in rows {
+        push_key(&mut key, &row.key, dictionary);
+        columns.event_name.push(dictionary.add(&row.event_name));
+        columns.page_views.push(row.page_views);
+        columns.events.push(row.events);
+        columns.sessions.push(row.sessions);
+        columns.engagement_ms.push(row.engagement_ms);
+        columns.visitors_count.push(u32::try_from(row.visitors.len()).unwrap_or(u32::MAX));
+        columns.visitors.extend_from_slice(&row.visitors);
+        columns.new_visitors_count.push(u32::try_from(row.new_visitors.len()).unwrap_or(u32::MAX));
+        columns.new_visitors.extend_from_slice(&row.new_visitors);
+    }
+    columns.key = Some(key);
+    columns
+}
+
+fn session_columns(rows: &[SessionRow], dictionary: &mut Dictionary) -> SessionColumns {
+    let mut columns = SessionColumns::default();
+    let mut key = KeyColumns::default();
+    for row in rows {
+        push_key(&mut key, &row.key, dictionary);
+        columns.exit_page.push(dictionary.add(&row.exit_page));
+        columns.sessions.push(row.sessions);
+        columns.engaged_sessions.push(row.engaged_sessions);
+        columns.page_views.push(row.page_views);
+        columns.events.push(row.events);
+        columns.duration_ms.push(row.duration_ms);
+    }
+    columns.key = Some(key);
+    columns
+}
+
+/// Columns of one table, checked to have one length.
+struct Table<'a> {
+    rows: usize,
+    strings: &'a [String],
+}
+
+impl Table<'_> {
+    fn check<T>(&self, column: &'static str, values: &[T]) -> Result<(), PayloadError> {
+        if values.len() == self.rows {
+            return Ok(());
+        }
+        Err(PayloadError::Length { column, expected: self.rows, found: values.len() })
+    }
+
+    fn text(&self, column: &'static str, index: u32) -> Result<String, PayloadError> {
+        let found = usize::try_from(index).ok().and_then(|index| self.strings.get(index));
+        found.cloned().ok_or(PayloadError::Range { column, value: index.into() })
+    }
+
+    fn check_key(&self, key: &KeyColumns) -> Result<(), PayloadError> {
+        self.check("local_date", &key.local_date)?;
+        self.check("minute", &key.minute)?;
+        self.check("utc_offset_s", &key.utc_offset_s)?;
+        self.check("page_path", &key.page_path)?;
+        self.check("source", &key.source)?;
+        self.check("medium", &key.medium)?;
+        self.check("campaign", &key.campaign)?;
+        self.check("country", &key.country)?;
+        self.check("device", &key.device)?;
+        self.check("browser", &key.browser)?;
+        self.check("operating_system", &key.operating_system)?;
+        self.check("traffic_class", &key.traffic_class)
+    }
+
+    /// Row `at` of key columns that passed `check_key`.
+    fn key(&self, key: &KeyColumns, at: usize) -> Result<RowKey, PayloadError> {
+        let date = key.local_date[at];
+        Ok(RowKey {
+            property: self.text("property", key.property[at])?,
+            local_date: u16::try_from(date)
+                .map_err(|_| PayloadError::Range { column: "local_date", value: date.into() })?,
+            minute: key.minute[at],
+            utc_offset_s: key.utc_offset_s[at],
+            traffic_class: self.text("traffic_class", key.traffic_class[at])?,
+            page_path: self.text("page_path", key.page_path[at])?,
+            source: self.text("source", key.source[at])?,
+            medium: self.text("medium", key.medium[at])?,
+            campaign: self.text("campaign", key.campaign[at])?,
+            country: self.text("country", key.country[at])?,
+            device: self.text("device", key.device[at])?,
+            browser: self.text("browser", key.browser[at])?,
+            operating_system: self.text("operating_system", key.operating_system[at])?,
+        })
+    }
+}
+
+fn hit_rows(columns: &HitColumns, strings: &[String]) -> Result<Vec<HitRow>, PayloadError> {
+    let empty = KeyColumns::default();
+    let key = columns.key.as_ref().unwrap_or(&empty);
+    let table = Table { rows: key.property.len(), strings };
+    table.check_key(key)?;
+    table.check("event_name", &columns.event_name)?;
+    table.check("page_views", &columns.page_views)?;
+    table.check("events", &columns.events)?;
+    table.check("sessions", &columns.sessions)?;
+    table.check("engagement_ms", &columns.engagement_ms)?;
+    table.check("visitors_count", &columns.visitors_count)?;
+    table.check("new_visitors_count", &columns.new_visitors_count)?;
+    let mut visitors = columns.visitors.as_slice();
+    let mut new_visitors = columns.new_visitors.as_slice();
+    let mut rows = Vec::with_capacity(table.rows);
+    for at in 0..table.rows {
+        rows.push(HitRow {
+            key: table.key(key, at)?,
+            event_name: table.text("event_name", columns.event_name[at])?,
+            page_views: columns.page_views[at],
+            events: columns.events[at],
+            sessions: columns.sessions[at],
+            engagement_ms: columns.engagement_ms[at],
+            visitors: take_ids("visitors", &mut visitors, columns.visitors_count[at])?,
+            new_visitors: take_ids("new_visitors", &mut new_visitors, columns.new_visitors_count[at])?,
+        });
+    }
+    if !visitors.is_empty() || !new_visitors.is_empty() {
+        let left = u64::try_from(visitors.len() + new_visitors.len()).unwrap_or(u64::MAX);
+        return Err(PayloadError::Range { column: "visitors", value: left });
+    }
+    Ok(rows)
+}
+
+fn session_rows(columns: &SessionColumns, strings: &[String]) -> Result<Vec<SessionRow>, PayloadError> {
+    let empty = KeyColumns::default();
+    let key = columns.key.as_ref().unwrap_or(&empty);
+    let table = Table { rows: key.property.len(), strings };
+    table.check_key(key)?;
+    table.check("exit_page", &columns.exit_page)?;
+    table.check("sessions", &columns.sessions)?;
+    table.check("engaged_sessions", &columns.engaged_sessions)?;
+    table.check("page_views", &columns.page_views)?;
+    table.check("events", &columns.events)?;
+    table.check("duration_ms", &columns.duration_ms)?;
+    (0..table.rows)
+        .map(|at| {
+            Ok(SessionRow {
+                key: table.key(key, at)?,
+                exit_page: table.text("exit_page", columns.exit_page[at])?,
+                sessions: columns.sessions[at],
+                engaged_sessions: columns.engaged_sessions[at],
+                page_views: columns.page_views[at],
+                events: columns.events[at],
+                duration_ms: columns.duration_ms[at],
+            })
+        })
+        .collect()
+}
+
+/// Takes the next `count` ids off the front of all rows' ids.
+fn take_ids(column: &'static str, ids: &mut &[u64], count: u32) -> Result<Vec<u64>, PayloadError> {
+    let at = usize::try_from(count).unwrap_or(usize::MAX);
+    let (taken, rest) =
+        ids.split_at_checked(at).ok_or(PayloadError::Range { column, value: count.into() })?;
+    *ids = rest;
+    Ok(taken.to_vec())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Rows round trip; bytes from outside are refused rather than guessed at.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn row(property: &str, page: &str, visitors: Vec<u64>) -> HitRow {
+    HitRow {
+        key: RowKey {
+            property: property.into(),
+            local_date: 16_572,
+            minute: 23_864_285,
+            utc_offset_s: -16_200,
+            traffic_class: "human".into(),
+            page_path: page.into(),
+            source: "google".into(),
+            medium: "organic".into(),
+            campaign: String::new(),
+            country: "IN".into(),
+            device: "mobile".into(),
+            browser: "Chrome Mobile".into(),
+            operating_system: "Android".into(),
+        },
+        event_name: "page_view".into(),
+        page_views: 3,
+        events: 4,
+        sessions: 1,
+        engagement_ms: 12_000,
+        new_visitors: visitors.iter().copied().take(1).collect(),
+        visitors,
+    }
+}
+
+fn message(payload: &[u8]) -> RollupPayload {
+    RollupPayload::decode(decompress(payload).unwrap().as_slice()).unwrap()
+}
+
+fn bytes(message: &RollupPayload) -> Vec<u8> {
+    zstd::bulk::compress(&message.encode_to_vec(), 1).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn rows_round_trip(
+        pages in proptest::collection::vec("/[a-z]{0,3}", 0..20),
+        visitors in proptest::collection::btree_set(any::<u64>(), 0..5),
+    ) {
+        let mut rows = RollupRows::default();
+        for page in pages {
+            let hit = row("p_a", &page, visitors.iter().copied().collect());
+            rows.sessions.push(SessionRow {
+                key: hit.key.clone(), exit_page: page, sessions: 2, engaged_sessions: 1, page_views: 5,
+                events: 6, duration_ms: u64::MAX,
+            });
+            rows.hits.push(hit);
+        }
+        rows.normalize();
+        prop_assert_eq!(decode_rollup(&encode_rollup(&rows).unwrap()).unwrap(), rows);
+    }
+
+    #[test]
+    fn noise_is_an_error_or_empty(noise in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(rows) = decode_rollup(&zstd::bulk::compress(&noise, 1).unwrap()) {
+            prop_assert!(rows.len() <= noise.len());
+        }
+        prop_assert!(noise.is_empty() || decode_rollup(&noise).is_err());
+    }
+}
+
+#[test]
+fn columns_that_disagree_are_refused_by_name() {
+    let rows = RollupRows { hits: vec![row("p_a", "/", vec![1, 2])], sessions: Vec::new() };
+    let good = message(&encode_rollup(&rows).unwrap());
+
+    let mut short = good.clone();
+    short.hits.as_mut().unwrap().events.clear();
+    let error = decode_rollup(&bytes(&short)).unwrap_err();
+    assert_eq!(error.to_string(), "column events has 0 values, expected 1");
+
+    let mut beyond = good.clone();
+    beyond.hits.as_mut().unwrap().event_name[0] = 99;
+    let error = decode_rollup(&bytes(&beyond)).unwrap_err();
+    assert_eq!(error.to_string(), "column event_name holds 99, which is out of range");
+
+    let mut date = good.clone();
+    date.hits.as_mut().unwrap().key.as_mut().unwrap().local_date[0] = 70_000;
+    let error = decode_rollup(&bytes(&date)).unwrap_err();
+    assert_eq!(error.to_string(), "column local_date holds 70000, which is out of range");
+
+    let mut ids = good;
+    ids.hits.as_mut().unwrap().visitors.push(3);
+    assert!(decode_rollup(&bytes(&ids)).is_err());
+}

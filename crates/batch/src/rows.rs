@@ -1,0 +1,161 @@
+//! Minute rows: what reports are sums of.
+//!
+//! Every measure is additive and never negative, so that rows of equal keys may be merged in any order and from any
+//! edge. Rows are ordered by (slot, key), which is the order they are sealed, loaded and compared in.
+
+use std::cmp::Ordering;
+
+/// The dimensions both tables share. For a session row they are those of the session's first hit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowKey {
+    /// Property id.
+    pub property: String,
+    /// Local date in the property's zone, days since 1970-01-01.
+    pub local_date: u16,
+    /// Instant of the minute, minutes since 1970-01-01T00:00Z.
+    pub minute: u32,
+    /// Offset of the property's zone from UTC at that instant, seconds.
+    pub utc_offset_s: i32,
+    /// `human` or `bot`.
+    pub traffic_class: String,
+    /// Page path of the hit; the entry page of a session.
+    pub page_path: String,
+    /// Source of the session, e.g. `google`, `(direct)`.
+    pub source: String,
+    /// Medium of the session, e.g. `organic`, `(none)`.
+    pub medium: String,
+    /// Campaign of the session; empty: none.
+    pub campaign: String,
+    /// ISO 3166-1 alpha-2; empty: unknown.
+    pub country: String,
+    /// Device class: `desktop`, `mobile`, `tablet`, `bot`, `other`.
+    pub device: String,
+    /// Browser family by uap-core.
+    pub browser: String,
+    /// Operating system family by uap-core.
+    pub operating_system: String,
+}
+
+/// A row of `hit_rollup`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HitRow {
+    /// Dimensions.
+    pub key: RowKey,
+    /// Event name.
+    pub event_name: String,
+    /// Hits whose event is `page_view`.
+    pub page_views: u64,
+    /// Hits of any event.
+    pub events: u64,
+    /// Sessions whose first hit is in this row.
+    pub sessions: u64,
+    /// Visible and focused time, milliseconds.
+    pub engagement_ms: u64,
+    /// Visitor ids, ascending, each once.
+    pub visitors: Vec<u64>,
+    /// Ids of new visitors, ascending, each once.
+    pub new_visitors: Vec<u64>,
+}
+
+/// A row of `session_rollup`: sessions that are over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Dimensions of the first hit.
+    pub key: RowKey,
+    /// Path of the last page viewed.
+    pub exit_page: String,
+    /// Closed sessions.
+    pub sessions: u64,
+    /// Of these, engaged.
+    pub engaged_sessions: u64,
+    /// Page views in them.
+    pub page_views: u64,
+    /// Hits of any event in them.
+    pub events: u64,
+    /// Last less first event time, summed, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// The rows of a batch, or of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RollupRows {
+    /// Rows of `hit_rollup`.
+    pub hits: Vec<HitRow>,
+    /// Rows of `session_rollup`.
+    pub sessions: Vec<SessionRow>,
+}
+
+impl RollupRows {
+    /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
+    pub fn normalize(&mut self) {
+        self.hits.sort_by(HitRow::order);
+        self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+        self.sessions.sort_by(SessionRow::order);
+        self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+    }
+
+    /// Number of rows in both tables.
+    pub fn len(&self) -> usize {
+        self.hits.len() + self.sessions.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn order_of_keys(a: &RowKey, b: &RowKey) -> Ordering {
+    hit::slot_of(&a.property).cmp(&hit::slot_of(&b.property)).then_with(|| a.cmp(b))
+}
+
+impl HitRow {
+    fn order(a: &Self, b: &Self) -> Ordering {
+        order_of_keys(&a.key, &b.key).then_with(|| a.event_name.cmp(&b.event_name))
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.key == other.key && self.event_name == other.event_name
+    }
+
+    /// Adds the measures of a row of the same key; always true, so that it fits `dedup_by`. Rows may come from
+    /// outside, so sums saturate rather than overflow.
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.page_views = self.page_views.saturating_add(other.page_views);
+        self.events = self.events.saturating_add(other.events);
+        self.sessions = self.sessions.saturating_add(other.sessions);
+        self.engagement_ms = self.engagement_ms.saturating_add(other.engagement_ms);
+        merge_ids(&mut self.visitors, &other.visitors);
+        merge_ids(&mut self.new_visitors, &other.new_visitors);
+        true
+    }
+}
+
+impl SessionRow {
+    fn order(a: &Self, b: &Self) -> Ordering {
+        order_of_keys(&a.key, &b.key).then_with(|| a.exit_page.cmp(&b.exit_page))
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.key == other.key && self.exit_page == other.exit_page
+    }
+
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.sessions = self.sessions.saturating_add(other.sessions);
+        self.engaged_sessions = self.engaged_sessions.saturating_add(other.engaged_sessions);
+        self.page_views = self.page_views.saturating_add(other.page_views);
+        self.events = self.events.saturating_add(other.events);
+        self.duration_ms = self.duration_ms.saturating_add(other.duration_ms);
+        true
+    }
+}
+
+/// Unites two ascending sets of ids.
+fn merge_ids(into: &mut Vec<u64>, other: &[u64]) {
+    into.extend_from_slice(other);
+    into.sort_unstable();
+    into.dedup();
+}
+
+#[cfg(test)]
+mod tests;

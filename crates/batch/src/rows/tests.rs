@@ -1,0 +1,78 @@
+//! Merging rows is commutative and associative: batches may arrive in any order, from any edge.
+
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn key(property: &str, minute: u32, page: &str) -> RowKey {
+    RowKey {
+        property: property.into(),
+        local_date: 16_572,
+        minute,
+        utc_offset_s: 0,
+        traffic_class: "human".into(),
+        page_path: page.into(),
+        source: "(direct)".into(),
+        medium: "(none)".into(),
+        campaign: String::new(),
+        country: "DE".into(),
+        device: "desktop".into(),
+        browser: "Firefox".into(),
+        operating_system: "Linux".into(),
+    }
+}
+
+prop_compose! {
+    fn hit_row()(property in "p_[ab]", minute in 0u32..3, page in "/[xy]?", event in "page_view|buy",
+                 views in 0u64..4, visitors in proptest::collection::btree_set(0u64..5, 0..4)) -> HitRow {
+        HitRow {
+            key: key(&property, minute, &page),
+            event_name: event,
+            page_views: views,
+            events: views + 1,
+            sessions: views / 2,
+            engagement_ms: views * 10,
+            new_visitors: visitors.iter().copied().take(1).collect(),
+            visitors: visitors.into_iter().collect(),
+        }
+    }
+}
+
+prop_compose! {
+    fn session_row()(property in "p_[ab]", minute in 0u32..2, exit in "/[xy]", sessions in 1u64..4) -> SessionRow {
+        SessionRow {
+            key: key(&property, minute, "/"),
+            exit_page: exit,
+            sessions,
+            engaged_sessions: sessions / 2,
+            page_views: sessions * 2,
+            events: sessions * 3,
+            duration_ms: sessions * 1000,
+        }
+    }
+}
+
+fn normal(hits: &[HitRow], sessions: &[SessionRow]) -> RollupRows {
+    let mut rows = RollupRows { hits: hits.to_vec(), sessions: sessions.to_vec() };
+    rows.normalize();
+    rows
+}
+
+proptest! {
+    #[test]
+    fn order_and_grouping_do_not_matter(
+        hits in proptest::collection::vec(hit_row(), 0..30),
+        sessions in proptest::collection::vec(session_row(), 0..20),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let whole = normal(&hits, &sessions);
+        let cut = cut.index(hits.len() + 1);
+        let mut parts = normal(&hits[cut..], &sessions);
+        let first = normal(&hits[..cut], &[]);
+        parts.hits.extend(first.hits);
+        parts.normalize();
+        prop_assert_eq!(&whole, &parts);
+        let events: u64 = whole.hits.iter().map(|row| row.events).sum();
+        prop_assert_eq!(events, hits.iter().map(|row| row.events).sum::<u64>());
+    }
+}

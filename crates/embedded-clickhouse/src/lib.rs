@@ -1,0 +1,1 @@
+//! The ClickHouse engine as a library, in a process of its own, behind the HTTP interface.

@@ -1,0 +1,82 @@
+//! Blocks round trip, keep their bytes for ever, and never read as something else when damaged.
+
+use expect_test::expect;
+use proptest::prelude::*;
+use proto::hit::{ImportMark, RawHit};
+
+use super::*;
+
+fn hit(event: &str) -> RawHit {
+    RawHit {
+        property_id: "p_a".into(),
+        rules_version: 1,
+        event_time_ms: 1_431_857_103_000,
+        visitor_id: 7,
+        event: event.into(),
+        url: "https://example.com/".into(),
+        ..RawHit::default()
+    }
+}
+
+fn block_of(hits: &[RawHit]) -> (BlockHeader, Vec<u8>) {
+    let mut body = Vec::new();
+    for hit in hits {
+        push_hit(&mut body, hit);
+    }
+    push_import_mark(&mut body, &ImportMark { property_id: "p_a".into(), event_time_ms: 9 });
+    let hits = u32::try_from(hits.len()).unwrap();
+    (BlockHeader { block: 3, from: 41, hits, received_at_ms: 1_431_857_104_000 }, body)
+}
+
+#[test]
+fn golden_bytes_of_format_1() {
+    let (header, body) = block_of(&[hit("page_view")]);
+    let bytes = encode(header, &body, 1).unwrap();
+    let head: String = bytes[..HEADER - 4].iter().map(|byte| format!("{byte:02x}")).collect();
+    expect!["4d4201000300000000000000290000000000000001000000808455614d01000043000000"].assert_eq(&head);
+    assert_eq!(zstd::bulk::decompress(&bytes[HEADER..], 1000).unwrap(), body);
+}
+
+#[test]
+fn a_tick_holds_no_hit_and_keeps_its_time() {
+    let header = BlockHeader { block: 0, from: 5, hits: 0, received_at_ms: 12 };
+    let block = decode(&encode(header, &[], 1).unwrap()).unwrap();
+    assert_eq!((block.header, block.body.hits.len()), (header, 0));
+    assert_eq!(block.header.to(), 5);
+}
+
+#[test]
+fn a_wrong_count_is_refused() {
+    let (mut header, body) = block_of(&[hit("a"), hit("b")]);
+    header.hits = 1;
+    let bytes = encode(header, &body, 1).unwrap();
+    assert!(matches!(decode(&bytes), Err(BlockError::Count { header: 1, body: 2, .. })));
+}
+
+proptest! {
+    #[test]
+    fn blocks_round_trip(events in proptest::collection::vec("[a-z]{0,20}", 0..20)) {
+        let hits: Vec<RawHit> = events.iter().map(|event| hit(event)).collect();
+        let (header, body) = block_of(&hits);
+        let block = decode(&encode(header, &body, 1).unwrap()).unwrap();
+        prop_assert_eq!(block.header, header);
+        prop_assert_eq!(block.body.hits, hits);
+        prop_assert_eq!(block.body.import_marks.len(), 1);
+    }
+
+    #[test]
+    fn any_changed_byte_is_noticed(at in any::<proptest::sample::Index>(), flip in 1u8..) {
+        let (header, body) = block_of(&[hit("page_view"), hit("sign_up")]);
+        let mut bytes = encode(header, &body, 1).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        prop_assert!(decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn any_cut_is_noticed(at in any::<proptest::sample::Index>()) {
+        let (header, body) = block_of(&[hit("page_view")]);
+        let bytes = encode(header, &body, 1).unwrap();
+        prop_assert!(decode(&bytes[..at.index(bytes.len())]).is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! Raw hits: their ids, the limits they keep, the rules they name, and the WAL block that holds them.
+//!
+//! In: what collect accepted. Out: the same bytes on disk, on the raw lane and in the archive. Nothing here does
+//! I/O or reads a clock.
+
+pub mod block;
+pub mod ids;
+pub mod limits;
+pub mod rules;
+
+pub use block::{Block, BlockError, BlockHeader};
+pub use ids::{EdgeId, Epoch, IdError, slot_of};
+pub use proto::hit::{BlockBody, ImportMark, Parameter, RawHit, parameter};
+pub use rules::{Rules, RulesSource};
+
+/// The event name of a page view; every other name is a custom event.
+pub const PAGE_VIEW: &str = "page_view";

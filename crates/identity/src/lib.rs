@@ -1,0 +1,1 @@
+//! Certificates: who a service is, and the TLS configurations that check it.

@@ -1,0 +1,1 @@
+//! From raw hits to rollup rows: a function of the hits in WAL order and of versioned rules.

@@ -1,0 +1,1 @@
+//! Properties: what a merchant configured, as files that the services read again each second.

@@ -1,0 +1,1 @@
+//! The batch protocol between edge and hub over QUIC: hello, batches, acknowledgements.

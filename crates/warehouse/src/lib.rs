@@ -1,0 +1,1 @@
+//! The warehouse seen by loader and api: tables, numbered migrations, client settings.

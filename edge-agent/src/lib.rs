@@ -1,0 +1,1 @@
+//! Accepts hits, keeps them, processes them, ships them.

@@ -1,0 +1,2 @@
+//! Accepts hits, keeps them, processes them, ships them.
+fn main() {}

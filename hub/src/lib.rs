@@ -1,0 +1,1 @@
+//! Receives batches over QUIC, stores them as segments, announces them.

@@ -1,0 +1,2 @@
+//! Receives batches over QUIC, stores them as segments, announces them.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Drives load at a running Meridian and measures what its users feel.

@@ -1,0 +1,2 @@
+//! Drives load at a running Meridian and measures what its users feel.
+fn main() {}

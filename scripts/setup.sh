@@ -118,7 +118,7 @@ install_node_packages() {
             fail "setup.sh: npm ci in third-party failed (its message is above); check that npm reaches its registry, then run this again."
         sums_match || {
             cat "$work/sums" >&2
-            fail "setup.sh: a file in third-party/node_modules does not have the checksum in third-party/SHA256SUMS; it must not be used: remove third-party/node_modules and run this again."
+            fail "setup.sh: a file in third-party/node_modules does not have the checksum in third-party/SHA256SUMS and must not be used; if package-lock.json was changed on purpose, write the new sums as third-party/README.md says."
         }
         say "third-party/node_modules: installed, checksums right"
     fi

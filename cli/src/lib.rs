@@ -1,1 +1,90 @@
-//! The meridian command: run everything on one machine, create properties, ask for reports, import logs.
+//! The `meridian` command line: run everything on one machine, create properties, import logs, ask for reports.
+//!
+//! In: arguments. Out: answers on stdout, one sentence on stderr when something is wrong, exit code 0 only on success
+//! (1 failed, 2 wrong usage, 3 timed out while waiting). Every command but `dev` is a client of the services' own
+//! interfaces and knows nothing that another client could not know.
+
+pub mod http_client;
+pub mod services;
+pub mod dev;
+pub mod property;
+pub mod import;
+pub mod report;
+pub mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Web analytics that count every acknowledged hit exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "meridian", version, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every service on this machine, with the embedded warehouse
+    Dev(dev::Arguments),
+    /// Create and list properties
+    #[command(subcommand)]
+    Property(property::Command),
+    /// Send what was recorded elsewhere
+    #[command(subcommand)]
+    Import(import::Command),
+    /// Ask for a report
+    Report(report::Arguments),
+    /// Show what is accepted, loaded and still under way
+    Status(status::Arguments),
+}
+
+/// Why a command did not succeed, and the exit code that says so.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something went wrong: exit code 1.
+    Failed(anyhow::Error),
+    /// Waited as long as asked to: exit code 3.
+    TimedOut(String),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Runs one command to its exit code.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("meridian: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(Box::pin(dispatch(arguments.command)));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => {
+            eprintln!("meridian: {error:#}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::TimedOut(message)) => {
+            eprintln!("meridian: {message}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Dev(arguments) => Ok(dev::run(arguments).await?),
+        Command::Property(command) => Ok(property::run(command).await?),
+        Command::Import(command) => Ok(import::run(command).await?),
+        Command::Report(arguments) => Ok(report::run(arguments).await?),
+        Command::Status(arguments) => status::run(arguments).await,
+    }
+}

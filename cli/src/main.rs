@@ -1,2 +1,9 @@
-//! The meridian command: run everything on one machine, create properties, ask for reports, import logs.
-fn main() {}
+//! The `meridian` command: see `meridian --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    meridian::run(meridian::Arguments::parse())
+}

@@ -1,2 +1,7 @@
-//! Accepts hits, keeps them, processes them, ships them.
-fn main() {}
+//! The edge as a process of its own: `edge-agent --config FILE`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::cli::main::<edge_agent::Config, _, _>("edge-agent", edge_agent::run)
+}

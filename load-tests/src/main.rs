@@ -1,2 +1,9 @@
-//! Drives load at a running Meridian and measures what its users feel.
-fn main() {}
+//! The `meridian-load` command: see `meridian-load --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    load_tests::run(load_tests::Arguments::parse())
+}

@@ -16,7 +16,7 @@ SEED = 20250310
 SITE = "http://kites.example"
 DAYS = 4
 START = datetime.datetime(2025, 3, 10)
-BROWSING_VISITORS = 133
+BROWSING_VISITORS = 123
 
 PAGES = [
     "/", "/kites/", "/kites/delta", "/kites/parafoil", "/kites/stunt.html", "/lines-and-reels",

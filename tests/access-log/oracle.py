@@ -298,8 +298,12 @@ def main(arguments=None):
     parser.add_argument("log", help="access log, plain or gzip")
     parser.add_argument("--crawlers", required=True, help="crawler-user-agents.json")
     parser.add_argument("--gap-minutes", type=float, default=30, help="longest gap within a session (default 30)")
-    parser.add_argument("--leave-out-hit", type=int, metavar="N", help="do not count the N-th human hit by time, from 1")
-    parser.add_argument("--let-bot-through", type=int, metavar="N", help="count the N-th bot hit by time as human, from 1")
+    parser.add_argument(
+        "--leave-out-hit", type=int, metavar="N", help="do not count the N-th human hit by time, from 1"
+    )
+    parser.add_argument(
+        "--let-bot-through", type=int, metavar="N", help="count the N-th bot hit by time as human, from 1"
+    )
     parser.add_argument("--format", choices=["json"], default="json")
     options = parser.parse_args(arguments)
     answer = report(

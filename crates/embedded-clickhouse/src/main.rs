@@ -1,2 +1,7 @@
-//! The ClickHouse engine as a library, in a process of its own, behind the HTTP interface.
-fn main() {}
+//! The `embedded-clickhouse` binary: command line, then [`embedded_clickhouse::run`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::cli::main::<embedded_clickhouse::Config, _, _>("embedded-clickhouse", embedded_clickhouse::run)
+}

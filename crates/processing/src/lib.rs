@@ -1,1 +1,26 @@
-//! From raw hits to rollup rows: a function of the hits in WAL order and of versioned rules.
+//! From raw hits to rollup rows: a function of the blocks of one edge and epoch in WAL order, and of versioned rules.
+//!
+//! In: [`hit::Block`]s without a gap. Out: sealed rows of both minute tables, and the change of state that makes a
+//! crash invisible. There is no clock (time is the blocks' `received_at_ms`), no randomness and no I/O in here, so
+//! that a replay of the archive gives the same rows.
+//!
+//! A hit goes through the modules in their order; stages do not know each other, [`processor`] names them all:
+//! `deduplicate → enrich → fold → sessionize → aggregate`, with `state` as what outlives a crash.
+
+pub mod limits;
+pub mod totals;
+pub mod handover;
+pub mod deduplicate;
+pub mod enrich;
+pub mod fold;
+pub mod sessionize;
+pub mod aggregate;
+pub mod state;
+pub mod processor;
+
+pub use enrich::user_agent::{Detection, DetectionError};
+pub use handover::{Client, DropReason, TrafficClass};
+pub use limits::Limits;
+pub use processor::{ProcessError, Processor, Sealed};
+pub use state::StateError;
+pub use totals::{Gauges, Totals};

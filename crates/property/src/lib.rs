@@ -1,1 +1,23 @@
 //! Properties: what a merchant configured, as files that the services read again each second.
+//!
+//! One file per property, `{dir}/{property_id}.json`, written once with create-if-absent. In: a directory. Out: a
+//! [`Snapshot`] to look up by measurement id, property id or report key, and the versioned rules that hits name.
+//!
+//! Invariant: what was once read stays in force until a good successor is read. A broken file, an unreadable directory
+//! or one that lost all its files keeps the last good version, so that a bad configuration never reads as an empty one.
+
+pub mod key;
+pub mod model;
+pub mod rulebook;
+pub mod read;
+pub mod snapshot;
+pub mod create;
+pub mod properties;
+
+pub use create::{CreateError, Created, NewProperty};
+pub use key::{KeyHash, VisitorKey};
+pub use model::Property;
+pub use properties::{OpenError, Properties, PropertiesStats};
+pub use read::FileError;
+pub use rulebook::Rulebook;
+pub use snapshot::Snapshot;

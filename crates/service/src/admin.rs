@@ -106,7 +106,9 @@ async fn metrics(State(context): State<Context>, headers: HeaderMap) -> Response
     };
     match text {
         Ok(text) => ([(CONTENT_TYPE, content_type)], text).into_response(),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written as text").into_response(),
+        Err(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written as text").into_response()
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 the service failed, 2 wrong usage or configuration. Errors are one sentence on stderr.
 
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,11 +78,8 @@ where
         // clap prints help and version through the same path, with exit code 0.
         Err(error) => error.exit(),
     };
-    let outcome = if arguments.print_default_config {
-        print_default::<C>()
-    } else {
-        start(service, &arguments, run)
-    };
+    let outcome =
+        if arguments.print_default_config { print_default::<C>() } else { start(service, &arguments, run) };
     let (code, message) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (EXIT_CODE_USAGE, message),
@@ -95,14 +93,19 @@ fn parse_arguments(
     service: &'static str,
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<ServiceArgs, clap::Error> {
-    let command = ServiceArgs::command().name(service).bin_name(service).version(env!("CARGO_PKG_VERSION"));
+    let command = ServiceArgs::command()
+        .name(service)
+        .bin_name(service)
+        .about(format!("Meridian's {service} service"))
+        .version(env!("CARGO_PKG_VERSION"));
     ServiceArgs::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 fn print_default<C: ServiceConfig>() -> Result<(), Failure> {
     let text = config::print_default::<C>().map_err(|error| Failure::Run(error.to_string()))?;
-    print!("{text}");
-    Ok(())
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Failure::Run(format!("cannot print the default configuration: {error}")))
 }
 
 fn start<C, F, Fut>(service: &'static str, arguments: &ServiceArgs, run: F) -> Result<(), Failure>
@@ -112,7 +115,8 @@ where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     if arguments.die_with_parent {
-        die_with_parent().map_err(|error| Failure::Run(format!("cannot bind to the parent's life: {error}")))?;
+        die_with_parent()
+            .map_err(|error| Failure::Run(format!("cannot bind to the parent's life: {error}")))?;
     }
     let config: C = load_and_validate(arguments).map_err(|error| Failure::Usage(error.to_string()))?;
     if arguments.check_config {

@@ -36,7 +36,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Line, counted from 1.
         line: usize,
-        /// Dotted path of the field or table, where the parser knows it.
+        /// Dotted path of the field; of an unknown or missing field, which `message` names, the table it is in.
         field: Option<String>,
         /// What is wrong there; names an unknown or missing field.
         message: String,

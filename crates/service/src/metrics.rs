@@ -48,8 +48,7 @@ fn to_prometheus_text(openmetrics: &str) -> String {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             // Held back: the name depends on the type, which comes next.
             help = rest.split_once(' ').map(|(_, words)| words);
-        } else if let Some((name, kind)) =
-            line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
             let (suffix, kind) = match kind {
                 "counter" => ("_total", "counter"),

@@ -148,7 +148,8 @@ pub fn merge(reports: Vec<ServiceReport>) -> Status {
     status
 }
 
-/// Combines reports into one, as `meridian dev` does for the services in it. Commutative, associative, idempotent.
+/// Combines reports into one, as `meridian dev` does for the services in it. Commutative, associative and idempotent
+/// in the positions; of a service that is in several reports the first that answered stays.
 pub fn combine(reports: Vec<ServiceReport>) -> ServiceReport {
     let mut services: BTreeMap<(String, String), ServiceStatus> = BTreeMap::new();
     let mut positions: BTreeMap<(String, String), EdgePosition> = BTreeMap::new();

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -19,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 /// The tasks of one service.
 #[derive(Debug)]
 pub struct TaskGroup {
-    shutdown: CancellationToken,
-    watchers: JoinSet<Ended>,
+    ends: Ends,
+    /// One per task; each gives the task's place in `running` when it has ended.
+    watchers: JoinSet<usize>,
     running: Vec<Running>,
-    failures: Vec<TaskFailure>,
 }
 
 #[derive(Debug)]
@@ -30,17 +31,18 @@ struct Running {
     name: &'static str,
     /// `None` for a thread, which cannot be aborted.
     abort: Option<AbortHandle>,
+    ended: bool,
 }
 
-#[derive(Debug)]
-struct Ended {
-    name: &'static str,
-    before_shutdown: bool,
-    result: anyhow::Result<()>,
+/// Where the ends of tasks are judged. A failure is on record before the token is cancelled because of it.
+#[derive(Debug, Clone)]
+struct Ends {
+    shutdown: CancellationToken,
+    failures: Arc<Mutex<Vec<TaskFailure>>>,
 }
 
 /// How one task went wrong.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TaskFailure {
     /// The name it was spawned with.
     pub name: &'static str,
@@ -70,7 +72,8 @@ impl std::error::Error for TaskError {}
 impl TaskGroup {
     /// An empty group that cancels `shutdown` when a task ends too early.
     pub fn new(shutdown: CancellationToken) -> Self {
-        Self { shutdown, watchers: JoinSet::new(), running: Vec::new(), failures: Vec::new() }
+        let ends = Ends { shutdown, failures: Arc::default() };
+        Self { ends, watchers: JoinSet::new(), running: Vec::new() }
     }
 
     /// Runs `future` as a task. Call inside the runtime.
@@ -80,19 +83,17 @@ impl TaskGroup {
         future: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) {
         let task = tokio::spawn(future);
-        self.running.push(Running { name, abort: Some(task.abort_handle()) });
-        let shutdown = self.shutdown.clone();
-        self.watchers.spawn(async move {
-            let result = match task.await {
+        self.watch(name, Some(task.abort_handle()), async move {
+            match task.await {
                 Ok(result) => result,
                 Err(error) if error.is_panic() => Err(panicked(error.into_panic().as_ref())),
                 Err(_) => Err(anyhow!("was aborted")),
-            };
-            end(name, result, &shutdown)
+            }
         });
     }
 
     /// Runs `body` on an OS thread of its own, named `name`: for work that blocks or keeps a core busy.
+    /// Call inside the runtime.
     pub fn spawn_blocking_thread(
         &mut self,
         name: &'static str,
@@ -100,56 +101,62 @@ impl TaskGroup {
     ) {
         let (sender, receiver) = oneshot::channel();
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+            let result =
+                catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
             // Nobody listens any more when the group was dropped: then nobody wants to know.
             let _unheard = sender.send(result);
         });
-        self.running.push(Running { name, abort: None });
-        let shutdown = self.shutdown.clone();
-        self.watchers.spawn(async move {
-            let result = match spawned {
+        self.watch(name, None, async move {
+            match spawned {
                 Ok(_detached) => receiver.await.unwrap_or_else(|_| Err(anyhow!("ended without a result"))),
                 Err(error) => Err(anyhow!(error).context("its thread could not be started")),
-            };
-            end(name, result, &shutdown)
+            }
+        });
+    }
+
+    fn watch(
+        &mut self,
+        name: &'static str,
+        abort: Option<AbortHandle>,
+        result: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let place = self.running.len();
+        self.running.push(Running { name, abort, ended: false });
+        let ends = self.ends.clone();
+        self.watchers.spawn(async move {
+            ends.record(name, result.await);
+            place
         });
     }
 
     /// Waits until shutdown begins, or a task ends before it: then shutdown begins and the error names the task.
     pub async fn join(&mut self) -> Result<(), TaskError> {
-        let shutdown = self.shutdown.clone();
-        while !shutdown.is_cancelled() {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                Some(ended) = self.watchers.join_next() => self.note(ended),
-            }
-        }
-        // A task that ended too early cancelled the token before its report came.
-        while let Some(ended) = self.watchers.try_join_next() {
-            self.note(ended);
-        }
-        self.outcome()
+        self.ends.shutdown.cancelled().await;
+        self.ends.outcome()
     }
 
     /// Begins the shutdown if it has not begun, and waits up to `grace` for every task to end. The error names those
     /// that went wrong before or now, and those that did not end (tasks are then aborted, threads are left behind).
     pub async fn shutdown(mut self, grace: Duration) -> Result<(), TaskError> {
-        self.shutdown.cancel();
+        self.ends.shutdown.cancel();
+        let (watchers, running) = (&mut self.watchers, &mut self.running);
         let all_ended = async {
-            while let Some(ended) = self.watchers.join_next().await {
-                self.note(ended);
+            while let Some(place) = watchers.join_next().await {
+                // A watcher neither panics nor is aborted, and its place exists.
+                if let Some(task) = place.ok().and_then(|place| running.get_mut(place)) {
+                    task.ended = true;
+                    tracing::debug!(task = task.name, "ended");
+                }
             }
         };
         if tokio::time::timeout(grace, all_ended).await.is_err() {
-            for task in self.running.drain(..) {
-                if let Some(abort) = task.abort {
-                    abort.abort();
-                }
-                let reason = format!("did not end within {} ms of shutdown", grace.as_millis());
-                self.failures.push(TaskFailure { name: task.name, reason });
+            let reason = format!("did not end within {} ms of shutdown", grace.as_millis());
+            for task in self.running.iter().filter(|task| !task.ended) {
+                self.ends.push(TaskFailure { name: task.name, reason: reason.clone() });
             }
         }
-        self.outcome()
+        self.ends.outcome()
+        // Dropping the group aborts what did not end.
     }
 
     /// Runs until shutdown begins or a task fails, then drains: [`TaskGroup::join`] and [`TaskGroup::shutdown`] in one.
@@ -159,42 +166,39 @@ impl TaskGroup {
         }
         self.shutdown(grace).await
     }
+}
 
-    fn note(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
-        // A watcher neither panics nor is aborted.
-        let Ok(ended) = ended else { return };
-        if let Some(index) = self.running.iter().position(|task| task.name == ended.name) {
-            self.running.remove(index);
-        }
-        let reason = match (ended.result, ended.before_shutdown) {
-            (Err(error), _) => format!("failed: {error:#}"),
-            (Ok(()), true) => "ended before shutdown".to_owned(),
-            (Ok(()), false) => {
-                tracing::debug!(task = ended.name, "ended");
-                return;
-            }
+impl Ends {
+    fn record(&self, name: &'static str, result: anyhow::Result<()>) {
+        let reason = match result {
+            Err(error) => Some(format!("failed: {error:#}")),
+            Ok(()) if !self.shutdown.is_cancelled() => Some("ended before shutdown".to_owned()),
+            Ok(()) => None,
         };
-        self.failures.push(TaskFailure { name: ended.name, reason });
+        if let Some(reason) = reason {
+            self.push(TaskFailure { name, reason });
+        }
+        self.shutdown.cancel();
     }
 
-    fn outcome(&mut self) -> Result<(), TaskError> {
-        if self.failures.is_empty() {
-            return Ok(());
-        }
-        Err(TaskError {
-            failures: self
-                .failures
-                .iter()
-                .map(|failure| TaskFailure { name: failure.name, reason: failure.reason.clone() })
-                .collect(),
-        })
+    fn push(&self, failure: TaskFailure) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
+
+    fn outcome(&self) -> Result<(), TaskError> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if failures.is_empty() { Ok(()) } else { Err(TaskError { failures }) }
     }
 }
 
-fn end(name: &'static str, result: anyhow::Result<()>, shutdown: &CancellationToken) -> Ended {
-    let before_shutdown = !shutdown.is_cancelled();
-    shutdown.cancel();
-    Ended { name, before_shutdown, result }
+/// A group that is dropped without [`TaskGroup::shutdown`] (an early `?`) leaves no task running.
+impl Drop for TaskGroup {
+    fn drop(&mut self) {
+        self.ends.shutdown.cancel();
+        for abort in self.running.iter().filter_map(|task| task.abort.as_ref()) {
+            abort.abort();
+        }
+    }
 }
 
 fn panicked(payload: &(dyn Any + Send)) -> anyhow::Error {

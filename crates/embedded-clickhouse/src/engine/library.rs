@@ -78,8 +78,8 @@ pub(crate) enum OpenError {
     #[error("library {} does not exist: run `make setup`, or set `library` to the path of libchdb.so", .0.display())]
     Missing(PathBuf),
     /// The file is there and is not libchdb 26.x.
-    #[error("library {} cannot be loaded: {1}; run `make setup` to install the pinned version", .0.display())]
-    Load(PathBuf, #[source] libloading::Error),
+    #[error("library {} cannot be loaded: {source}; run `make setup` to install the pinned version", path.display())]
+    Load { path: PathBuf, source: libloading::Error },
 }
 
 impl Library {
@@ -88,7 +88,9 @@ impl Library {
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
-        let failed = |error| OpenError::Load(path.to_owned(), error);
+        // Absolute: a name without a slash would be searched in the system's directories.
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let failed = |source| OpenError::Load { path: path.to_owned(), source };
         // SAFETY: the initialisers of libchdb expect nothing of the process; it is loaded once, before any use.
         let library = unsafe { libloading::Library::new(path) }.map_err(failed)?;
         // Leaked on purpose: never unloaded, see the head of this file.
@@ -109,7 +111,9 @@ impl Library {
     /// Opens a connection. The first one of the process boots the engine with the server options among `arguments`; later
     /// ones need the same `--path`. The engine tells its reason on stderr only.
     pub(crate) fn connect(&'static self, arguments: &[String]) -> Result<Connection, EngineError> {
-        let refused = |why: &str| EngineError::own(210, "NETWORK_ERROR", &format!("No connection to the engine: {why}"));
+        let refused = |why: &str| {
+            EngineError::own(210, "NETWORK_ERROR", &format!("No connection to the engine: {why}"))
+        };
         let owned: Vec<CString> = std::iter::once("clickhouse".to_owned())
             .chain(arguments.iter().cloned())
             .map(CString::new)

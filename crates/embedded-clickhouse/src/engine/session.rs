@@ -3,8 +3,8 @@
 //! In: a [`Statement`]; out: its result or the engine's error. Invariant: settings are in force for exactly this statement,
 //! as on a server's HTTP interface: they are SET on a connection that nothing else uses and that is closed afterwards.
 
-use super::library::{Connection, Library, Output};
 use super::EngineError;
+use super::library::{Connection, Library, Output};
 
 /// What a statement may take, from the configuration.
 #[derive(Debug, Clone)]

@@ -36,10 +36,10 @@ fn wrong_files_are_refused_with_file_line_and_field() {
     let cases = [
         ("", "configuration file edge.toml is empty"),
         ("# only a comment\n\n", "configuration file edge.toml is empty"),
-        ("listen = \"a\"\nlisten_on = \"b\"\n", "edge.toml, line 2, listen_on: unknown field `listen_on`"),
+        ("listen = \"a\"\nlisten_on = \"b\"\n", "edge.toml, line 2: unknown field `listen_on`"),
         ("[wal]\n\ngather_ms = \"1\"\n", "edge.toml, line 3, wal.gather_ms: invalid type: string \"1\""),
         ("[wal]\ngather_ms = -1\n", "edge.toml, line 2, wal.gather_ms: "),
-        ("[wal]\nfsync = false\n", "edge.toml, line 2, wal.fsync: unknown field `fsync`"),
+        ("[wal]\nfsync = false\n", "edge.toml, line 2, wal: unknown field `fsync`"),
         ("listen = \n", "edge.toml, line 1"),
     ];
     for (text, expected) in cases {

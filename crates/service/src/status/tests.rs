@@ -32,9 +32,12 @@ fn loader(id: &str, loaded: &[(&str, &str, u64)]) -> ServiceReport {
     }
 }
 
+/// Name, reports, and the expected (pending, loaded, acknowledged).
+type Case = (&'static str, Vec<ServiceReport>, (u64, u64, u64));
+
 #[test]
 fn pending_is_acknowledged_less_loaded() {
-    let cases: &[(&str, Vec<ServiceReport>, (u64, u64, u64))] = &[
+    let cases: &[Case] = &[
         ("nothing", vec![], (0, 0, 0)),
         ("no loader", vec![edge("e1", "a", 10)], (10, 0, 10)),
         ("all loaded", vec![edge("e1", "a", 10), loader("l1", &[("e1", "a", 10)])], (0, 10, 10)),
@@ -55,7 +58,11 @@ fn pending_is_acknowledged_less_loaded() {
             vec![edge("e1", "b", 3), loader("l1", &[("e1", "a", 100)])],
             (3, 100, 3),
         ),
-        ("loader asked later than the edge", vec![edge("e1", "a", 10), loader("l1", &[("e1", "a", 12)])], (0, 12, 10)),
+        (
+            "loader asked later than the edge",
+            vec![edge("e1", "a", 10), loader("l1", &[("e1", "a", 12)])],
+            (0, 12, 10),
+        ),
         ("same edge reported twice", vec![edge("e1", "a", 10), edge("e1", "a", 10)], (10, 0, 10)),
     ];
     for (name, reports, (pending, loaded, acknowledged)) in cases {

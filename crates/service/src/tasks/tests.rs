@@ -32,7 +32,10 @@ async fn failed_task_says_why() {
     let (mut tasks, token) = group();
     tasks.spawn("steady", until(token.clone()));
     tasks.spawn("ship", async { Err(anyhow!("no route").context("cannot reach the hub")) });
-    assert_eq!(tasks.run(GRACE).await.unwrap_err().to_string(), "task ship failed: cannot reach the hub: no route");
+    assert_eq!(
+        tasks.run(GRACE).await.unwrap_err().to_string(),
+        "task ship failed: cannot reach the hub: no route"
+    );
 }
 
 #[tokio::test]
@@ -89,4 +92,28 @@ async fn task_that_does_not_end_is_named_after_the_grace_time() {
     let stuck: Vec<_> = error.failures.iter().map(|failure| failure.name).collect();
     assert!(stuck.contains(&"stuck"), "{error}");
     assert!(error.to_string().contains("task stuck did not end within 50 ms of shutdown"), "{error}");
+}
+
+#[tokio::test]
+async fn dropped_group_leaves_nothing_running() {
+    let (mut tasks, token) = group();
+    let (held, released) = oneshot::channel::<()>();
+    tasks.spawn("endless", async move {
+        let _held = held;
+        std::future::pending().await
+    });
+    drop(tasks);
+    assert!(token.is_cancelled());
+    assert!(released.await.is_err(), "the task and what it held are gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn join_never_misses_the_task_that_began_the_shutdown() {
+    for round in 0..500 {
+        let (mut tasks, token) = group();
+        tasks.spawn("steady", until(token));
+        tasks.spawn("short", async { Ok(()) });
+        let error = tasks.join().await.expect_err("the reason is on record before the shutdown is seen");
+        assert!(error.failures.iter().any(|failure| failure.name == "short"), "round {round}: {error}");
+    }
 }

@@ -1,0 +1,141 @@
+//! `meridian property`: create and list properties over the gRPC API, with the admin key.
+
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::Table;
+use proto::config::property_service_client::PropertyServiceClient;
+use proto::config::{CreatePropertyRequest, ListPropertiesRequest, Property};
+use serde_json::json;
+
+use crate::services::{ApiOptions, call_error};
+
+/// What to do with properties.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a property; prints its ids and keys as one JSON object (the keys are shown only here)
+    Create(CreateArguments),
+    /// List all properties
+    List(ListArguments),
+}
+
+/// Arguments of `property create`.
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// Display name, 1 to 100 characters
+    #[arg(long, default_value = "My site")]
+    name: String,
+    /// IANA time zone that decides days and hours of reports
+    #[arg(long, alias = "timezone", value_name = "ZONE", default_value = "UTC")]
+    time_zone: String,
+    /// ISO 4217 currency
+    #[arg(long, default_value = "USD")]
+    currency: String,
+    /// Host name of the site; may be repeated
+    #[arg(long = "hostname", value_name = "HOST")]
+    hostnames: Vec<String>,
+    #[command(flatten)]
+    api: ApiOptions,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+/// Arguments of `property list`.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    #[command(flatten)]
+    api: ApiOptions,
+    /// Form of the output; json: one object per line
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the API cannot be reached or refuses.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Create(arguments) => create(arguments).await,
+        Command::List(arguments) => list(arguments).await,
+    }
+}
+
+async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
+    let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
+    let request = CreatePropertyRequest {
+        name: arguments.name,
+        time_zone: arguments.time_zone,
+        currency: arguments.currency,
+        hostnames: arguments.hostnames,
+    };
+    let created = client.create_property(request).await.map_err(|status| call_error(&status))?.into_inner();
+    let fields = [
+        ("property_id", created.property_id),
+        ("measurement_id", created.measurement_id),
+        ("api_secret", created.api_secret),
+        ("report_key", created.report_key),
+    ];
+    match arguments.format {
+        Format::Json => {
+            let object: serde_json::Map<_, _> =
+                fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            println!("{}", serde_json::Value::Object(object));
+        }
+        Format::Table => {
+            let mut table = Table::new();
+            table.set_header(["field", "value"]);
+            for (name, value) in fields {
+                table.add_row([name, &value]);
+            }
+            println!("{table}");
+        }
+    }
+    Ok(())
+}
+
+async fn list(arguments: ListArguments) -> anyhow::Result<()> {
+    let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
+    let answer = client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
+    let properties = answer.into_inner().properties;
+    match arguments.format {
+        Format::Json => {
+            for property in &properties {
+                println!("{}", to_json(property));
+            }
+        }
+        Format::Table => {
+            let mut table = Table::new();
+            table.set_header(["property_id", "measurement_id", "name", "time_zone", "hostnames"]);
+            for property in &properties {
+                let hostnames = property.hostnames.join(", ");
+                table.add_row([
+                    &property.property_id,
+                    &property.measurement_id,
+                    &property.name,
+                    &property.time_zone,
+                    &hostnames,
+                ]);
+            }
+            println!("{table}");
+        }
+    }
+    Ok(())
+}
+
+fn to_json(property: &Property) -> serde_json::Value {
+    json!({
+        "property_id": property.property_id,
+        "measurement_id": property.measurement_id,
+        "name": property.name,
+        "time_zone": property.time_zone,
+        "currency": property.currency,
+        "hostnames": property.hostnames,
+        "created_at": property.created_at,
+    })
+}

@@ -1,0 +1,163 @@
+//! Minute rows: the sums of what happened since the last seal.
+//!
+//! In: hits with their placement, and sessions that are over. Out: rows of both tables in their one normal form.
+//! Every measure only grows, so the order in which hits and sessions come does not matter.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use batch::{HitRow, RollupRows, RowKey, SessionRow};
+
+use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit, Placement};
+
+/// Key of a hit row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct HitKey {
+    dimensions: Dimensions,
+    acquisition: Arc<Acquisition>,
+    event: Arc<str>,
+}
+
+/// Key of a session row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SessionKey {
+    dimensions: Dimensions,
+    acquisition: Arc<Acquisition>,
+    exit_page: Arc<str>,
+}
+
+/// Measures of a hit row.
+#[derive(Debug, Default)]
+struct HitSums {
+    page_views: u64,
+    events: u64,
+    sessions: u64,
+    engagement_ms: u64,
+    visitors: Vec<u64>,
+    new_visitors: Vec<u64>,
+}
+
+/// Measures of a session row.
+#[derive(Debug, Default)]
+struct SessionSums {
+    sessions: u64,
+    engaged_sessions: u64,
+    page_views: u64,
+    events: u64,
+    duration_ms: u64,
+}
+
+/// The rows since the last seal.
+#[derive(Default)]
+pub struct Aggregator {
+    hits: HashMap<HitKey, HitSums>,
+    sessions: HashMap<SessionKey, SessionSums>,
+}
+
+impl Aggregator {
+    /// Adds a hit to its row.
+    pub fn add_hit(&mut self, hit: EnrichedHit, placement: Placement) {
+        let opens_session = placement.opens_session;
+        let is_new = hit.first_visit || (opens_session && !hit.has_client_id);
+        let key =
+            HitKey { dimensions: hit.dimensions, acquisition: placement.acquisition, event: hit.event };
+        let sums = self.hits.entry(key).or_default();
+        sums.page_views += u64::from(hit.is_page_view);
+        sums.events += 1;
+        sums.sessions += u64::from(opens_session);
+        sums.engagement_ms = sums.engagement_ms.saturating_add(hit.engagement_ms);
+        push_id(&mut sums.visitors, hit.visitor_id);
+        if is_new {
+            push_id(&mut sums.new_visitors, hit.visitor_id);
+        }
+    }
+
+    /// Adds a session that is over to its row.
+    pub fn add_session(&mut self, session: ClosedSession) {
+        let key = SessionKey {
+            dimensions: session.dimensions,
+            acquisition: session.acquisition,
+            exit_page: session.exit_page,
+        };
+        let sums = self.sessions.entry(key).or_default();
+        sums.sessions += 1;
+        sums.engaged_sessions += u64::from(session.engaged);
+        sums.page_views += session.page_views;
+        sums.events += session.events;
+        sums.duration_ms = sums.duration_ms.saturating_add(session.duration_ms);
+    }
+
+    /// Rows in both tables.
+    pub fn rows(&self) -> u64 {
+        u64::try_from(self.hits.len() + self.sessions.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The rows since the last call, normalized.
+    pub fn take(&mut self) -> RollupRows {
+        let mut rows = RollupRows {
+            hits: std::mem::take(&mut self.hits).into_iter().map(hit_row).collect(),
+            sessions: std::mem::take(&mut self.sessions).into_iter().map(session_row).collect(),
+        };
+        rows.normalize();
+        rows
+    }
+}
+
+/// Most rows have one visitor who comes many times.
+fn push_id(ids: &mut Vec<u64>, id: u64) {
+    if ids.last() != Some(&id) {
+        ids.push(id);
+    }
+}
+
+fn set_of(mut ids: Vec<u64>) -> Vec<u64> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
+    HitRow {
+        key: row_key(key.dimensions, &key.acquisition),
+        event_name: key.event.to_string(),
+        page_views: sums.page_views,
+        events: sums.events,
+        sessions: sums.sessions,
+        engagement_ms: sums.engagement_ms,
+        visitors: set_of(sums.visitors),
+        new_visitors: set_of(sums.new_visitors),
+    }
+}
+
+fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {
+    SessionRow {
+        key: row_key(key.dimensions, &key.acquisition),
+        exit_page: key.exit_page.to_string(),
+        sessions: sums.sessions,
+        engaged_sessions: sums.engaged_sessions,
+        page_views: sums.page_views,
+        events: sums.events,
+        duration_ms: sums.duration_ms,
+    }
+}
+
+fn row_key(dimensions: Dimensions, acquisition: &Acquisition) -> RowKey {
+    RowKey {
+        property: dimensions.property.to_string(),
+        local_date: dimensions.local_date,
+        minute: dimensions.minute,
+        utc_offset_s: dimensions.utc_offset_s,
+        traffic_class: dimensions.client.traffic_class.as_str().to_owned(),
+        page_path: dimensions.page_path.to_string(),
+        source: acquisition.source.clone(),
+        medium: acquisition.medium.clone(),
+        campaign: acquisition.campaign.clone(),
+        country: dimensions.country.to_string(),
+        device: dimensions.client.device.to_owned(),
+        browser: dimensions.client.browser.clone(),
+        operating_system: dimensions.client.operating_system.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

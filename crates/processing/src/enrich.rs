@@ -1,0 +1,165 @@
+//! What is known of a hit from itself and the rules it names: local time, page, client.
+//!
+//! In: a raw hit and the received time of its block. Out: an [`EnrichedHit`], or the reason why the hit goes into
+//! no row. The event time decides minute, offset and local date, by the zone of the rules version that the hit
+//! names. Caches in here hold only what follows from their key, so they are no state.
+
+pub mod address;
+pub mod acquisition;
+pub mod user_agent;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use hit::{PAGE_VIEW, RawHit, Rules, RulesSource};
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use siphasher::sip::SipHasher24;
+
+use crate::enrich::address::Address;
+use crate::enrich::user_agent::Detection;
+use crate::handover::{Dimensions, DropReason, EnrichedHit};
+
+/// Entries a cache may have; at the limit it is emptied.
+const CACHE_ENTRIES: usize = 100_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// One version of a property's rules, with its zone.
+struct Resolved {
+    property: Arc<str>,
+    zone: TimeZone,
+    timeout_ms: u64,
+    grace_ms: u64,
+}
+
+/// Minute, offset and date of an event.
+struct LocalTime {
+    minute: u32,
+    utc_offset_s: i32,
+    local_date: u16,
+}
+
+/// The stage and its caches.
+pub struct Enricher {
+    detection: Arc<Detection>,
+    rules: Arc<dyn RulesSource>,
+    zones: TimeZoneDatabase,
+    /// By property, then version. Versions never change, so an entry stays true.
+    resolved: HashMap<String, HashMap<u32, Arc<Resolved>>>,
+    resolved_count: usize,
+    /// Paths, events and countries that were seen, so that equal texts share memory.
+    strings: HashSet<Arc<str>>,
+}
+
+impl Enricher {
+    /// The stage with empty caches. Zones come from the database in this build, never from the host.
+    pub fn new(detection: Arc<Detection>, rules: Arc<dyn RulesSource>) -> Self {
+        Self {
+            detection,
+            rules,
+            zones: TimeZoneDatabase::bundled(),
+            resolved: HashMap::new(),
+            resolved_count: 0,
+            strings: HashSet::new(),
+        }
+    }
+
+    /// Enriches a hit of a block received at this time. The address goes along for the acquisition of a session.
+    ///
+    /// # Errors
+    /// The reason why the hit goes into no row.
+    pub fn enrich(
+        &mut self,
+        hit: &RawHit,
+        received_at_ms: u64,
+    ) -> Result<(EnrichedHit, Address), DropReason> {
+        let rules = self.resolve(&hit.property_id, hit.rules_version)?;
+        let time = local_time(hit.event_time_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
+        let address = Address::parse(&hit.url);
+        let enriched = EnrichedHit {
+            dimensions: Dimensions {
+                property: Arc::clone(&rules.property),
+                local_date: time.local_date,
+                minute: time.minute,
+                utc_offset_s: time.utc_offset_s,
+                page_path: self.share(address.path()),
+                country: self.share(&hit.country),
+                client: self.detection.classify(&hit.user_agent),
+            },
+            event: self.share(&hit.event),
+            is_page_view: hit.event == PAGE_VIEW,
+            event_time_ms: hit.event_time_ms,
+            received_at_ms,
+            visitor_id: hit.visitor_id,
+            previous_visitor_id: hit.previous_visitor_id,
+            session_id: (!hit.session_id.is_empty()).then(|| hash_of_session_id(&hit.session_id)),
+            has_client_id: !hit.client_id.is_empty(),
+            first_visit: hit.first_visit.unwrap_or(false),
+            engagement_ms: hit.engagement_ms,
+            timeout_ms: rules.timeout_ms,
+            grace_ms: rules.grace_ms,
+        };
+        Ok((enriched, address))
+    }
+
+    fn resolve(&mut self, property_id: &str, version: u32) -> Result<Arc<Resolved>, DropReason> {
+        if let Some(found) = self.resolved.get(property_id).and_then(|versions| versions.get(&version)) {
+            return Ok(Arc::clone(found));
+        }
+        let rules = self.rules.rules(property_id, version).ok_or(DropReason::UnknownProperty)?;
+        let resolved = Arc::new(self.with_zone(property_id, &rules)?);
+        if self.resolved_count >= CACHE_ENTRIES {
+            self.resolved.clear();
+            self.resolved_count = 0;
+        }
+        let versions = self.resolved.entry(property_id.to_owned()).or_default();
+        versions.insert(version, Arc::clone(&resolved));
+        self.resolved_count += 1;
+        Ok(resolved)
+    }
+
+    fn with_zone(&mut self, property_id: &str, rules: &Rules) -> Result<Resolved, DropReason> {
+        let zone = self.zones.get(&rules.time_zone).map_err(|_| DropReason::UnknownTimeZone)?;
+        Ok(Resolved {
+            property: property_id.into(),
+            zone,
+            timeout_ms: u64::from(rules.session_timeout_s) * 1000,
+            grace_ms: u64::from(rules.session_grace_s) * 1000,
+        })
+    }
+
+    fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return Arc::clone(known);
+        }
+        if self.strings.len() >= CACHE_ENTRIES {
+            self.strings.clear();
+        }
+        let shared: Arc<str> = text.into();
+        self.strings.insert(Arc::clone(&shared));
+        shared
+    }
+}
+
+fn local_time(event_time_ms: u64, zone: &TimeZone) -> Option<LocalTime> {
+    let milliseconds = i64::try_from(event_time_ms).ok()?;
+    let timestamp = Timestamp::from_millisecond(milliseconds).ok()?;
+    let utc_offset_s = zone.to_offset(timestamp).seconds();
+    let local_s = milliseconds.div_euclid(1000) + i64::from(utc_offset_s);
+    Some(LocalTime {
+        minute: u32::try_from(event_time_ms / 60_000).ok()?,
+        utc_offset_s,
+        local_date: u16::try_from(local_s.div_euclid(SECONDS_PER_DAY)).ok()?,
+    })
+}
+
+/// A visitor has few sessions, so 64 bits tell them apart; the text itself need not be kept.
+fn hash_of_session_id(session_id: &str) -> u64 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(session_id.as_bytes());
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! What a user agent is: traffic class, browser, operating system, device class.
+//!
+//! Rules come from outside: uap-core's `regexes.yaml` and the list of crawler-user-agents. The answer depends on the
+//! text alone, so the bounded cache cannot be seen from outside.
+//!
+//! *Bot*: the user agent is empty or `-`, or matches a crawler's pattern, or uap-core's device family is `Spider`.
+//! *Device*, first rule that holds: `bot` for a bot; `tablet` for a device family, or a browser family, with `iPad`,
+//! `Tablet` or `Kindle` in it, and for Android whose user agent lacks the word `Mobile` (Google's convention for
+//! tablets; televisions say `TV` and are `other`); `mobile` for a telephone's operating system, or a device family
+//! `iPhone`, `iPod`, `Generic Smartphone` or `Generic Feature Phone`; `desktop` for a computer's operating
+//! system; else `other`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regex::{RegexSet, RegexSetBuilder};
+use serde::Deserialize;
+use ua_parser::{Extractor, Regexes};
+
+use crate::handover::{Client, TrafficClass};
+
+/// Distinct user agents remembered. At the limit all are forgotten and found again.
+const CACHE_ENTRIES: usize = 50_000;
+/// Memory the compiled crawler list may take; the list of 2026 needs about a tenth.
+const CRAWLER_SET_BYTES: usize = 256 * 1024 * 1024;
+/// What uap-core calls what it does not know.
+const UNKNOWN: &str = "Other";
+
+const PHONE_SYSTEMS: [&str; 15] = [
+    "iOS",
+    "Android",
+    "Windows Phone",
+    "Windows Mobile",
+    "Windows CE",
+    "BlackBerry OS",
+    "Symbian OS",
+    "Symbian^3",
+    "Symbian^3 Anna",
+    "Symbian^3 Belle",
+    "Firefox OS",
+    "KaiOS",
+    "Bada",
+    "MeeGo",
+    "HarmonyOS",
+];
+const PHONE_FAMILIES: [&str; 4] = ["iPhone", "iPod", "Generic Smartphone", "Generic Feature Phone"];
+const COMPUTER_SYSTEMS: [&str; 25] = [
+    "Windows",
+    "Mac OS X",
+    "Mac OS",
+    "Linux",
+    "Chrome OS",
+    "Ubuntu",
+    "Kubuntu",
+    "Debian",
+    "Fedora",
+    "Red Hat",
+    "CentOS",
+    "SUSE",
+    "Gentoo",
+    "Mandriva",
+    "Mageia",
+    "Linux Mint",
+    "Arch Linux",
+    "Slackware",
+    "PCLinuxOS",
+    "Solaris",
+    "FreeBSD",
+    "OpenBSD",
+    "NetBSD",
+    "DragonFly",
+    "BeOS",
+];
+
+/// Why the rules of detection cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectionError {
+    /// Not YAML of uap-core's shape.
+    #[error("uap-core's regexes.yaml does not parse: {0}")]
+    UserAgentRules(#[from] serde_yaml_ng::Error),
+    /// A rule of uap-core does not compile.
+    #[error("uap-core's regexes.yaml has a pattern that does not compile: {0}")]
+    UserAgentPattern(String),
+    /// Not a JSON list of objects with `pattern`.
+    #[error("crawler-user-agents.json does not parse: {0}")]
+    Crawlers(#[from] serde_json::Error),
+    /// The list is empty: every crawler would pass as human.
+    #[error("{0} holds no rule; install it again with `make setup`")]
+    Empty(&'static str),
+    /// A crawler's pattern does not compile.
+    #[error("crawler-user-agents.json has a pattern that does not compile: {pattern:?}: {error}")]
+    CrawlerPattern {
+        /// As in the file.
+        pattern: String,
+        /// What the regular expression's compiler says.
+        error: regex::Error,
+    },
+    /// The patterns compile one by one, but not as a set.
+    #[error("the patterns of crawler-user-agents.json do not compile as one set: {0}")]
+    CrawlerSet(regex::Error),
+}
+
+/// An entry of crawler-user-agents.json, as far as it matters here.
+#[derive(Deserialize)]
+struct Crawler {
+    pattern: String,
+}
+
+/// What user agents are, by the rules it was made from.
+pub struct Detection {
+    extractor: Extractor<'static>,
+    crawlers: RegexSet,
+    cache: Mutex<HashMap<String, Arc<Client>>>,
+}
+
+impl Detection {
+    /// From uap-core's `regexes.yaml` and crawler-user-agents' `crawler-user-agents.json` (their text).
+    ///
+    /// # Errors
+    /// When a file does not parse, is empty, or a pattern does not compile.
+    pub fn new(user_agent_rules_yaml: &str, crawlers_json: &str) -> Result<Self, DetectionError> {
+        let regexes: Regexes<'static> = serde_yaml_ng::from_str(user_agent_rules_yaml)?;
+        if regexes.user_agent_parsers.is_empty() {
+            return Err(DetectionError::Empty("uap-core's regexes.yaml"));
+        }
+        let extractor = Extractor::try_from(regexes)
+            .map_err(|error| DetectionError::UserAgentPattern(error.to_string()))?;
+        let crawlers = compile_crawlers(crawlers_json)?;
+        Ok(Self { extractor, crawlers, cache: Mutex::default() })
+    }
+
+    /// What this user agent is.
+    pub fn classify(&self, user_agent: &str) -> Arc<Client> {
+        let cached = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = cached().get(user_agent) {
+            return Arc::clone(client);
+        }
+        // Found outside the lock: another thread may find the same meanwhile, with the same result.
+        let client = Arc::new(self.find(user_agent));
+        let mut cache = cached();
+        if cache.len() >= CACHE_ENTRIES {
+            cache.clear();
+        }
+        cache.insert(user_agent.to_owned(), Arc::clone(&client));
+        client
+    }
+
+    fn find(&self, user_agent: &str) -> Client {
+        let (browser, system, device) = self.extractor.extract(user_agent);
+        let browser = browser.map_or(UNKNOWN.to_owned(), |value| value.family.into_owned());
+        let system = system.map_or(UNKNOWN.to_owned(), |value| value.os.into_owned());
+        let family = device.map_or(UNKNOWN.to_owned(), |value| value.device.into_owned());
+        let nameless = user_agent.is_empty() || user_agent == "-";
+        let is_bot = nameless || family == "Spider" || self.crawlers.is_match(user_agent);
+        let traffic_class = if is_bot { TrafficClass::Bot } else { TrafficClass::Human };
+        let device =
+            if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
+        Client { traffic_class, browser, operating_system: system, device }
+    }
+}
+
+fn device_class(user_agent: &str, browser: &str, system: &str, family: &str) -> &'static str {
+    let names_tablet =
+        |text: &str| ["iPad", "Tablet", "Kindle"].iter().any(|word| text.contains(word));
+    if names_tablet(family) || names_tablet(browser) {
+        return "tablet";
+    }
+    if system == "Android" && !user_agent.contains("Mobile") {
+        return if user_agent.contains("TV") { "other" } else { "tablet" };
+    }
+    if PHONE_SYSTEMS.contains(&system) || PHONE_FAMILIES.contains(&family) {
+        return "mobile";
+    }
+    if COMPUTER_SYSTEMS.contains(&system) { "desktop" } else { "other" }
+}
+
+fn compile_crawlers(json: &str) -> Result<RegexSet, DetectionError> {
+    let crawlers: Vec<Crawler> = serde_json::from_str(json)?;
+    if crawlers.is_empty() {
+        return Err(DetectionError::Empty("crawler-user-agents.json"));
+    }
+    let patterns: Vec<&str> = crawlers.iter().map(|crawler| crawler.pattern.as_str()).collect();
+    let set = RegexSetBuilder::new(&patterns).size_limit(CRAWLER_SET_BYTES).build();
+    set.map_err(|error| blame(&patterns, error))
+}
+
+/// Finds the pattern to name: a set's error does not say which one it was.
+fn blame(patterns: &[&str], of_set: regex::Error) -> DetectionError {
+    let broken = patterns.iter().find_map(|pattern| {
+        let error = regex::Regex::new(pattern).err()?;
+        Some(DetectionError::CrawlerPattern { pattern: (*pattern).to_owned(), error })
+    });
+    broken.unwrap_or(DetectionError::CrawlerSet(of_set))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Folding: a property with very many page paths in one local hour gets `(other)` for those that come new.
+//!
+//! In: enriched hits. Out: the same, their page path folded when the limit of its property and local hour is
+//! reached. An hour's count begins with its first hit and is forgotten 26 h of received time later (a live hit of
+//! that hour has long come by then; a later one begins a new count), or earlier when all counts together reach
+//! their memory limit: the one that began first goes first. Paths are kept as 64-bit hashes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use siphasher::sip::SipHasher24;
+
+use crate::handover::Dimensions;
+use crate::limits::Limits;
+
+/// What stands for the pages beyond the limit.
+pub const OTHER: &str = "(other)";
+/// Memory of one counted path, bytes: its hash in a B-tree, and its share of the hour's entry.
+pub const BYTES_PER_PAGE: u64 = 32;
+/// How long an hour's count is kept after it began, milliseconds of received time.
+const KEPT_MS: u64 = 26 * 3_600_000;
+
+/// The pages of one property and local hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hour {
+    property: Arc<str>,
+    /// Hours since 1970-01-01T00 on the property's wall clock.
+    local_hour: i64,
+    began_at_ms: u64,
+    pages: BTreeSet<u64>,
+    /// Pages added since the last seal.
+    fresh: Vec<u64>,
+}
+
+/// Pages counted per property and local hour.
+pub struct PageCounts {
+    max_pages_per_hour: u64,
+    max_pages: u64,
+    /// By number, which counts hours in the order they began.
+    hours: BTreeMap<u64, Hour>,
+    numbers: HashMap<(Arc<str>, i64), u64>,
+    next_number: u64,
+    pages: u64,
+    /// Numbers with fresh pages.
+    dirty: BTreeSet<u64>,
+    other: Arc<str>,
+}
+
+/// What changed in one hour, or the whole of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HourChange {
+    /// Number of the hour.
+    pub number: u64,
+    /// Property id.
+    pub property: Arc<str>,
+    /// Hours since 1970-01-01T00 on the property's wall clock.
+    pub local_hour: i64,
+    /// Received time of its first hit, unix milliseconds.
+    pub began_at_ms: u64,
+    /// Hashes of the paths to add.
+    pub pages: Vec<u64>,
+}
+
+/// What changed since a seal, or everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageChange {
+    /// Number of the oldest hour that is still kept.
+    pub oldest: u64,
+    /// Number that the next hour gets.
+    pub next_number: u64,
+    /// Hours with new pages, by number.
+    pub hours: Vec<HourChange>,
+}
+
+impl PageCounts {
+    /// Nothing counted yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            max_pages_per_hour: limits.max_pages_per_property_hour.max(1),
+            max_pages: (limits.page_window_bytes / BYTES_PER_PAGE).max(1),
+            hours: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next_number: 0,
+            pages: 0,
+            dirty: BTreeSet::new(),
+            other: OTHER.into(),
+        }
+    }
+
+    /// Forgets the counts that began 26 h before this received time; to be called before the hits of a block.
+    pub fn begin_block(&mut self, received_at_ms: u64) {
+        while let Some((_, hour)) = self.hours.first_key_value()
+            && received_at_ms.saturating_sub(hour.began_at_ms) >= KEPT_MS
+        {
+            self.forget_oldest();
+        }
+    }
+
+    /// Replaces the page path when its property has too many in this local hour.
+    pub fn fold(&mut self, dimensions: &mut Dimensions, received_at_ms: u64) {
+        let number = self.hour_of(dimensions, received_at_ms);
+        let page = hash_of(&dimensions.page_path);
+        let Some(hour) = self.hours.get_mut(&number) else { return };
+        if hour.pages.contains(&page) {
+            return;
+        }
+        if count(hour.pages.len()) >= self.max_pages_per_hour {
+            dimensions.page_path = Arc::clone(&self.other);
+            return;
+        }
+        hour.pages.insert(page);
+        hour.fresh.push(page);
+        self.dirty.insert(number);
+        self.pages += 1;
+        self.shrink();
+    }
+
+    /// Paths counted in all hours.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// What changed since the last call.
+    pub fn take_change(&mut self) -> PageChange {
+        let mut hours = Vec::new();
+        for number in std::mem::take(&mut self.dirty) {
+            if let Some(hour) = self.hours.get_mut(&number) {
+                let pages = std::mem::take(&mut hour.fresh);
+                hours.push(hour.change(number, pages));
+            }
+        }
+        self.change(hours)
+    }
+
+    /// Everything.
+    pub fn whole(&self) -> PageChange {
+        let all = self.hours.iter();
+        self.change(all.map(|(number, hour)| hour.change(*number, hour.pages.iter().copied().collect())).collect())
+    }
+
+    /// Puts in a change (or everything) that was taken after the state here.
+    pub fn apply(&mut self, change: &PageChange) {
+        while self.hours.first_key_value().is_some_and(|(number, _)| *number < change.oldest) {
+            self.forget_oldest();
+        }
+        self.next_number = change.next_number;
+        for from in &change.hours {
+            let hour = self.hours.entry(from.number).or_insert_with(|| Hour {
+                property: Arc::clone(&from.property),
+                local_hour: from.local_hour,
+                began_at_ms: from.began_at_ms,
+                pages: BTreeSet::new(),
+                fresh: Vec::new(),
+            });
+            self.numbers.insert((Arc::clone(&from.property), from.local_hour), from.number);
+            for page in &from.pages {
+                self.pages += u64::from(hour.pages.insert(*page));
+            }
+        }
+    }
+
+    /// Forgets the oldest hours until the memory limit is kept; the hour that began last always stays.
+    pub fn shrink(&mut self) {
+        while self.pages > self.max_pages && self.hours.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    fn change(&self, hours: Vec<HourChange>) -> PageChange {
+        let oldest = self.hours.first_key_value().map_or(self.next_number, |(number, _)| *number);
+        PageChange { oldest, next_number: self.next_number, hours }
+    }
+
+    fn hour_of(&mut self, dimensions: &Dimensions, received_at_ms: u64) -> u64 {
+        let local_s = i64::from(dimensions.minute) * 60 + i64::from(dimensions.utc_offset_s);
+        let key = (Arc::clone(&dimensions.property), local_s.div_euclid(3600));
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        let hour = Hour {
+            property: Arc::clone(&key.0),
+            local_hour: key.1,
+            began_at_ms: received_at_ms,
+            pages: BTreeSet::new(),
+            fresh: Vec::new(),
+        };
+        self.hours.insert(number, hour);
+        self.numbers.insert(key, number);
+        number
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((number, hour)) = self.hours.pop_first() {
+            self.pages -= count(hour.pages.len());
+            self.dirty.remove(&number);
+            self.numbers.remove(&(hour.property, hour.local_hour));
+        }
+    }
+}
+
+impl Hour {
+    fn change(&self, number: u64, pages: Vec<u64>) -> HourChange {
+        HourChange {
+            number,
+            property: Arc::clone(&self.property),
+            local_hour: self.local_hour,
+            began_at_ms: self.began_at_ms,
+            pages,
+        }
+    }
+}
+
+fn hash_of(path: &str) -> u64 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(path.as_bytes());
+    hasher.finish()
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

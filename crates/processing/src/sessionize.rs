@@ -1,0 +1,152 @@
+//! Sessions: which hits belong together, and when a session is over.
+//!
+//! In: enriched hits in WAL order, import marks, received time. Out: for each hit its [`Placement`], and the sessions
+//! that are over, each once. Sessions are found by (property, traffic class, visitor or visitor of the day before),
+//! and by the client's session id where there is one; the definitions are in docs/design/0001, "Processing".
+//!
+//! Open sessions lie in an index by due time, so that passing time costs only what is due. Among equals the session
+//! that opened first goes first: the order is a function of the WAL.
+
+pub mod session;
+mod index;
+
+use std::sync::Arc;
+
+use crate::handover::{Acquisition, ClosedSession, EnrichedHit, Placement};
+use crate::sessionize::index::Index;
+use crate::sessionize::session::{Fit, Session};
+
+pub use crate::sessionize::index::{Remembered, SessionChange};
+
+/// The open sessions, and the closed ones that a client's session id may still name.
+pub struct Sessions {
+    index: Index,
+    max_open: u64,
+    /// Since the last [`Sessions::take_closed`].
+    closed: Vec<ClosedSession>,
+}
+
+impl Sessions {
+    /// No session; at most this many open at a time, and as many remembered.
+    pub fn new(max_open_sessions: u64) -> Self {
+        Self { index: Index::default(), max_open: max_open_sessions.max(1), closed: Vec::new() }
+    }
+
+    /// Forgets the client's session ids whose 24 h are over at this received time; to be called before the hits of a
+    /// block. A session still open under such an id is over.
+    pub fn begin_block(&mut self, received_at_ms: u64) {
+        while let Some(session) = self.index.pop_outlived(received_at_ms) {
+            self.closed.push(session.close());
+        }
+        self.index.forget_remembered(received_at_ms);
+    }
+
+    /// Finds the session of a hit, or opens one; `acquisition` is asked only then.
+    pub fn place(&mut self, hit: &EnrichedHit, acquisition: impl FnOnce() -> Acquisition) -> Placement {
+        let Some(number) = self.index.find(hit) else { return self.open(hit, acquisition()) };
+        if let Some(remembered) = self.index.remembered(number) {
+            let acquisition = Arc::clone(&remembered.acquisition);
+            self.index.also_known_as(number, hit);
+            return Placement { opens_session: false, acquisition };
+        }
+        match self.index.fit(number, hit) {
+            Fit::Joins => {
+                self.index.also_known_as(number, hit);
+                self.join(number, hit, acquisition)
+            }
+            Fit::Later => {
+                self.close(number, hit.received_at_ms);
+                self.open(hit, acquisition())
+            }
+            Fit::Older => {
+                let session = Session::open(0, hit, acquisition());
+                let acquisition = Arc::clone(&session.acquisition);
+                self.closed.push(session.close());
+                Placement { opens_session: true, acquisition }
+            }
+        }
+    }
+
+    /// An import says that no further hit of the property lies before this event time.
+    pub fn on_import_mark(&mut self, property: &str, event_time_ms: u64, received_at_ms: u64) {
+        while let Some(number) = self.index.first_over_by_import(property, event_time_ms) {
+            self.close(number, received_at_ms);
+        }
+    }
+
+    /// Closes the sessions that are over at this received time; to be called after the hits of a block.
+    pub fn on_time(&mut self, received_at_ms: u64) {
+        while let Some(number) = self.index.first_due(received_at_ms) {
+            self.close(number, received_at_ms);
+        }
+    }
+
+    /// The sessions that were closed since the last call, in the order they were.
+    pub fn take_closed(&mut self) -> Vec<ClosedSession> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// Sessions that are open.
+    pub fn open_count(&self) -> u64 {
+        self.index.open_count()
+    }
+
+    /// Closed sessions that a client's session id may still name.
+    pub fn remembered_count(&self) -> u64 {
+        self.index.remembered_count()
+    }
+
+    /// What changed since the last call.
+    pub fn take_change(&mut self) -> SessionChange {
+        self.index.take_change()
+    }
+
+    /// Everything.
+    pub fn whole(&self) -> SessionChange {
+        self.index.whole()
+    }
+
+    /// Puts in a change (or everything) that was taken after the state here.
+    pub fn apply(&mut self, change: SessionChange) {
+        self.index.apply(change);
+    }
+
+    fn open(&mut self, hit: &EnrichedHit, acquisition: Acquisition) -> Placement {
+        while self.index.open_count() >= self.max_open
+            && let Some(number) = self.index.first_due(u64::MAX)
+        {
+            self.close(number, hit.received_at_ms);
+        }
+        let session = Session::open(self.index.next_number(), hit, acquisition);
+        let acquisition = Arc::clone(&session.acquisition);
+        self.index.insert(session);
+        Placement { opens_session: true, acquisition }
+    }
+
+    fn join(
+        &mut self,
+        number: u64,
+        hit: &EnrichedHit,
+        acquisition: impl FnOnce() -> Acquisition,
+    ) -> Placement {
+        let Some(mut session) = self.index.remove(number) else { return self.open(hit, acquisition()) };
+        session.join(hit);
+        let acquisition = Arc::clone(&session.acquisition);
+        self.index.insert(session);
+        Placement { opens_session: false, acquisition }
+    }
+
+    /// Books a session that is over; its session id stays remembered for the rest of its 24 h.
+    fn close(&mut self, number: u64, received_at_ms: u64) {
+        let Some(session) = self.index.remove(number) else { return };
+        if let Some(forgotten_at_ms) = session.forgotten_at_ms()
+            && received_at_ms < forgotten_at_ms
+        {
+            self.index.remember(&session, forgotten_at_ms, self.max_open);
+        }
+        self.closed.push(session.close());
+    }
+}
+
+#[cfg(test)]
+mod tests;

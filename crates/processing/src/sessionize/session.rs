@@ -1,0 +1,165 @@
+//! One session: whether a hit belongs to it, when it is over, what it comes to.
+//!
+//! Dimensions and acquisition are those of its first hit for ever. Time-out and grace are those of the rules that
+//! its latest hit named, so that a change of rules is felt from the next hit on.
+
+use std::sync::Arc;
+
+use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit};
+
+/// Longest session by event time, and how long a client's session id is remembered by received time: 24 h.
+pub(super) const DAY_MS: u64 = 86_400_000;
+/// A session is engaged when it is longer than this, or has more engagement time (GA4): 10 s.
+const ENGAGED_MS: u64 = 10_000;
+/// A session is engaged with at least this many page views (GA4).
+const ENGAGED_PAGE_VIEWS: u64 = 2;
+
+/// How a hit without session id lies to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Within the time-out of it.
+    Joins,
+    /// After it: the session is over.
+    Later,
+    /// Before it: a session of its own.
+    Older,
+}
+
+/// The page a session ends on so far: the page view with the greatest event time, later in WAL order among equals;
+/// without a page view the hit that is so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// Whether it was viewed; a page view takes precedence over any other hit.
+    pub is_page_view: bool,
+    /// Its event time, unix milliseconds.
+    pub event_time_ms: u64,
+    /// Its path.
+    pub page_path: Arc<str>,
+}
+
+/// A session that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Counts sessions in the order they opened.
+    pub number: u64,
+    /// Visitor ids it is known by: the first hit's, then those of later days.
+    pub visitors: Vec<u64>,
+    /// Hash of the client's session id; `None`: found by time.
+    pub session_id: Option<u64>,
+    /// Of its first hit.
+    pub dimensions: Dimensions,
+    /// Of its first hit.
+    pub acquisition: Arc<Acquisition>,
+    /// By the rules of its latest hit, milliseconds.
+    pub timeout_ms: u64,
+    /// By the rules of its latest hit, milliseconds.
+    pub grace_ms: u64,
+    /// Smallest event time, unix milliseconds.
+    pub first_ms: u64,
+    /// Greatest event time, unix milliseconds.
+    pub last_ms: u64,
+    /// Received time of its first hit, unix milliseconds.
+    pub opened_at_ms: u64,
+    /// Received time of its latest hit, unix milliseconds.
+    pub received_at_ms: u64,
+    /// Where it ends so far.
+    pub exit: Exit,
+    /// Page views so far.
+    pub page_views: u64,
+    /// Hits of any event so far.
+    pub events: u64,
+    /// Engagement time so far, milliseconds.
+    pub engagement_ms: u64,
+}
+
+impl Session {
+    /// The session that this hit opens.
+    pub(super) fn open(number: u64, hit: &EnrichedHit, acquisition: Acquisition) -> Self {
+        Self {
+            number,
+            visitors: vec![hit.visitor_id],
+            session_id: hit.session_id,
+            dimensions: hit.dimensions.clone(),
+            acquisition: Arc::new(acquisition),
+            timeout_ms: hit.timeout_ms,
+            grace_ms: hit.grace_ms,
+            first_ms: hit.event_time_ms,
+            last_ms: hit.event_time_ms,
+            opened_at_ms: hit.received_at_ms,
+            received_at_ms: hit.received_at_ms,
+            exit: Exit::of(hit),
+            page_views: u64::from(hit.is_page_view),
+            events: 1,
+            engagement_ms: hit.engagement_ms,
+        }
+    }
+
+    /// How a hit of its visitor lies to it, by the rules that the hit names.
+    pub(super) fn fit(&self, hit: &EnrichedHit) -> Fit {
+        let time = hit.event_time_ms;
+        if time < self.first_ms.saturating_sub(hit.timeout_ms) {
+            Fit::Older
+        } else if time <= self.last_ms + hit.timeout_ms && time.saturating_sub(self.first_ms) <= DAY_MS {
+            Fit::Joins
+        } else {
+            Fit::Later
+        }
+    }
+
+    /// Takes in a hit that belongs to it.
+    pub(super) fn join(&mut self, hit: &EnrichedHit) {
+        self.timeout_ms = hit.timeout_ms;
+        self.grace_ms = hit.grace_ms;
+        self.first_ms = self.first_ms.min(hit.event_time_ms);
+        self.last_ms = self.last_ms.max(hit.event_time_ms);
+        self.received_at_ms = hit.received_at_ms;
+        self.page_views += u64::from(hit.is_page_view);
+        self.events += 1;
+        self.engagement_ms = self.engagement_ms.saturating_add(hit.engagement_ms);
+        let exit = Exit::of(hit);
+        if (exit.is_page_view, exit.event_time_ms) >= (self.exit.is_page_view, self.exit.event_time_ms) {
+            self.exit = exit;
+        }
+    }
+
+    /// Received time at which it is over, unix milliseconds.
+    pub(super) fn due_ms(&self) -> u64 {
+        self.last_ms.max(self.received_at_ms).saturating_add(self.timeout_ms + self.grace_ms)
+    }
+
+    /// Time of an import mark at which it is over, unix milliseconds.
+    pub(super) fn import_due_ms(&self) -> u64 {
+        self.last_ms.saturating_add(self.timeout_ms + self.grace_ms)
+    }
+
+    /// Received time at which its session id is forgotten, unix milliseconds; `None` without one.
+    pub(super) fn forgotten_at_ms(&self) -> Option<u64> {
+        self.session_id.map(|_| self.opened_at_ms.saturating_add(DAY_MS))
+    }
+
+    /// What it came to.
+    pub(super) fn close(self) -> ClosedSession {
+        let duration_ms = self.last_ms - self.first_ms;
+        ClosedSession {
+            engaged: self.page_views >= ENGAGED_PAGE_VIEWS
+                || duration_ms > ENGAGED_MS
+                || self.engagement_ms > ENGAGED_MS,
+            dimensions: self.dimensions,
+            acquisition: self.acquisition,
+            exit_page: self.exit.page_path,
+            page_views: self.page_views,
+            events: self.events,
+            duration_ms,
+        }
+    }
+}
+
+impl Exit {
+    fn of(hit: &EnrichedHit) -> Self {
+        Self {
+            is_page_view: hit.is_page_view,
+            event_time_ms: hit.event_time_ms,
+            page_path: Arc::clone(&hit.dimensions.page_path),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Secrets and ids: random ones, what is stored of them, and comparison in constant time.
+//!
+//! Of an API secret and a report key only the SHA-256 is stored: they are 32 random bytes, so a slow hash would add
+//! nothing. Invariant: no `Debug` output shows a key.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// RFC 4648, lower case.
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// Bytes of randomness in a secret.
+const SECRET_BYTES: usize = 32;
+
+/// SHA-256 of a secret; 64 hexadecimal digits as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of this secret.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// Whether `secret` is the one that was hashed; takes the same time for every secret of the same length.
+    pub fn accepts(&self, secret: &str) -> bool {
+        self.0.ct_eq(&Self::of(secret).0).into()
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(…)")
+    }
+}
+
+impl TryFrom<String> for KeyHash {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&text, &mut bytes)
+            .map_err(|_| "a key hash is not 64 hexadecimal digits (SHA-256)".to_owned())?;
+        Ok(Self(bytes))
+    }
+}
+
+impl From<KeyHash> for String {
+    fn from(hash: KeyHash) -> Self {
+        hex::encode(hash.0)
+    }
+}
+
+/// The permanent key of a property's visitor ids; 32 hexadecimal digits as text. A new one would make every known
+/// visitor a new one.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VisitorKey([u8; 16]);
+
+impl VisitorKey {
+    /// A new random key.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The key for SipHash.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for VisitorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VisitorKey(…)")
+    }
+}
+
+impl TryFrom<String> for VisitorKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(&text, &mut bytes)
+            .map_err(|_| "visitor_key is not 32 hexadecimal digits".to_owned())?;
+        Ok(Self(bytes))
+    }
+}
+
+impl From<VisitorKey> for String {
+    fn from(key: VisitorKey) -> Self {
+        hex::encode(key.0)
+    }
+}
+
+/// A random secret of 256 bits with a prefix that says what it is for: `sk_…`.
+pub fn random_secret(prefix: &str) -> Result<String, getrandom::Error> {
+    let mut bytes = [0; SECRET_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{prefix}{}", base32(&bytes)))
+}
+
+/// `count` random characters of `a-z2-7`, five bits each.
+pub(crate) fn random_base32(count: usize) -> Result<String, getrandom::Error> {
+    let mut bytes = vec![0; count];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| digit(byte & 31)).collect())
+}
+
+/// Whether `text` is `count` characters of `a-z2-7`.
+pub(crate) fn is_base32(text: &str, count: usize) -> bool {
+    text.len() == count && text.bytes().all(|byte| BASE32.contains(&byte))
+}
+
+fn base32(bytes: &[u8]) -> String {
+    let (mut text, mut bits, mut held) = (String::new(), 0_u16, 0);
+    for byte in bytes {
+        bits = (bits << 8) | u16::from(*byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            text.push(digit(bits >> held & 31));
+        }
+        // What is held fits four bits now, so the next byte shifts nothing out.
+        bits &= (1 << held) - 1;
+    }
+    if held > 0 {
+        text.push(digit(bits << (5 - held) & 31));
+    }
+    text
+}
+
+fn digit(five_bits: impl Into<usize>) -> char {
+    BASE32.get(five_bits.into()).copied().map_or('a', char::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base32_is_that_of_rfc_4648() {
+        for (bytes, text) in [("", ""), ("f", "my"), ("fo", "mzxq"), ("foobar", "mzxw6ytboi")] {
+            assert_eq!(base32(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn secret_is_accepted_by_its_own_hash_only() {
+        let secret = random_secret("sk_").unwrap();
+        assert_eq!(secret.len(), 3 + 52);
+        let hash = KeyHash::of(&secret);
+        assert!(hash.accepts(&secret));
+        assert!(!hash.accepts(&random_secret("sk_").unwrap()));
+        assert!(!hash.accepts(""));
+        assert!(!format!("{hash:?}").contains(&String::from(hash)));
+    }
+
+    #[test]
+    fn hash_is_sha256_of_the_text() {
+        // FIPS 180-4, the example of "abc".
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(String::from(KeyHash::of("abc")), expected);
+    }
+}

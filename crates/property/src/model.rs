@@ -1,0 +1,162 @@
+//! A property as its file has it.
+//!
+//! Every field is checked when it is read: ids by their form, hashes and keys by their length, rules by [`Rulebook`].
+//! Secrets are not in it, only their hashes; the visitor key is, so the files are not for everyone.
+
+use std::sync::Arc;
+
+use hit::Rules;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::key::{KeyHash, VisitorKey, is_base32};
+use crate::rulebook::Rulebook;
+
+/// Longest display name, characters.
+pub const NAME_MAX_CHARS: usize = 100;
+
+/// Most host names of one property.
+pub const HOSTNAMES_MAX: usize = 100;
+
+/// A tenant: one site or group of sites with its own reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Property {
+    /// `p_` and 12 characters of `a-z2-7`; also the name of the file.
+    pub property_id: String,
+    /// `M-` and 10 characters of `A-Z2-7`; public, goes into pages.
+    pub measurement_id: String,
+    /// Display name, 1–100 characters.
+    pub name: String,
+    /// IANA time zone: that of the rules in force.
+    pub time_zone: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Host names of the site, lower case; empty: any.
+    pub hostnames: Vec<String>,
+    /// When it was made; RFC 3339.
+    pub created_at: jiff::Timestamp,
+    /// SHA-256 of the secret for server-side hits and imports.
+    pub api_secret_sha256: KeyHash,
+    /// SHA-256 of the key that reads reports.
+    pub report_key_sha256: KeyHash,
+    /// Permanent key of the ids of visitors who send a client id.
+    pub visitor_key: VisitorKey,
+    /// Versions of the rules from 1; the last one is in force.
+    pub rules: Rulebook,
+}
+
+impl Property {
+    /// The rules in force.
+    pub fn current_rules(&self) -> &Arc<Rules> {
+        self.rules.current()
+    }
+
+    /// The zone of the rules in force.
+    pub fn zone(&self) -> &TimeZone {
+        self.rules.zone()
+    }
+
+    /// Whether this is the property's API secret; constant time.
+    pub fn accepts_api_secret(&self, secret: &str) -> bool {
+        self.api_secret_sha256.accepts(secret)
+    }
+
+    /// Whether this is the property's report key; constant time.
+    pub fn accepts_report_key(&self, key: &str) -> bool {
+        self.report_key_sha256.accepts(key)
+    }
+
+    /// Checks what the types do not; the error names field and value.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !is_property_id(&self.property_id) {
+            return Err(format!("property_id is {:?}, not p_ and 12 of a-z2-7", self.property_id));
+        }
+        if !is_measurement_id(&self.measurement_id) {
+            return Err(format!("measurement_id is {:?}, not M- and 10 of A-Z2-7", self.measurement_id));
+        }
+        let in_force = &self.current_rules().time_zone;
+        if *in_force != self.time_zone {
+            return Err(format!("time_zone is {:?}, but the last rules say {in_force:?}", self.time_zone));
+        }
+        check_name(&self.name).map_err(|problem| format!("name is {:?}, {problem}", self.name))?;
+        check_currency(&self.currency)
+            .map_err(|problem| format!("currency is {:?}, {problem}", self.currency))?;
+        for (index, hostname) in self.hostnames.iter().enumerate() {
+            check_hostname(hostname)
+                .map_err(|problem| format!("hostnames[{index}] is {hostname:?}, {problem}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `text` has the form of a property id.
+pub fn is_property_id(text: &str) -> bool {
+    text.strip_prefix("p_").is_some_and(|rest| is_base32(rest, 12))
+}
+
+/// Whether `text` has the form of a measurement id.
+pub fn is_measurement_id(text: &str) -> bool {
+    text.strip_prefix("M-").is_some_and(|rest| {
+        rest.bytes().all(|byte| !byte.is_ascii_lowercase()) && is_base32(&rest.to_ascii_lowercase(), 10)
+    })
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+    let good = (1..=NAME_MAX_CHARS).contains(&name.chars().count())
+        && !name.trim().is_empty()
+        && !name.chars().any(char::is_control);
+    if good { Ok(()) } else { Err("which is not 1 to 100 printable characters; choose such a name") }
+}
+
+pub(crate) fn check_currency(currency: &str) -> Result<(), &'static str> {
+    let good = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+    if good { Ok(()) } else { Err("which is not 3 upper-case letters; use an ISO 4217 code such as EUR") }
+}
+
+/// RFC 1123: labels of 1–63 letters, digits and inner hyphens, 253 characters at most; lower case here.
+pub(crate) fn check_hostname(hostname: &str) -> Result<(), &'static str> {
+    let good_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if hostname.len() <= 253 && hostname.split('.').all(good_label) {
+        Ok(())
+    } else {
+        Err("which is not a host name; write it as in www.example.com, without scheme, port or path, \
+             international names in their xn-- form")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_their_form() {
+        for (text, property, measurement) in [
+            ("p_abcdefghij27", true, false),
+            ("p_abcdefghij2", false, false),
+            ("p_abcdefghij2A", false, false),
+            ("M-ABCDEFGH27", false, true),
+            ("M-abcdefgh27", false, false),
+            ("M-ABCDEFGH2/", false, false),
+            ("../../etc/passwd", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((is_property_id(text), is_measurement_id(text)), (property, measurement), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names_are_names_only() {
+        for good in ["example.com", "localhost", "a-b.example", "xn--bcher-kva.example", "127.0.0.1"] {
+            assert_eq!(check_hostname(good), Ok(()), "{good}");
+        }
+        for bad in ["", "https://a.b", "a..b", "-a.b", "a.b:80", "a/b", "bücher.example", "A.b", "*.a.b"] {
+            assert!(check_hostname(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! All versions of a property's rules, checked once: versions 1, 2, 3 … without gaps, each with a known zone.
+//!
+//! In and out: the JSON list `rules` of a property file. The last version is in force; every earlier one stays, for
+//! hits that name it.
+
+use std::sync::Arc;
+
+use hit::Rules;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// Longest session time-out and grace, seconds: a session is at most 24 h long.
+const SESSION_MAX_S: u32 = 86_400;
+
+/// The versions of a property's rules; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Rules>", into = "Vec<Rules>")]
+pub struct Rulebook {
+    earlier: Vec<Arc<Rules>>,
+    current: Arc<Rules>,
+    zone: TimeZone,
+}
+
+impl Rulebook {
+    /// The rules in force.
+    pub fn current(&self) -> &Arc<Rules> {
+        &self.current
+    }
+
+    /// The zone of the rules in force.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The rules of this version.
+    pub fn version(&self, version: u32) -> Option<&Arc<Rules>> {
+        if version == self.current.version {
+            return Some(&self.current);
+        }
+        self.earlier.get(usize::try_from(version.checked_sub(1)?).ok()?)
+    }
+
+    /// All versions, from 1.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rules>> {
+        self.earlier.iter().chain([&self.current])
+    }
+}
+
+impl TryFrom<Vec<Rules>> for Rulebook {
+    type Error = String;
+
+    fn try_from(mut rules: Vec<Rules>) -> Result<Self, String> {
+        for (index, version) in rules.iter().enumerate() {
+            check(index, version)?;
+        }
+        let current = rules.pop().ok_or("rules is empty; it needs at least version 1")?;
+        let zone = known_zone(&current.time_zone)
+            .ok_or_else(|| format!("rules: time_zone {:?} is not known", current.time_zone))?;
+        Ok(Self { earlier: rules.into_iter().map(Arc::new).collect(), current: Arc::new(current), zone })
+    }
+}
+
+impl From<Rulebook> for Vec<Rules> {
+    fn from(book: Rulebook) -> Self {
+        book.iter().map(|rules| Rules::clone(rules)).collect()
+    }
+}
+
+fn check(index: usize, rules: &Rules) -> Result<(), String> {
+    if usize::try_from(rules.version).ok() != Some(index + 1) {
+        return Err(format!(
+            "rules[{index}].version is {}; versions count from 1 without gaps, so it must be {}",
+            rules.version,
+            index + 1
+        ));
+    }
+    if known_zone(&rules.time_zone).is_none() {
+        return Err(format!(
+            "rules[{index}].time_zone is {:?}, which is not an IANA time zone such as \"Europe/Berlin\"",
+            rules.time_zone
+        ));
+    }
+    for (name, value, least) in
+        [("session_timeout_s", rules.session_timeout_s, 1), ("session_grace_s", rules.session_grace_s, 0)]
+    {
+        if !(least..=SESSION_MAX_S).contains(&value) {
+            return Err(format!(
+                "rules[{index}].{name} is {value}; it must lie between {least} and {SESSION_MAX_S}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The zone of this IANA name, whatever its case; `None` when there is none.
+pub(crate) fn known_zone(name: &str) -> Option<TimeZone> {
+    // jiff knows "Etc/Unknown" as a zone of its own; nobody lives there.
+    TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(version: u32, zone: &str) -> Rules {
+        Rules { version, ..Rules::first(zone) }
+    }
+
+    #[test]
+    fn last_version_is_in_force_and_all_are_found() {
+        let book = Rulebook::try_from(vec![rules(1, "UTC"), rules(2, "Asia/Kathmandu")]).unwrap();
+        assert_eq!(book.current().time_zone, "Asia/Kathmandu");
+        assert_eq!(book.version(1).map(|rules| rules.time_zone.as_str()), Some("UTC"));
+        assert_eq!(book.version(2), Some(book.current()));
+        assert_eq!((book.version(0), book.version(3)), (None, None));
+        assert_eq!(Rulebook::try_from(Vec::from(book.clone())).unwrap(), book);
+    }
+
+    #[test]
+    fn bad_rules_are_refused_by_field() {
+        let mut endless = rules(1, "UTC");
+        endless.session_timeout_s = 86_401;
+        for (bad, field) in [
+            (vec![], "rules is empty"),
+            (vec![rules(2, "UTC")], "rules[0].version is 2"),
+            (vec![rules(1, "UTC"), rules(1, "UTC")], "rules[1].version is 1"),
+            (vec![rules(1, "Mars/Olympus")], "rules[0].time_zone is \"Mars/Olympus\""),
+            (vec![rules(1, "Etc/Unknown")], "rules[0].time_zone"),
+            (vec![endless], "rules[0].session_timeout_s is 86401"),
+        ] {
+            let message = Rulebook::try_from(bad).unwrap_err();
+            assert!(message.contains(field), "{message}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+-- From minutes to hours. A repair runs the same SELECT over the rows of one plan group: the loader takes it from this text.
+-- Grouping is by wall-clock hour, so zones of half hours are right; `minute_rows` tells a column from the sum named like it.
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS hit_hourly_view TO hit_hourly AS
+SELECT
+    property, generation, traffic_class, local_date,
+    toStartOfHour(minute + toIntervalSecond(utc_offset_s)) AS local_hour, utc_offset_s,
+    page_path, event_name, source, medium, campaign,
+    country, device, browser, operating_system, intDiv(plan, 4096) AS plan_group,
+    sum(minute_rows.page_views) AS page_views,
+    sum(minute_rows.events) AS events,
+    sum(minute_rows.sessions) AS sessions,
+    sum(minute_rows.engagement_ms) AS engagement_ms,
+    uniqCombined64ArrayState(14)(minute_rows.visitors) AS visitors,
+    uniqCombined64ArrayState(14)(minute_rows.new_visitors) AS new_visitors
+FROM hit_rollup AS minute_rows
+GROUP BY
+    property, generation, traffic_class, local_date, local_hour, utc_offset_s,
+    page_path, event_name, source, medium, campaign,
+    country, device, browser, operating_system, plan_group;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS session_hourly_view TO session_hourly AS
+SELECT
+    property, generation, traffic_class, local_date,
+    toStartOfHour(minute + toIntervalSecond(utc_offset_s)) AS local_hour, utc_offset_s,
+    page_path, exit_page, source, medium, campaign,
+    country, device, browser, operating_system, intDiv(plan, 4096) AS plan_group,
+    sum(minute_rows.sessions) AS sessions,
+    sum(minute_rows.engaged_sessions) AS engaged_sessions,
+    sum(minute_rows.page_views) AS page_views,
+    sum(minute_rows.events) AS events,
+    sum(minute_rows.duration_ms) AS duration_ms
+FROM session_rollup AS minute_rows
+GROUP BY
+    property, generation, traffic_class, local_date, local_hour, utc_offset_s,
+    page_path, exit_page, source, medium, campaign,
+    country, device, browser, operating_system, plan_group;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS total_hourly_view TO total_hourly AS
+SELECT
+    property, generation, traffic_class, local_date,
+    toStartOfHour(minute + toIntervalSecond(utc_offset_s)) AS local_hour, utc_offset_s,
+    intDiv(plan, 4096) AS plan_group,
+    sum(minute_rows.page_views) AS page_views,
+    sum(minute_rows.events) AS events,
+    sum(minute_rows.sessions) AS sessions,
+    sum(minute_rows.engagement_ms) AS engagement_ms,
+    uniqCombined64ArrayState(14)(minute_rows.visitors) AS visitors,
+    uniqCombined64ArrayState(14)(minute_rows.new_visitors) AS new_visitors
+FROM hit_rollup AS minute_rows
+GROUP BY
+    property, generation, traffic_class, local_date, local_hour, utc_offset_s,
+    plan_group;

@@ -1,0 +1,161 @@
+//! Names of tables and columns, in one place for loader, api and tests; `migrations/` defines them.
+//!
+//! Invariant, kept by a test against the engine: every column named here is a column of that table, and the three lists
+//! of an hourly table together are all its columns.
+
+/// A minute table: what the loader inserts into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MinuteTable {
+    /// Hits.
+    HitRollup,
+    /// Closed sessions.
+    SessionRollup,
+}
+
+impl MinuteTable {
+    /// Both, in the order in which a plan inserts.
+    pub const ALL: [Self; 2] = [Self::HitRollup, Self::SessionRollup];
+
+    /// The table's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HitRollup => "hit_rollup",
+            Self::SessionRollup => "session_rollup",
+        }
+    }
+
+    /// The column whose sum a plan names as its `hits` beside the number of rows.
+    pub fn count_column(self) -> &'static str {
+        match self {
+            Self::HitRollup => "events",
+            Self::SessionRollup => "sessions",
+        }
+    }
+
+    /// The hourly tables that views fill from this one.
+    pub fn hourly(self) -> impl Iterator<Item = &'static HourlyTable> {
+        HOURLY.iter().copied().filter(move |table| table.source == self)
+    }
+}
+
+/// An hourly table and its columns.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HourlyTable {
+    /// The table's name; its view is called `{name}_view`.
+    pub name: &'static str,
+    /// The minute table its view reads.
+    pub source: MinuteTable,
+    /// Columns of the key, in its order.
+    pub key: &'static [&'static str],
+    /// `SimpleAggregateFunction(sum, UInt64)` columns: read with `sum(…)`.
+    pub sums: &'static [&'static str],
+    /// `AggregateFunction(uniqCombined64(14), UInt64)` columns: read with `uniqCombined64Merge(14)(…)`.
+    pub sets: &'static [&'static str],
+}
+
+/// Plans per group: the unit in which hourly rows are compared and rebuilt.
+pub const PLANS_PER_GROUP: u64 = 4096;
+/// How far each edge is loaded.
+pub const WATERMARK: &str = "watermark";
+/// Which migrations have run.
+pub const MIGRATIONS: &str = "migrations";
+/// `WHERE` on this value of `generation` reads live data.
+pub const LIVE_GENERATION: u32 = 0;
+
+/// Every dimension of hits.
+pub const HIT_HOURLY: HourlyTable = HourlyTable {
+    name: "hit_hourly",
+    source: MinuteTable::HitRollup,
+    key: &[
+        "property",
+        "generation",
+        "traffic_class",
+        "local_date",
+        "local_hour",
+        "utc_offset_s",
+        "page_path",
+        "event_name",
+        "source",
+        "medium",
+        "campaign",
+        "country",
+        "device",
+        "browser",
+        "operating_system",
+        "plan_group",
+    ],
+    sums: &["page_views", "events", "sessions", "engagement_ms"],
+    sets: &["visitors", "new_visitors"],
+};
+
+/// Every dimension of closed sessions.
+pub const SESSION_HOURLY: HourlyTable = HourlyTable {
+    name: "session_hourly",
+    source: MinuteTable::SessionRollup,
+    key: &[
+        "property",
+        "generation",
+        "traffic_class",
+        "local_date",
+        "local_hour",
+        "utc_offset_s",
+        "page_path",
+        "exit_page",
+        "source",
+        "medium",
+        "campaign",
+        "country",
+        "device",
+        "browser",
+        "operating_system",
+        "plan_group",
+    ],
+    sums: &["sessions", "engaged_sessions", "page_views", "events", "duration_ms"],
+    sets: &[],
+};
+
+/// Hits by hour and traffic class alone.
+pub const TOTAL_HOURLY: HourlyTable = HourlyTable {
+    name: "total_hourly",
+    source: MinuteTable::HitRollup,
+    key: &["property", "generation", "traffic_class", "local_date", "local_hour", "utc_offset_s", "plan_group"],
+    sums: &["page_views", "events", "sessions", "engagement_ms"],
+    sets: &["visitors", "new_visitors"],
+};
+
+/// All hourly tables.
+pub const HOURLY: [&HourlyTable; 3] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY];
+
+/// The text of the views, from which a repair takes the very same SELECT.
+const VIEWS: &str = include_str!("../migrations/0003_hourly_views.sql");
+
+impl HourlyTable {
+    /// The view's SELECT over only those minute rows that fulfil `condition`, with the same columns in the same order.
+    pub fn select_where(&self, condition: &str) -> String {
+        let head = format!("CREATE MATERIALIZED VIEW IF NOT EXISTS {0}_view TO {0} AS\n", self.name);
+        let select = VIEWS.split_once(&head).map_or("", |(_, rest)| rest);
+        let select = select.split_once(";\n").map_or(select, |(select, _)| select);
+        select.replacen("\nGROUP BY", &format!("\nWHERE {condition}\nGROUP BY"), 1)
+    }
+
+    /// Columns in the order of [`HourlyTable::select_where`].
+    pub fn columns(&self) -> impl Iterator<Item = &'static str> {
+        self.key.iter().chain(self.sums).chain(self.sets).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repair_selects_what_the_view_selects() {
+        for table in HOURLY {
+            let sql = table.select_where("plan_group_condition");
+            assert!(sql.starts_with("SELECT\n    property, "), "{}", table.name);
+            assert_eq!(sql.matches("WHERE plan_group_condition").count(), 1, "{}", table.name);
+            assert_eq!(sql.matches("CREATE").count(), 0, "{}", table.name);
+            assert!(sql.contains(&format!("FROM {} AS minute_rows", table.source.name())), "{}", table.name);
+        }
+    }
+}

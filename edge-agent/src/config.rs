@@ -1,0 +1,145 @@
+//! The edge's configuration: one TOML file, one table per stage.
+//!
+//! In: a file that `service::config` has read. Out: values that were checked; an impossible one is refused at start with
+//! its name and the way out.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use identity::TlsFiles;
+use serde::{Deserialize, Serialize};
+use service::ServiceConfig;
+use service::logs::LogConfig;
+
+pub use crate::collect::Config as CollectConfig;
+pub use crate::outbox::Config as OutboxConfig;
+pub use crate::process::Config as ProcessConfig;
+pub use crate::ship::Config as ShipConfig;
+pub use crate::wal::Config as WalConfig;
+
+/// Configuration of an edge. Its id is the one in its certificate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the WAL, the outbox and the salts lie. One edge per directory; made when it is not there.
+    pub data_dir: PathBuf,
+    /// The directory of property files, re-read each second.
+    pub properties_dir: PathBuf,
+    /// uap-core's `regexes.yaml`: what browsers, systems and devices are told by.
+    pub user_agent_rules: PathBuf,
+    /// `crawler-user-agents.json`: what bots are told by.
+    pub crawler_list: PathBuf,
+    /// A country database in MaxMind's format (`country_code`, or `country.iso_code`); absent: countries stay unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo_database: Option<PathBuf>,
+    /// Address of the admin port.
+    pub admin_listen: SocketAddr,
+    /// How long a stopping edge tries to hand its last batches to a hub, milliseconds. What is left then is shipped
+    /// after the next start.
+    pub drain_ms: u64,
+    /// The HTTP port that hits come to.
+    pub collect: CollectConfig,
+    /// The write-ahead log.
+    pub wal: WalConfig,
+    /// Processing.
+    pub process: ProcessConfig,
+    /// Batches that are still to be sent.
+    pub outbox: OutboxConfig,
+    /// The way to the hubs.
+    pub ship: ShipConfig,
+    /// Certificate, key and CA.
+    pub tls: TlsFiles,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/meridian/edge"),
+            properties_dir: PathBuf::from("/var/lib/meridian/properties"),
+            user_agent_rules: PathBuf::from("/usr/share/meridian/regexes.yaml"),
+            crawler_list: PathBuf::from("/usr/share/meridian/crawler-user-agents.json"),
+            geo_database: None,
+            admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9091),
+            drain_ms: 10_000,
+            collect: CollectConfig::default(),
+            wal: WalConfig::default(),
+            process: ProcessConfig::default(),
+            outbox: OutboxConfig::default(),
+            ship: ShipConfig::default(),
+            tls: TlsFiles::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl ServiceConfig for Config {
+    fn validate(&self) -> Result<(), String> {
+        at_least("collect.max_connections", self.collect.max_connections, 1)?;
+        at_least("collect.queue_submissions", self.collect.queue_submissions, 1)?;
+        at_least("collect.queue_bytes", self.collect.queue_bytes, 1 << 20)?;
+        at_least("collect.request_timeout_ms", self.collect.request_timeout_ms, 1)?;
+        at_least("wal.block_hits", self.wal.block_hits, 1)?;
+        at_least("wal.block_bytes", self.wal.block_bytes, 64 << 10)?;
+        at_most("wal.block_bytes", self.wal.block_bytes, 16 << 20)?;
+        at_least("wal.file_bytes", self.wal.file_bytes, 1 << 20)?;
+        at_least("wal.max_bytes", self.wal.max_bytes, 8 << 20)?;
+        at_least("wal.tick_ms", self.wal.tick_ms, 100)?;
+        at_least("process.flush_interval_ms", self.process.flush_interval_ms, 1)?;
+        at_least("process.feed_blocks", self.process.feed_blocks, 1)?;
+        at_least("process.raw_batch_bytes", self.process.raw_batch_bytes, 64 << 10)?;
+        at_most("process.raw_batch_bytes", self.process.raw_batch_bytes, 32 << 20)?;
+        at_least("outbox.ack_queue", self.outbox.ack_queue, 1)?;
+        at_least("ship.window_bytes", self.ship.window_bytes, 1 << 20)?;
+        at_least("ship.backoff_min_ms", self.ship.backoff_min_ms, 1)?;
+        at_least("ship.backoff_max_ms", self.ship.backoff_max_ms, self.ship.backoff_min_ms)?;
+        if self.ship.hubs.is_empty() {
+            return Err("ship.hubs is empty; name at least one hub, such as [\"127.0.0.1:4433\"]".into());
+        }
+        if !(1..=19).contains(&self.wal.zstd_level) {
+            return Err(format!("wal.zstd_level is {}; choose 1 to 19", self.wal.zstd_level));
+        }
+        Ok(())
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+}
+
+fn at_least<T: PartialOrd + std::fmt::Display>(field: &str, value: T, least: T) -> Result<(), String> {
+    if value < least { Err(format!("{field} is {value}; choose at least {least}")) } else { Ok(()) }
+}
+
+fn at_most<T: PartialOrd + std::fmt::Display>(field: &str, value: T, most: T) -> Result<(), String> {
+    if value > most { Err(format!("{field} is {value}; choose at most {most}")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_is_valid_and_survives_toml() {
+        let config = Config::default();
+        assert_eq!(config.validate(), Ok(()));
+        let text = service::config::print_default::<Config>().unwrap();
+        let read: Config = service::config::parse(&text, std::path::Path::new("x")).unwrap();
+        assert_eq!(read, config);
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_name() {
+        let mut config = Config::default();
+        config.wal.tick_ms = 0;
+        assert_eq!(config.validate().unwrap_err(), "wal.tick_ms is 0; choose at least 100");
+        let mut config = Config::default();
+        config.ship.hubs.clear();
+        assert!(config.validate().unwrap_err().starts_with("ship.hubs is empty"));
+    }
+}

@@ -1,0 +1,416 @@
+//! `state.redb`: what the edge has processed, the state of processing, and the batches that are still to be sent.
+//!
+//! Tables: `meta` (identity; progress as JSON), `checkpoint` and `changes` (state of processing), `outbox_rollup` and
+//! `outbox_raw` (by seq). A flush writes all of them in one transaction, so after a crash either the whole flush is
+//! there or none of it, and the WAL is processed from there again. Commits are two-phase with quick repair: a crash
+//! never means walking the whole file, and values from outside cannot fake a commit.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use batch::Lane;
+use bytes::Bytes;
+use hit::{EdgeId, Epoch};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{self, EntryError, Note, RawEntry, RollupEntry};
+use super::{FORMAT, sync};
+
+const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+const CHECKPOINT: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("checkpoint");
+const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
+const ROLLUP: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox_rollup");
+const RAW: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox_raw");
+
+/// Why the state database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    /// Opening, reading or writing failed. After a failed write the process must stop.
+    #[error("{path:?} {doing}: {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What redb said.
+        source: Box<redb::Error>,
+    },
+    /// The file's name could not be made durable.
+    #[error("cannot make {path:?}: {source}")]
+    Make {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// No random bytes for the epoch.
+    #[error("the operating system gives no random bytes for an epoch: {0}")]
+    Random(getrandom::Error),
+    /// Identity or progress cannot be understood.
+    #[error("{path:?} has a broken {field}: {reason}")]
+    Meta {
+        /// The file.
+        path: PathBuf,
+        /// Key in `meta`.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The directory is another edge's.
+    #[error(
+        "{path:?} belongs to the edge {found:?}, but the certificate in tls.cert says {expected:?}; give each edge \
+         a data_dir of its own"
+    )]
+    OtherEdge {
+        /// The file.
+        path: PathBuf,
+        /// The edge in the file.
+        found: String,
+        /// The edge in the certificate.
+        expected: String,
+    },
+    /// A batch in the outbox is damaged.
+    #[error("{path:?}: the outbox entry {lane} {seq} {source}")]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// Its lane.
+        lane: &'static str,
+        /// Its seq.
+        seq: u64,
+        /// What is wrong.
+        source: EntryError,
+    },
+}
+
+/// How far this edge has come; written with every flush.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// First block that no rollup batch covers.
+    pub(crate) next_block: u64,
+    /// First position that no rollup batch covers.
+    pub(crate) next_position: u64,
+    /// Rollup batches sealed so far; the next has this plus one.
+    pub(crate) rollup_seq: u64,
+    /// Raw batches sealed so far.
+    pub(crate) raw_seq: u64,
+    /// Hits before `next_position` that are in no row, by reason.
+    pub(crate) dropped: BTreeMap<String, u64>,
+}
+
+/// The state of processing to store with a flush.
+#[derive(Debug)]
+pub(crate) enum StateWrite {
+    /// What changed since the flush before.
+    Change(Vec<u8>),
+    /// Everything; what is stored is deleted.
+    Checkpoint(Vec<u8>),
+}
+
+/// All that one flush makes durable together.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    /// The rollup batch.
+    pub(crate) rollup: RollupEntry,
+    /// The raw batches of the same range.
+    pub(crate) raw: Vec<RawEntry>,
+    /// State of processing after it.
+    pub(crate) state: StateWrite,
+    /// How far that is.
+    pub(crate) progress: Progress,
+}
+
+/// Stored state of processing.
+#[derive(Debug, Default)]
+pub(crate) struct StoredState {
+    /// The last checkpoint.
+    pub(crate) checkpoint: Option<Vec<u8>>,
+    /// Changes since, in order.
+    pub(crate) changes: Vec<Vec<u8>>,
+}
+
+/// What is still to be sent, as found at opening.
+#[derive(Debug, Default)]
+pub(crate) struct OutboxContents {
+    /// Rollup batches: accounts and bytes, by seq.
+    pub(crate) rollup: BTreeMap<u64, (Note, u64)>,
+    /// Raw batches: bytes of the payload, by seq.
+    pub(crate) raw: BTreeMap<u64, u64>,
+    /// Hits in the rows of batches that a hub has acknowledged, since the epoch began.
+    pub(crate) delivered: u64,
+}
+
+/// The state database.
+#[derive(Debug)]
+pub(crate) struct StateStore {
+    database: Database,
+    path: PathBuf,
+    epoch: Epoch,
+}
+
+impl StateStore {
+    /// Opens the database, or makes it with a new epoch.
+    pub(crate) fn open(path: &Path, edge: &EdgeId, cache_bytes: usize) -> Result<Self, StateError> {
+        if !path.exists() {
+            create(path, edge, cache_bytes)?;
+        }
+        let failed = |doing, error: redb::Error| database_error(path, doing, error);
+        let database = Builder::new()
+            .set_cache_size(cache_bytes)
+            .open(path)
+            .map_err(|error| failed("cannot be opened", error.into()))?;
+        let mut store = Self { database, path: path.to_owned(), epoch: Epoch([0; 16]) };
+        if store.meta("format")? != FORMAT.to_le_bytes() {
+            let reason = format!("this build reads format {FORMAT}");
+            return Err(StateError::Meta { path: path.to_owned(), field: "format", reason });
+        }
+        let found = store.meta("edge")?;
+        if found != edge.as_str().as_bytes() {
+            return Err(StateError::OtherEdge {
+                path: path.to_owned(),
+                found: String::from_utf8_lossy(&found).into_owned(),
+                expected: edge.to_string(),
+            });
+        }
+        let epoch = store.meta("epoch")?;
+        store.epoch = Epoch::from_bytes(&epoch).ok_or_else(|| StateError::Meta {
+            path: path.to_owned(),
+            field: "epoch",
+            reason: format!("{} bytes, expected 16", epoch.len()),
+        })?;
+        Ok(store)
+    }
+
+    /// The epoch of this data directory.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Length on disk, bytes. redb keeps the space of deleted values for later ones.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
+    }
+
+    /// How far the last flush came.
+    pub(crate) fn load_progress(&self) -> Result<Progress, StateError> {
+        let bytes = self.meta("progress")?;
+        serde_json::from_slice(&bytes).map_err(|error| StateError::Meta {
+            path: self.path.clone(),
+            field: "progress",
+            reason: error.to_string(),
+        })
+    }
+
+    /// The state of processing as of the last flush.
+    pub(crate) fn load_state(&self) -> Result<StoredState, StateError> {
+        let read = || -> Result<StoredState, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let mut stored = StoredState::default();
+            if let Some((_, bytes)) = transaction.open_table(CHECKPOINT)?.last()? {
+                stored.checkpoint = Some(bytes.value().to_vec());
+            }
+            for change in transaction.open_table(CHANGES)?.iter()? {
+                stored.changes.push(change?.1.value().to_vec());
+            }
+            Ok(stored)
+        };
+        read().map_err(|error| self.error("cannot be read", error))
+    }
+
+    /// What is still to be sent, and what was.
+    pub(crate) fn load_outbox(&self) -> Result<OutboxContents, StateError> {
+        let mut contents = OutboxContents { delivered: self.delivered()?, ..OutboxContents::default() };
+        let mut after = 0;
+        // One at a time: the outbox may be much larger than the memory.
+        while let Some((seq, bytes)) = self.first_after(ROLLUP, after)? {
+            let note = entry::note_of(&bytes).map_err(|error| self.entry(Lane::Rollup, seq, error))?;
+            contents.rollup.insert(seq, (note, u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
+            after = seq;
+        }
+        after = 0;
+        while let Some(raw) = self.next_raw(after)? {
+            after = raw.header.id.seq;
+            contents.raw.insert(after, raw.header.payload_bytes);
+        }
+        Ok(contents)
+    }
+
+    /// Makes a flush durable: all of it or, after a crash, none.
+    pub(crate) fn flush(&self, flush: &Flush) -> Result<(), StateError> {
+        let progress = serde_json::to_vec(&flush.progress).map_err(|error| StateError::Meta {
+            path: self.path.clone(),
+            field: "progress",
+            reason: error.to_string(),
+        })?;
+        self.write("could not be flushed", |transaction| {
+            let rollup = flush.rollup.encode();
+            let seq = flush.rollup.batch.header().id.seq;
+            transaction.open_table(ROLLUP)?.insert(seq, rollup.as_slice())?;
+            let mut raw = transaction.open_table(RAW)?;
+            for entry in &flush.raw {
+                raw.insert(entry.header.id.seq, entry.encode().as_slice())?;
+            }
+            let mut changes = transaction.open_table(CHANGES)?;
+            match &flush.state {
+                StateWrite::Change(bytes) => {
+                    changes.insert(seq, bytes.as_slice())?;
+                }
+                StateWrite::Checkpoint(bytes) => {
+                    clear(&mut changes)?;
+                    let mut checkpoint = transaction.open_table(CHECKPOINT)?;
+                    clear(&mut checkpoint)?;
+                    checkpoint.insert(seq, bytes.as_slice())?;
+                }
+            }
+            transaction.open_table(META)?.insert("progress", progress.as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Deletes acknowledged batches; gives the first block that is still needed by a raw batch.
+    pub(crate) fn acknowledge(&self, acks: &[(Lane, u64)]) -> Result<Option<u64>, StateError> {
+        let mut delivered = self.delivered()?;
+        self.write("could not be written for acks", |transaction| {
+            let mut rollup = transaction.open_table(ROLLUP)?;
+            let mut raw = transaction.open_table(RAW)?;
+            for (lane, seq) in acks {
+                if *lane == Lane::Raw {
+                    raw.remove(seq)?;
+                } else if let Some(bytes) = rollup.remove(seq)? {
+                    // It was read once before it was sent, so it reads again.
+                    delivered += entry::note_of(bytes.value()).unwrap_or_default().counted;
+                }
+            }
+            transaction.open_table(META)?.insert("delivered", delivered.to_le_bytes().as_slice())?;
+            Ok(())
+        })?;
+        self.oldest_raw_block()
+    }
+
+    /// First block of the oldest raw batch that is still to be sent.
+    pub(crate) fn oldest_raw_block(&self) -> Result<Option<u64>, StateError> {
+        let oldest = self.next_raw(0)?;
+        Ok(oldest.map(|entry| entry.first_block))
+    }
+
+    /// The first rollup batch after `seq`.
+    pub(crate) fn next_rollup(&self, seq: u64) -> Result<Option<RollupEntry>, StateError> {
+        let Some((seq, bytes)) = self.first_after(ROLLUP, seq)? else { return Ok(None) };
+        RollupEntry::decode(bytes).map(Some).map_err(|error| self.entry(Lane::Rollup, seq, error))
+    }
+
+    /// The first raw batch after `seq`.
+    pub(crate) fn next_raw(&self, seq: u64) -> Result<Option<RawEntry>, StateError> {
+        let Some((seq, bytes)) = self.first_after(RAW, seq)? else { return Ok(None) };
+        RawEntry::decode(bytes).map(Some).map_err(|error| self.entry(Lane::Raw, seq, error))
+    }
+
+    fn first_after(
+        &self,
+        table: TableDefinition<'static, u64, &'static [u8]>,
+        seq: u64,
+    ) -> Result<Option<(u64, Bytes)>, StateError> {
+        let read = || -> Result<Option<(u64, Bytes)>, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(table)?;
+            let Some(found) = table.range(seq.saturating_add(1)..)?.next() else { return Ok(None) };
+            let (seq, bytes) = found?;
+            Ok(Some((seq.value(), Bytes::copy_from_slice(bytes.value()))))
+        };
+        read().map_err(|error| self.error("cannot be read", error))
+    }
+
+    fn delivered(&self) -> Result<u64, StateError> {
+        let bytes = self.meta("delivered")?;
+        bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| StateError::Meta {
+            path: self.path.clone(),
+            field: "delivered",
+            reason: format!("{} bytes, expected 8", bytes.len()),
+        })
+    }
+
+    fn meta(&self, field: &'static str) -> Result<Vec<u8>, StateError> {
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(META)?;
+            Ok(table.get(field)?.map(|value| value.value().to_vec()))
+        };
+        read().map_err(|error| self.error("cannot be read", error))?.ok_or_else(|| StateError::Meta {
+            path: self.path.clone(),
+            field,
+            reason: "it is missing".into(),
+        })
+    }
+
+    fn write(
+        &self,
+        doing: &'static str,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), StateError> {
+        write(&self.database, change).map_err(|error| self.error(doing, error))
+    }
+
+    fn error(&self, doing: &'static str, error: redb::Error) -> StateError {
+        database_error(&self.path, doing, error)
+    }
+
+    fn entry(&self, lane: Lane, seq: u64, source: EntryError) -> StateError {
+        StateError::Entry { path: self.path.clone(), lane: batch::sealed::lane_name(lane), seq, source }
+    }
+}
+
+fn write(
+    database: &Database,
+    change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    change(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn clear(table: &mut Table<'_, u64, &'static [u8]>) -> Result<(), redb::Error> {
+    table.retain(|_, _| false)?;
+    Ok(())
+}
+
+/// Makes the database under a temporary name, so that one with the right name always has an owner.
+fn create(path: &Path, edge: &EdgeId, cache_bytes: usize) -> Result<(), StateError> {
+    let temporary = path.with_extension("tmp");
+    let make = |source| StateError::Make { path: path.to_owned(), source };
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(make(error)),
+        _ => {}
+    }
+    let epoch = Epoch::random().map_err(StateError::Random)?;
+    let fill = || -> Result<(), redb::Error> {
+        let database = Builder::new().set_cache_size(cache_bytes).create(&temporary)?;
+        write(&database, |transaction| {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+            meta.insert("edge", edge.as_str().as_bytes())?;
+            meta.insert("epoch", epoch.0.as_slice())?;
+            meta.insert("delivered", 0_u64.to_le_bytes().as_slice())?;
+            let progress = serde_json::to_vec(&Progress::default()).unwrap_or_default();
+            meta.insert("progress", progress.as_slice())?;
+            for table in [CHECKPOINT, CHANGES, ROLLUP, RAW] {
+                transaction.open_table(table)?;
+            }
+            Ok(())
+        })
+    };
+    fill().map_err(|error| database_error(path, "cannot be made", error))?;
+    sync::rename(&temporary, path).map_err(make)
+}
+
+fn database_error(path: &Path, doing: &'static str, error: redb::Error) -> StateError {
+    let doing = match error {
+        redb::Error::DatabaseAlreadyOpen => "is in use by another process; stop it, or choose another data_dir",
+        _ => doing,
+    };
+    StateError::Database { path: path.to_owned(), doing, source: Box::new(error) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! One WAL file: a redb database `wal/{first block:020}.redb` that holds consecutive blocks.
+//!
+//! Tables: `meta: &str -> u64|bytes` (format, edge, epoch, first position, received_at before the first block) and
+//! `blocks: u64 -> bytes` (block number, block bytes with their own checksum). Made under a temporary name, renamed
+//! when its meta data is durable; so a file with the right name always has an owner and a start. Written by the committer only.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use hit::block::BlockHeader;
+use redb::{Builder, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata};
+
+use super::{FORMAT, Owner, sync};
+
+const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+const NAMES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("owner");
+const BLOCKS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("blocks");
+
+/// Why a WAL file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("WAL file {path:?} {reason}")]
+pub(crate) struct FileError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// Where a file begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Number of the first block.
+    pub(crate) block: u64,
+    /// Position of its first hit.
+    pub(crate) position: u64,
+    /// `received_at_ms` of the block before; 0 at the very beginning.
+    pub(crate) received_at_ms: u64,
+}
+
+/// What a file holds, by its first and last entry and their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Where it begins.
+    pub(crate) start: Start,
+    /// Where the next block begins: number, position, and time of the last block.
+    pub(crate) end: Start,
+}
+
+#[derive(Debug)]
+enum Handle {
+    Writable(Database),
+    ReadOnly(ReadOnlyDatabase),
+}
+
+/// An open WAL file.
+#[derive(Debug)]
+pub(crate) struct WalFile {
+    path: PathBuf,
+    handle: Handle,
+}
+
+/// The name of the file that begins with `block`.
+pub(crate) fn file_name(block: u64) -> String {
+    format!("{block:020}.redb")
+}
+
+/// The first block by a file's name.
+pub(crate) fn first_block(path: &Path) -> Option<u64> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".redb")?;
+    if stem.len() == 20 { stem.parse().ok() } else { None }
+}
+
+impl WalFile {
+    /// Makes a file that begins at `start`; its name is durable when this returns.
+    pub(crate) fn create(
+        root: &Path,
+        start: Start,
+        owner: &Owner,
+        cache_bytes: usize,
+    ) -> Result<Self, FileError> {
+        let path = root.join(file_name(start.block));
+        let temporary = root.join("new.tmp");
+        let fail = |reason: String| FileError { path: path.clone(), reason };
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(fail(format!("cannot be made: {temporary:?} is in the way: {error}")));
+            }
+            _ => {}
+        }
+        let database = Builder::new()
+            .set_cache_size(cache_bytes)
+            .create(&temporary)
+            .map_err(|error| fail(format!("cannot be made: {error}")))?;
+        write_meta(&database, start, owner).map_err(|error| fail(format!("cannot be made: {error}")))?;
+        sync::rename(&temporary, &path).map_err(|error| fail(format!("cannot be named: {error}")))?;
+        Ok(Self { path, handle: Handle::Writable(database) })
+    }
+
+    /// Opens the last file to append to it; after a crash redb repairs it, and a damaged one is refused.
+    pub(crate) fn open_writable(path: &Path, cache_bytes: usize) -> Result<Self, FileError> {
+        let database = Builder::new()
+            .set_cache_size(cache_bytes)
+            .set_check_integrity_on_open(true)
+            .open(path)
+            .map_err(|error| open_error(path, &error))?;
+        Ok(Self { path: path.to_owned(), handle: Handle::Writable(database) })
+    }
+
+    /// Opens a file that is not written any more. One that was not closed (a crash) is repaired first.
+    pub(crate) fn open_read_only(path: &Path, cache_bytes: usize) -> Result<Self, FileError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes);
+        let handle = match builder.open_read_only(path) {
+            Ok(database) => database,
+            Err(redb::DatabaseError::RepairAborted) => {
+                drop(Self::open_writable(path, cache_bytes)?);
+                builder.open_read_only(path).map_err(|error| open_error(path, &error))?
+            }
+            Err(error) => return Err(open_error(path, &error)),
+        };
+        Ok(Self { path: path.to_owned(), handle: Handle::ReadOnly(handle) })
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length on disk, bytes.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
+    }
+
+    /// Commits one block with fsync. After an error the file refuses further writes: stop the process.
+    pub(crate) fn append(&self, block: u64, bytes: &[u8]) -> Result<(), FileError> {
+        let Handle::Writable(database) = &self.handle else {
+            return Err(self.error("is open for reading only"));
+        };
+        let commit = || -> Result<(), redb::Error> {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(redb::Durability::Immediate)?;
+            transaction.open_table(BLOCKS)?.insert(block, bytes)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        commit().map_err(|error| self.error(format!("could not be written at block {block}: {error}")))
+    }
+
+    /// Checks owner and format, and that block numbers run without a gap from the file's name on.
+    pub(crate) fn extent(&self, owner: &Owner) -> Result<Extent, FileError> {
+        let expected =
+            first_block(&self.path).ok_or_else(|| self.error("has a name that is not a block number"))?;
+        let transaction = self.begin_read()?;
+        let unreadable = |error: redb::Error| self.error(format!("cannot be read: {error}"));
+        let start = self.read_meta(&transaction, owner, expected)?;
+        let table = transaction.open_table(BLOCKS).map_err(|error| unreadable(error.into()))?;
+        let first = table.first().map_err(|error| unreadable(error.into()))?;
+        let last = table.last().map_err(|error| unreadable(error.into()))?;
+        let (Some((first, _)), Some((last, bytes))) = (first, last) else {
+            return Ok(Extent { start, end: start });
+        };
+        let count = table.len().map_err(|error| unreadable(error.into()))?;
+        let (first, last) = (first.value(), last.value());
+        if first != start.block || Some(count) != last.checked_sub(first).map(|gap| gap + 1) {
+            return Err(self.error(format!(
+                "has a gap: {count} blocks from {first} to {last}, and should begin at {}",
+                start.block
+            )));
+        }
+        let header = self.header(last, bytes.value())?;
+        let end = Start { block: last + 1, position: header.to(), received_at_ms: header.received_at_ms };
+        Ok(Extent { start, end })
+    }
+
+    fn read_meta(
+        &self,
+        transaction: &ReadTransaction,
+        owner: &Owner,
+        expected: u64,
+    ) -> Result<Start, FileError> {
+        let read = || -> Result<(u64, u64, u64, u64, Vec<u8>, Vec<u8>), redb::Error> {
+            let numbers = transaction.open_table(NUMBERS)?;
+            let number = |name| -> Result<u64, redb::Error> {
+                Ok(numbers.get(name)?.map_or(u64::MAX, |value| value.value()))
+            };
+            let names = transaction.open_table(NAMES)?;
+            let name = |name| -> Result<Vec<u8>, redb::Error> {
+                Ok(names.get(name)?.map_or_else(Vec::new, |value| value.value().to_vec()))
+            };
+            Ok((
+                number("format")?,
+                number("first_block")?,
+                number("first_position")?,
+                number("received_at_ms")?,
+                name("edge")?,
+                name("epoch")?,
+            ))
+        };
+        let (format, block, position, received_at_ms, edge, epoch) =
+            read().map_err(|error| self.error(format!("cannot be read: {error}")))?;
+        if format != FORMAT {
+            return Err(self.error(format!("has format {format}, this build reads {FORMAT}")));
+        }
+        if edge != owner.edge.as_str().as_bytes() || epoch != owner.epoch.0 {
+            return Err(self.error("belongs to another edge or data directory"));
+        }
+        if block != expected {
+            return Err(self.error(format!("begins with block {block} by its contents")));
+        }
+        Ok(Start { block, position, received_at_ms })
+    }
+
+    /// The bytes of a block, their checksum and number checked.
+    pub(crate) fn read(&self, block: u64) -> Result<(BlockHeader, Bytes), FileError> {
+        let transaction = self.begin_read()?;
+        let read = || -> Result<Option<Bytes>, redb::Error> {
+            let table = transaction.open_table(BLOCKS)?;
+            let found = table.get(block)?;
+            Ok(found.map(|bytes| Bytes::copy_from_slice(bytes.value())))
+        };
+        let bytes = read()
+            .map_err(|error| self.error(format!("cannot be read at block {block}: {error}")))?
+            .ok_or_else(|| self.error(format!("lacks block {block}")))?;
+        let header = self.header(block, &bytes)?;
+        Ok((header, bytes))
+    }
+
+    fn header(&self, block: u64, bytes: &[u8]) -> Result<BlockHeader, FileError> {
+        let header = hit::block::decode_header(bytes)
+            .map_err(|error| self.error(format!("is damaged at block {block}: {error}")))?;
+        if header.block != block {
+            return Err(self.error(format!("holds block {} where {block} should be", header.block)));
+        }
+        Ok(header)
+    }
+
+    fn begin_read(&self) -> Result<ReadTransaction, FileError> {
+        match &self.handle {
+            Handle::Writable(database) => database.begin_read(),
+            Handle::ReadOnly(database) => database.begin_read(),
+        }
+        .map_err(|error| self.error(format!("cannot be read: {error}")))
+    }
+
+    fn error(&self, reason: impl Into<String>) -> FileError {
+        FileError { path: self.path.clone(), reason: reason.into() }
+    }
+}
+
+fn open_error(path: &Path, error: &redb::DatabaseError) -> FileError {
+    let reason = match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => "is open in another process".to_owned(),
+        other => format!("cannot be opened: {other}"),
+    };
+    FileError { path: path.to_owned(), reason }
+}
+
+fn write_meta(database: &Database, start: Start, owner: &Owner) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut numbers = transaction.open_table(NUMBERS)?;
+        numbers.insert("format", FORMAT)?;
+        numbers.insert("first_block", start.block)?;
+        numbers.insert("first_position", start.position)?;
+        numbers.insert("received_at_ms", start.received_at_ms)?;
+        let mut names = transaction.open_table(NAMES)?;
+        names.insert("edge", owner.edge.as_str().as_bytes())?;
+        names.insert("epoch", owner.epoch.0.as_slice())?;
+        transaction.open_table(BLOCKS)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}

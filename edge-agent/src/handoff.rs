@@ -1,0 +1,238 @@
+//! What one stage hands to the next: submissions from collect to the committer, committed blocks to processing.
+//!
+//! Both queues are bounded. A full intake refuses (503 `overloaded`); a full feed drops the hint, for processing
+//! then reads the block from its WAL file. Invariant: an answer of `Ok` is sent only after the commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use bytes::Bytes;
+use hit::BlockHeader;
+use tokio::sync::oneshot;
+
+/// Why hits were not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CommitRefused {
+    /// The intake is full.
+    #[error("more hits are waiting than this edge takes at a time")]
+    Overloaded,
+    /// The disk budget is used up.
+    #[error("this edge's disk budget is used up")]
+    Full,
+    /// The wall clock went back.
+    #[error("this edge's clock went back and is not to be trusted")]
+    Clock,
+    /// The commit failed, or the edge stops.
+    #[error("this edge cannot store hits")]
+    Unavailable,
+}
+
+/// Whether the committer takes hits; set by it, read before queueing.
+#[derive(Debug, Default)]
+pub(crate) struct Gate(AtomicU8);
+
+impl Gate {
+    /// Opens or shuts the gate.
+    pub(crate) fn set(&self, state: Result<(), CommitRefused>) {
+        let code = match state {
+            Ok(()) => 0,
+            Err(CommitRefused::Full) => 1,
+            Err(CommitRefused::Clock) => 2,
+            Err(CommitRefused::Overloaded | CommitRefused::Unavailable) => 3,
+        };
+        self.0.store(code, Ordering::Release);
+    }
+
+    /// `Ok` while hits are taken.
+    pub(crate) fn check(&self) -> Result<(), CommitRefused> {
+        match self.0.load(Ordering::Acquire) {
+            0 => Ok(()),
+            1 => Err(CommitRefused::Full),
+            2 => Err(CommitRefused::Clock),
+            _ => Err(CommitRefused::Unavailable),
+        }
+    }
+}
+
+/// The hits (or the import mark) of one request, encoded for a block body.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    /// Fields of a `BlockBody`.
+    pub(crate) body: Vec<u8>,
+    /// Hits in `body`.
+    pub(crate) hits: u32,
+    answer: oneshot::Sender<Result<(), CommitRefused>>,
+}
+
+impl Submission {
+    /// Tells the request what became of it; a client that went away hears nothing.
+    pub(crate) fn answer(self, result: Result<(), CommitRefused>) {
+        let _client_gone = self.answer.send(result);
+    }
+}
+
+/// What waits in the intake.
+#[derive(Debug, Default)]
+pub(crate) struct IntakeLevel {
+    submissions: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl IntakeLevel {
+    /// Submissions waiting.
+    pub(crate) fn submissions(&self) -> u64 {
+        self.submissions.load(Ordering::Relaxed)
+    }
+}
+
+/// Collect's end of the way to the committer.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake {
+    sender: SyncSender<Submission>,
+    level: Arc<IntakeLevel>,
+    gate: Arc<Gate>,
+    limit_bytes: u64,
+}
+
+/// The committer's end.
+#[derive(Debug)]
+pub(crate) struct IntakeReceiver {
+    receiver: Receiver<Submission>,
+    level: Arc<IntakeLevel>,
+}
+
+/// A bounded intake of `limit_submissions` and `limit_bytes`, whichever is reached first.
+pub(crate) fn intake(
+    limit_submissions: usize,
+    limit_bytes: u64,
+    gate: Arc<Gate>,
+) -> (Intake, IntakeReceiver) {
+    let (sender, receiver) = sync_channel(limit_submissions);
+    let level = Arc::new(IntakeLevel::default());
+    (Intake { sender, level: level.clone(), gate, limit_bytes }, IntakeReceiver { receiver, level })
+}
+
+impl Intake {
+    /// Queues a request's hits and waits for their commit.
+    pub(crate) async fn commit(&self, body: Vec<u8>, hits: u32) -> Result<(), CommitRefused> {
+        let receiver = self.submit(body, hits)?;
+        receiver.await.unwrap_or(Err(CommitRefused::Unavailable))
+    }
+
+    fn submit(
+        &self,
+        body: Vec<u8>,
+        hits: u32,
+    ) -> Result<oneshot::Receiver<Result<(), CommitRefused>>, CommitRefused> {
+        self.gate.check()?;
+        let bytes = length(&body);
+        if self.level.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit_bytes {
+            self.level.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(CommitRefused::Overloaded);
+        }
+        self.level.submissions.fetch_add(1, Ordering::Relaxed);
+        let (answer, receiver) = oneshot::channel();
+        self.sender.try_send(Submission { body, hits, answer }).map_err(|error| {
+            self.level.leave(bytes);
+            match error {
+                TrySendError::Full(_) => CommitRefused::Overloaded,
+                TrySendError::Disconnected(_) => CommitRefused::Unavailable,
+            }
+        })?;
+        Ok(receiver)
+    }
+
+    /// For `/status`.
+    pub(crate) fn level(&self) -> Arc<IntakeLevel> {
+        self.level.clone()
+    }
+}
+
+impl IntakeLevel {
+    fn leave(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.submissions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl IntakeReceiver {
+    /// The next submission, or why there is none.
+    pub(crate) fn next(
+        &self,
+        timeout: std::time::Duration,
+    ) -> Result<Submission, std::sync::mpsc::RecvTimeoutError> {
+        let submission = self.receiver.recv_timeout(timeout)?;
+        self.level.leave(length(&submission.body));
+        Ok(submission)
+    }
+}
+
+fn length(body: &[u8]) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX)
+}
+
+/// A block that lies in the WAL.
+#[derive(Debug, Clone)]
+pub(crate) struct CommittedBlock {
+    /// Its number, range and time.
+    pub(crate) header: BlockHeader,
+    /// Its bytes, as on disk.
+    pub(crate) bytes: Bytes,
+}
+
+/// The committer's end of the way to processing.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    sender: SyncSender<CommittedBlock>,
+    committed: Arc<AtomicU64>,
+}
+
+/// Processing's end.
+#[derive(Debug)]
+pub(crate) struct FeedReceiver {
+    /// Blocks as they are committed; some may be missing.
+    pub(crate) receiver: Receiver<CommittedBlock>,
+    /// Number of the next block to be committed: what must have been processed in the end.
+    pub(crate) committed: Arc<AtomicU64>,
+}
+
+/// A feed of at most `limit` blocks, when `next_block` is the first not committed yet.
+pub(crate) fn feed(limit: usize, next_block: u64) -> (Feed, FeedReceiver) {
+    let (sender, receiver) = sync_channel(limit);
+    let committed = Arc::new(AtomicU64::new(next_block));
+    (Feed { sender, committed: committed.clone() }, FeedReceiver { receiver, committed })
+}
+
+impl Feed {
+    /// Announces a committed block. A full feed keeps only its number: processing reads the file.
+    pub(crate) fn announce(&self, block: CommittedBlock) {
+        self.committed.store(block.header.block + 1, Ordering::Release);
+        let _read_from_file_then = self.sender.try_send(block);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intake_refuses_beyond_its_limits_and_behind_a_shut_gate() {
+        let gate = Arc::new(Gate::default());
+        let (intake, receiver) = intake(2, 10, gate.clone());
+        let first = intake.submit(vec![0; 6], 1);
+        assert!(first.is_ok());
+        assert_eq!(intake.submit(vec![0; 6], 1).unwrap_err(), CommitRefused::Overloaded);
+        let second = intake.submit(vec![0; 1], 1);
+        assert!(second.is_ok());
+        assert_eq!(intake.submit(vec![0; 1], 1).unwrap_err(), CommitRefused::Overloaded);
+        assert_eq!(intake.level().submissions(), 2);
+        receiver.next(std::time::Duration::ZERO).unwrap().answer(Ok(()));
+        assert_eq!(intake.level().submissions(), 1);
+        gate.set(Err(CommitRefused::Full));
+        assert_eq!(intake.submit(vec![], 1).unwrap_err(), CommitRefused::Full);
+        drop(receiver);
+        gate.set(Ok(()));
+        assert_eq!(intake.submit(vec![], 1).unwrap_err(), CommitRefused::Unavailable);
+    }
+}

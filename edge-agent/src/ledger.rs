@@ -1,0 +1,202 @@
+//! The accounts of this edge: every acknowledged hit is waiting, delivered or dropped, at any moment.
+//!
+//! In: what the stages did. Out: `edge_hits_*` on `/metrics`, and the edge's part of `/status`. All four figures are
+//! read under one lock that no stage holds while it waits, so that at any scrape
+//! `in = out + dropped{reason} + queued`:
+//! *in* = hits acknowledged since the epoch began; *out* = hits in the rows of rollup batches that a hub acknowledged;
+//! *dropped* = hits of sealed batches that are in no row, by reason (`repeated` among them); *queued* = hits behind the
+//! last seal, and those in the rows of batches in the outbox.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use batch::Lane;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use processing::{DropReason, Totals};
+
+use crate::disk::entry::Note;
+use crate::disk::state::{OutboxContents, Progress};
+
+/// The reason under which repeats are accounted for.
+pub(crate) const REPEATED: &str = "repeated";
+
+/// The accounts; shared by all stages.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Accounts>);
+
+/// All figures at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Accounts {
+    /// Position of the next hit: hits acknowledged since the epoch began.
+    pub(crate) acknowledged: u64,
+    /// Number of the next block.
+    pub(crate) next_block: u64,
+    /// Received time of the last block.
+    pub(crate) received_at_ms: u64,
+    /// First position not processed yet.
+    pub(crate) processed: u64,
+    /// First block not processed yet.
+    pub(crate) processed_blocks: u64,
+    /// First position behind the last seal.
+    pub(crate) sealed: u64,
+    /// Received time of the oldest hit behind the last seal, as far as processing came.
+    pub(crate) oldest_unsealed_ms: Option<u64>,
+    /// What became of the hits that are processed.
+    pub(crate) totals: Totals,
+    /// Hits that are sealed and in no row.
+    pub(crate) dropped: BTreeMap<String, u64>,
+    /// Rollup batches in the outbox, with their bytes.
+    pub(crate) rollup: BTreeMap<u64, (Note, u64)>,
+    /// Raw batches in the outbox: payload bytes.
+    pub(crate) raw: BTreeMap<u64, u64>,
+    /// Hits in the rows of acknowledged batches.
+    pub(crate) delivered: u64,
+    /// Bytes of all WAL files.
+    pub(crate) wal_bytes: u64,
+    /// Bytes of the state database.
+    pub(crate) state_bytes: u64,
+}
+
+impl Accounts {
+    /// Hits that are neither delivered nor dropped.
+    pub(crate) fn queued(&self) -> u64 {
+        let in_outbox: u64 = self.rollup.values().map(|(note, _)| note.counted).sum();
+        (self.acknowledged - self.sealed) + in_outbox
+    }
+
+    /// Received time of the oldest hit that no hub has.
+    pub(crate) fn oldest_ms(&self) -> Option<u64> {
+        let in_outbox = self.rollup.values().map(|(note, _)| note.oldest_ms).find(|oldest| *oldest > 0);
+        let unprocessed = (self.acknowledged > self.processed).then_some(self.received_at_ms);
+        in_outbox.or(self.oldest_unsealed_ms).or(unprocessed)
+    }
+}
+
+impl Ledger {
+    /// The accounts as the disk has them: WAL end, last flush, outbox.
+    pub(crate) fn opened(
+        wal_end: &crate::disk::wal_file::Start,
+        progress: &Progress,
+        outbox: OutboxContents,
+    ) -> Self {
+        Self(Mutex::new(Accounts {
+            acknowledged: wal_end.position,
+            next_block: wal_end.block,
+            received_at_ms: wal_end.received_at_ms,
+            processed: progress.next_position,
+            processed_blocks: progress.next_block,
+            sealed: progress.next_position,
+            dropped: progress.dropped.clone(),
+            rollup: outbox.rollup,
+            raw: outbox.raw,
+            delivered: outbox.delivered,
+            ..Accounts::default()
+        }))
+    }
+
+    /// The committer wrote a block that ends here.
+    pub(crate) fn committed(&self, next_block: u64, next_position: u64, received_at_ms: u64) {
+        let mut accounts = self.lock();
+        accounts.next_block = next_block;
+        accounts.acknowledged = next_position;
+        accounts.received_at_ms = received_at_ms;
+    }
+
+    /// The committer measured the disk.
+    pub(crate) fn measured(&self, wal_bytes: u64, state_bytes: u64) {
+        let mut accounts = self.lock();
+        accounts.wal_bytes = wal_bytes;
+        accounts.state_bytes = state_bytes;
+    }
+
+    /// Processing took a block that ends here.
+    pub(crate) fn processed(&self, next_block: u64, next_position: u64, oldest_unsealed_ms: Option<u64>) {
+        let mut accounts = self.lock();
+        accounts.processed_blocks = next_block;
+        accounts.processed = next_position;
+        accounts.oldest_unsealed_ms = oldest_unsealed_ms;
+    }
+
+    /// What became of the processed hits.
+    pub(crate) fn counted(&self, totals: &Totals) {
+        self.lock().totals.clone_from(totals);
+    }
+
+    /// Processing made a flush durable.
+    pub(crate) fn flushed(&self, flush: &crate::disk::state::Flush) {
+        let bytes = flush.rollup.batch.header().payload_bytes;
+        let mut accounts = self.lock();
+        accounts.sealed = flush.progress.next_position;
+        accounts.oldest_unsealed_ms = None;
+        accounts.dropped.clone_from(&flush.progress.dropped);
+        accounts.rollup.insert(flush.rollup.batch.header().id.seq, (flush.rollup.note, bytes));
+        for raw in &flush.raw {
+            accounts.raw.insert(raw.header.id.seq, raw.header.payload_bytes);
+        }
+    }
+
+    /// The outbox deleted acknowledged batches.
+    pub(crate) fn acknowledged(&self, acks: &[(Lane, u64)]) {
+        let mut accounts = self.lock();
+        for (lane, seq) in acks {
+            if *lane == Lane::Raw {
+                accounts.raw.remove(seq);
+            } else if let Some((note, _)) = accounts.rollup.remove(seq) {
+                accounts.delivered += note.counted;
+            }
+        }
+    }
+
+    /// All figures at one moment.
+    pub(crate) fn snapshot(&self) -> Accounts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Shows the accounts on `/metrics`.
+#[derive(Debug)]
+struct LedgerCollector(std::sync::Arc<Ledger>);
+
+/// Registers `edge_hits_in`, `_out`, `_dropped{reason}` and `_queued`.
+pub(crate) fn register(ledger: std::sync::Arc<Ledger>, registry: &mut Registry) {
+    registry.register_collector(Box::new(LedgerCollector(ledger)));
+}
+
+impl Collector for LedgerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let accounts = self.0.snapshot();
+        let mut counter = |name: &str, help: &str, value: u64| {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+        };
+        counter("edge_hits_in", "Hits acknowledged since the epoch began", accounts.acknowledged)?;
+        counter("edge_hits_out", "Hits in rows that a hub has acknowledged", accounts.delivered)?;
+        let mut family = encoder.encode_descriptor(
+            "edge_hits_dropped",
+            "Hits acknowledged and in no row, by reason",
+            None,
+            MetricType::Counter,
+        )?;
+        let reasons = DropReason::ALL.iter().map(|reason| reason.as_str()).chain([REPEATED]);
+        for reason in reasons {
+            let value = accounts.dropped.get(reason).copied().unwrap_or(0);
+            ConstCounter::new(value).encode(family.encode_family(&[("reason", reason)])?)?;
+        }
+        let queued = i64::try_from(accounts.queued()).unwrap_or(i64::MAX);
+        ConstGauge::new(queued).encode(encoder.encode_descriptor(
+            "edge_hits_queued",
+            "Hits acknowledged that are neither out nor dropped",
+            None,
+            MetricType::Gauge,
+        )?)
+    }
+}

@@ -1,0 +1,261 @@
+//! Processing on a thread of its own: committed blocks in order, rollup and raw batches out.
+//!
+//! In: blocks from the feed, or from the WAL files when the feed dropped them or after a restart. Out: one flush every
+//! few seconds, that is rollup batch, raw batches of the same range, state and progress in one transaction. Invariant: what is
+//! not flushed is processed again after a crash, with the same rows.
+
+pub(crate) mod raw;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use batch::{BatchId, Lane, SealedBatch};
+use bytes::Bytes;
+use processing::{Limits, Processor, Sealed};
+use serde::{Deserialize, Serialize};
+use service::SharedClock;
+use tokio::sync::watch;
+
+use self::raw::RawBatches;
+use crate::disk::DataDir;
+use crate::disk::entry::{Note, RollupEntry};
+use crate::disk::state::{Flush, Progress, StateWrite};
+use crate::handoff::{CommittedBlock, FeedReceiver};
+use crate::ledger::{Ledger, REPEATED};
+use crate::metrics::ProcessMetrics;
+
+/// Changes of state may grow to this many times the checkpoint before the next one is written.
+const CHANGES_PER_CHECKPOINT: u64 = 2;
+
+/// Below this no checkpoint is worth its write, bytes.
+const SMALL_STATE_BYTES: u64 = 1 << 20;
+
+/// How long the thread sleeps at most while nothing comes.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// Configuration of processing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long processed hits wait for company in a batch, milliseconds: most of the way to a report.
+    pub flush_interval_ms: u64,
+    /// Committed blocks that wait in memory; at the limit further ones are read from the WAL file instead.
+    pub feed_blocks: usize,
+    /// Bytes of a raw batch after which the next one begins. One block may go past it.
+    pub raw_batch_bytes: u64,
+    /// What processing holds at most.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { flush_interval_ms: 10_000, feed_blocks: 64, raw_batch_bytes: 4 << 20, limits: Limits::default() }
+    }
+}
+
+/// What the thread works with.
+pub(crate) struct Parts {
+    /// Configuration.
+    pub(crate) config: Config,
+    /// The data directory.
+    pub(crate) disk: Arc<DataDir>,
+    /// Committed blocks.
+    pub(crate) feed: FeedReceiver,
+    /// The processor as of the last flush.
+    pub(crate) processor: Processor,
+    /// Accounts.
+    pub(crate) ledger: Arc<Ledger>,
+    /// Time.
+    pub(crate) clock: SharedClock,
+    /// Metrics.
+    pub(crate) metrics: ProcessMetrics,
+    /// Told the seq of the last rollup batch after each flush.
+    pub(crate) flushed: watch::Sender<u64>,
+}
+
+/// The thread's state.
+pub(crate) struct Process {
+    parts: Parts,
+    progress: Progress,
+    raw: RawBatches,
+    /// Monotonic time when the first unsealed block came, milliseconds.
+    unsealed_since_ms: Option<u64>,
+    oldest_unsealed_ms: Option<u64>,
+    checkpoint_bytes: u64,
+    changes_bytes: u64,
+}
+
+impl Process {
+    /// Goes on behind the last flush. `checkpoint_bytes` and `changes_bytes`: what the stored state takes.
+    pub(crate) fn new(
+        parts: Parts,
+        progress: Progress,
+        checkpoint_bytes: u64,
+        changes_bytes: u64,
+    ) -> anyhow::Result<Self> {
+        let due = (parts.processor.next_block(), parts.processor.next_position());
+        anyhow::ensure!(
+            due == (progress.next_block, progress.next_position),
+            "the stored state of processing ends at block {}, position {}, but the last flush at block {}, position {}",
+            due.0,
+            due.1,
+            progress.next_block,
+            progress.next_position
+        );
+        parts.ledger.counted(parts.processor.totals());
+        Ok(Self {
+            raw: RawBatches::new(parts.config.raw_batch_bytes),
+            parts,
+            progress,
+            unsealed_since_ms: None,
+            oldest_unsealed_ms: None,
+            checkpoint_bytes,
+            changes_bytes,
+        })
+    }
+
+    /// Runs until the committer has ended and every block is in a batch.
+    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+        loop {
+            self.catch_up()?;
+            match self.parts.feed.receiver.recv_timeout(LONGEST_WAIT) {
+                Ok(block) => self.take_until(&block)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.flush_if_due()?;
+        }
+        self.catch_up()?;
+        if self.unsealed_since_ms.is_some() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Takes `block`, after those before it that the feed dropped; one that was read from its file already is skipped.
+    fn take_until(&mut self, block: &CommittedBlock) -> anyhow::Result<()> {
+        while self.parts.processor.next_block() < block.header.block {
+            self.take_from_file()?;
+        }
+        if self.parts.processor.next_block() == block.header.block {
+            self.take(&block.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes from the WAL files what the feed did not bring; the feed itself is emptied first when it is in order.
+    fn catch_up(&mut self) -> anyhow::Result<()> {
+        while let Ok(block) = self.parts.feed.receiver.try_recv() {
+            self.take_until(&block)?;
+            self.flush_if_due()?;
+        }
+        while self.parts.processor.next_block() < self.parts.feed.committed.load(Ordering::Acquire) {
+            self.take_from_file()?;
+            self.flush_if_due()?;
+        }
+        Ok(())
+    }
+
+    fn take_from_file(&mut self) -> anyhow::Result<()> {
+        let (_, bytes) = self.parts.disk.wal.read(self.parts.processor.next_block())?;
+        self.take(&bytes)
+    }
+
+    fn take(&mut self, bytes: &Bytes) -> anyhow::Result<()> {
+        let block = hit::block::decode(bytes)?;
+        self.parts.processor.on_block(&block)?;
+        self.raw.push(&block.header, bytes);
+        self.unsealed_since_ms.get_or_insert_with(|| self.parts.clock.monotonic_ms());
+        if block.header.hits > 0 {
+            self.oldest_unsealed_ms.get_or_insert(block.header.received_at_ms);
+        }
+        self.parts.ledger.processed(block.header.block + 1, block.header.to(), self.oldest_unsealed_ms);
+        self.parts.ledger.counted(self.parts.processor.totals());
+        Ok(())
+    }
+
+    fn flush_if_due(&mut self) -> anyhow::Result<()> {
+        let Some(since_ms) = self.unsealed_since_ms else { return Ok(()) };
+        let waited_ms = self.parts.clock.monotonic_ms().saturating_sub(since_ms);
+        if waited_ms >= self.parts.config.flush_interval_ms || self.parts.processor.should_seal() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let begun_ms = self.parts.clock.monotonic_ms();
+        let sealed = self.parts.processor.seal().context("sealing a batch")?;
+        let flush = self.assemble(sealed)?;
+        self.parts.disk.state.flush(&flush)?;
+        self.parts.ledger.flushed(&flush);
+        self.parts.metrics.flushed(
+            &flush,
+            self.parts.clock.monotonic_ms().saturating_sub(begun_ms),
+            &self.parts.processor.gauges(),
+        );
+        self.progress = flush.progress;
+        self.unsealed_since_ms = None;
+        self.oldest_unsealed_ms = None;
+        self.parts.flushed.send_replace(self.progress.rollup_seq);
+        Ok(())
+    }
+
+    fn assemble(&mut self, sealed: Sealed) -> anyhow::Result<Flush> {
+        let id = |lane, seq| BatchId {
+            edge: self.parts.disk.owner.edge.clone(),
+            epoch: self.parts.disk.owner.epoch,
+            lane,
+            seq,
+        };
+        let mut progress = self.progress.clone();
+        progress.next_block = sealed.last_block.map_or(0, |block| block + 1);
+        progress.next_position = sealed.to;
+        progress.rollup_seq += 1;
+        progress.dropped = dropped(&self.parts.processor);
+        let lost = |dropped: &std::collections::BTreeMap<String, u64>| dropped.values().sum::<u64>();
+        let newly_dropped = lost(&progress.dropped).saturating_sub(lost(&self.progress.dropped));
+        let payload = batch::encode_rollup(&sealed.rows).context("encoding a rollup batch")?;
+        let rollup = RollupEntry {
+            note: Note {
+                counted: (sealed.to - sealed.from).saturating_sub(newly_dropped),
+                oldest_ms: self.oldest_unsealed_ms.unwrap_or(0),
+            },
+            batch: SealedBatch::seal(
+                id(Lane::Rollup, progress.rollup_seq),
+                sealed.from..sealed.to,
+                sealed.complete_until_ms,
+                Bytes::from(payload),
+            )?,
+        };
+        let raw = self.raw.seal(sealed.complete_until_ms, |index| id(Lane::Raw, progress.raw_seq + 1 + index));
+        progress.raw_seq += u64::try_from(raw.len()).unwrap_or(0);
+        let state = self.state_write(sealed.state_change)?;
+        Ok(Flush { rollup, raw, state, progress })
+    }
+
+    /// A checkpoint when the changes have outgrown the last one, so that restoring stays short.
+    fn state_write(&mut self, change: Vec<u8>) -> anyhow::Result<StateWrite> {
+        let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let changes_bytes = self.changes_bytes + length(&change);
+        let limit = (self.checkpoint_bytes * CHANGES_PER_CHECKPOINT).max(SMALL_STATE_BYTES);
+        if changes_bytes <= limit {
+            self.changes_bytes = changes_bytes;
+            return Ok(StateWrite::Change(change));
+        }
+        let checkpoint = self.parts.processor.checkpoint().context("writing a checkpoint")?;
+        self.checkpoint_bytes = length(&checkpoint);
+        self.changes_bytes = 0;
+        Ok(StateWrite::Checkpoint(checkpoint))
+    }
+}
+
+/// Hits in no row since the epoch began, by reason; right after a seal.
+fn dropped(processor: &Processor) -> std::collections::BTreeMap<String, u64> {
+    let totals = processor.totals();
+    let reasons = totals.dropped.iter().map(|(reason, hits)| (reason.as_str().to_owned(), *hits));
+    reasons.chain([(REPEATED.to_owned(), totals.repeated)]).collect()
+}

@@ -1,0 +1,229 @@
+//! The committer: the one thread that writes the WAL.
+//!
+//! It drains the intake, waits about a millisecond for company, stamps and writes one block, and answers everybody in
+//! it. Limits: the disk budget and a clock that went back shut the gate (503); a failed commit answers everybody with an
+//! error and ends the process, for redb refuses further writes.
+
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use hit::BlockHeader;
+use hit::block;
+use service::SharedClock;
+
+use super::Config;
+use super::stamp::Stamp;
+use crate::disk::DataDir;
+use crate::disk::wal_file::{Start, WalFile};
+use crate::handoff::{CommitRefused, CommittedBlock, Feed, Gate, IntakeReceiver, Submission};
+use crate::ledger::Ledger;
+use crate::metrics::WalMetrics;
+
+/// How often a shut gate is looked at again.
+const GATE_RETRY: Duration = Duration::from_millis(200);
+
+/// How long an idle committer sleeps at most, so that the measured disk stays fresh.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often the disk is measured at most.
+const MEASURE: Duration = Duration::from_millis(200);
+
+/// What the committer works with.
+pub(crate) struct Parts {
+    /// Configuration.
+    pub(crate) config: Config,
+    /// The data directory.
+    pub(crate) disk: Arc<DataDir>,
+    /// Submissions.
+    pub(crate) intake: IntakeReceiver,
+    /// Shut when the committer cannot take hits.
+    pub(crate) gate: Arc<Gate>,
+    /// Where committed blocks go.
+    pub(crate) feed: Feed,
+    /// Accounts.
+    pub(crate) ledger: Arc<Ledger>,
+    /// Time.
+    pub(crate) clock: SharedClock,
+    /// Metrics.
+    pub(crate) metrics: WalMetrics,
+}
+
+/// The thread's state.
+pub(crate) struct Committer {
+    parts: Parts,
+    file: Arc<WalFile>,
+    file_bytes: u64,
+    next: Start,
+    stamp: Stamp,
+    /// Monotonic time of the last block, milliseconds.
+    last_block_ms: u64,
+    measured_at: Option<Instant>,
+    over_budget: bool,
+}
+
+impl Committer {
+    /// A committer that goes on where the WAL ends.
+    pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
+        let next = parts.disk.wal.end();
+        let file = parts.disk.wal.active()?;
+        Ok(Self {
+            // What earlier runs put into this file is not known exactly; its length is at least that.
+            file_bytes: file.disk_bytes(),
+            file,
+            next,
+            stamp: Stamp::new(next.received_at_ms, parts.config.clock_back_ms),
+            last_block_ms: parts.clock.monotonic_ms(),
+            measured_at: None,
+            over_budget: false,
+            parts,
+        })
+    }
+
+    /// Runs until collect has dropped its end and everything submitted is answered.
+    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+        loop {
+            self.measure();
+            match self.parts.intake.next(self.patience()) {
+                Ok(first) => {
+                    let submissions = self.gather(first);
+                    self.commit(submissions)?;
+                }
+                Err(RecvTimeoutError::Timeout) => self.idle()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.parts.gate.check().is_err() {
+            return GATE_RETRY;
+        }
+        let since = self.parts.clock.monotonic_ms().saturating_sub(self.last_block_ms);
+        Duration::from_millis(self.parts.config.tick_ms.saturating_sub(since).max(1)).min(LONGEST_WAIT)
+    }
+
+    /// Takes what comes within the gathering time, up to the limits of a block.
+    fn gather(&self, first: Submission) -> Vec<Submission> {
+        let config = &self.parts.config;
+        let until = Instant::now() + Duration::from_micros(config.gather_us);
+        let (mut hits, mut bytes) = (first.hits, first.body.len());
+        let mut submissions = vec![first];
+        while hits < config.block_hits && bytes < config.block_bytes {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(next) = self.parts.intake.next(left) else { break };
+            hits += next.hits;
+            bytes += next.body.len();
+            submissions.push(next);
+        }
+        submissions
+    }
+
+    fn commit(&mut self, submissions: Vec<Submission>) -> anyhow::Result<()> {
+        let stamp = match self.admit() {
+            Ok(stamp) => stamp,
+            Err(refused) => {
+                answer(submissions, Err(refused));
+                return Ok(());
+            }
+        };
+        let bytes = submissions.iter().map(|submission| submission.body.len()).sum();
+        let mut body = Vec::with_capacity(bytes);
+        let mut hits = 0;
+        for submission in &submissions {
+            body.extend_from_slice(&submission.body);
+            hits += submission.hits;
+        }
+        match self.write(&body, hits, stamp) {
+            Ok(block) => {
+                answer(submissions, Ok(()));
+                self.parts.feed.announce(block);
+                Ok(())
+            }
+            Err(error) => {
+                self.parts.gate.set(Err(CommitRefused::Unavailable));
+                answer(submissions, Err(CommitRefused::Unavailable));
+                Err(error)
+            }
+        }
+    }
+
+    /// Without hits: another look at the gate, and a tick when one is due. Ticks pass a used-up budget: they are tiny,
+    /// and without them sessions would not end.
+    fn idle(&mut self) -> anyhow::Result<()> {
+        let stamp = self.stamp();
+        self.set_gate(if self.over_budget { Err(CommitRefused::Full) } else { stamp.map(|_| ()) });
+        let since = self.parts.clock.monotonic_ms().saturating_sub(self.last_block_ms);
+        if let Ok(stamp) = stamp
+            && since >= self.parts.config.tick_ms
+        {
+            let block = self.write(&[], 0, stamp)?;
+            self.parts.feed.announce(block);
+        }
+        Ok(())
+    }
+
+    /// The stamp of a block with hits, unless the budget is used up or the clock is not to be trusted.
+    fn admit(&mut self) -> Result<u64, CommitRefused> {
+        let stamp = if self.over_budget { Err(CommitRefused::Full) } else { self.stamp() };
+        self.set_gate(stamp.map(|_| ()));
+        stamp
+    }
+
+    fn stamp(&mut self) -> Result<u64, CommitRefused> {
+        let clock = &self.parts.clock;
+        self.stamp.next(clock.now_ms(), clock.monotonic_ms()).map_err(|back| {
+            tracing::debug!(by_ms = back.by_ms, "the wall clock went back");
+            CommitRefused::Clock
+        })
+    }
+
+    fn set_gate(&self, state: Result<(), CommitRefused>) {
+        if self.parts.gate.check() != state {
+            match state {
+                Ok(()) => tracing::info!("takes hits again"),
+                Err(reason) => tracing::error!(%reason, "takes no hits"),
+            }
+        }
+        self.parts.gate.set(state);
+    }
+
+    fn write(&mut self, body: &[u8], hits: u32, received_at_ms: u64) -> anyhow::Result<CommittedBlock> {
+        let begun = Instant::now();
+        let header = BlockHeader { block: self.next.block, from: self.next.position, hits, received_at_ms };
+        let bytes = block::encode(header, body, self.parts.config.zstd_level).context("encoding a block")?;
+        if self.file_bytes >= self.parts.config.file_bytes {
+            self.file = self.parts.disk.wal.roll(self.next)?;
+            self.file_bytes = 0;
+        }
+        self.file.append(header.block, &bytes)?;
+        self.file_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.next = Start { block: header.block + 1, position: header.to(), received_at_ms };
+        self.last_block_ms = self.parts.clock.monotonic_ms();
+        self.parts.ledger.committed(self.next.block, self.next.position, received_at_ms);
+        self.parts.metrics.committed(hits, bytes.len(), begun.elapsed());
+        Ok(CommittedBlock { header, bytes: Bytes::from(bytes) })
+    }
+
+    fn measure(&mut self) {
+        if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
+            return;
+        }
+        self.measured_at = Some(Instant::now());
+        let wal_bytes = self.parts.disk.wal.disk_bytes();
+        let state_bytes = self.parts.disk.state.disk_bytes();
+        self.parts.ledger.measured(wal_bytes, state_bytes);
+        self.over_budget = wal_bytes + state_bytes >= self.parts.config.max_bytes;
+    }
+}
+
+fn answer(submissions: Vec<Submission>, result: Result<(), CommitRefused>) {
+    for submission in submissions {
+        submission.answer(result);
+    }
+}
+
+#[cfg(test)]
+mod tests;

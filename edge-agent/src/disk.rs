@@ -12,8 +12,11 @@ pub(crate) mod entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use batch::{Lane, SealedBatch};
+use bytes::Bytes;
 use hit::{EdgeId, Epoch};
 
+use self::entry::RawEntry;
 use self::state::{StateError, StateStore};
 use self::wal_dir::{WalDir, WalError};
 
@@ -88,3 +91,54 @@ pub(crate) struct Caches {
     /// Of the state database, bytes.
     pub(crate) state_bytes: usize,
 }
+
+/// Why a batch of the outbox cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BatchReadError {
+    /// The outbox.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The WAL blocks of a raw batch.
+    #[error("raw batch {seq} cannot be read: {source}")]
+    Wal {
+        /// Its seq.
+        seq: u64,
+        /// What is wrong.
+        source: WalError,
+    },
+    /// The blocks are not those that were sealed.
+    #[error(transparent)]
+    Damaged(#[from] batch::BatchError),
+}
+
+impl DataDir {
+    /// The first batch of a lane after `seq`, with its payload.
+    pub(crate) fn next_batch(&self, lane: Lane, seq: u64) -> Result<Option<SealedBatch>, BatchReadError> {
+        if lane != Lane::Raw {
+            return Ok(self.state.next_rollup(seq)?.map(|entry| entry.batch));
+        }
+        loop {
+            let Some(entry) = self.state.next_raw(seq)? else { return Ok(None) };
+            let error = match self.raw_payload(&entry) {
+                Ok(payload) => return Ok(Some(SealedBatch::open(entry.header, payload)?)),
+                Err(error) => error,
+            };
+            // An ack of an earlier connection may have deleted batch and blocks meanwhile.
+            if self.state.next_raw(seq)?.as_ref() == Some(&entry) {
+                return Err(BatchReadError::Wal { seq: entry.header.id.seq, source: error });
+            }
+        }
+    }
+
+    fn raw_payload(&self, entry: &RawEntry) -> Result<Bytes, WalError> {
+        let mut payload = Vec::with_capacity(usize::try_from(entry.header.payload_bytes).unwrap_or(0));
+        for block in entry.first_block..=entry.last_block {
+            let (_, bytes) = self.wal.read(block)?;
+            batch::raw::push_block(&mut payload, &bytes);
+        }
+        Ok(Bytes::from(payload))
+    }
+}
+
+#[cfg(test)]
+mod tests;

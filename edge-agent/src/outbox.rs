@@ -3,10 +3,7 @@
 //! In: acks of hubs. Out: deleted batches, and WAL files that nobody needs any more. The batches themselves come in with
 //! the flushes of processing. Its size is bounded by the disk budget of the WAL: hits are refused before it grows on.
 
-use std::sync::Arc;
-
-use batch::{Lane, SealedBatch};
-use bytes::Bytes;
+use batch::Lane;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -32,15 +29,6 @@ impl Default for Config {
     }
 }
 
-/// An acknowledged batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Acked {
-    /// Its lane.
-    pub(crate) lane: Lane,
-    /// Its seq.
-    pub(crate) seq: u64,
-}
-
 /// Runs until `ship` has dropped its end and every ack is written.
 pub(crate) fn run(
     disk: &DataDir,
@@ -49,21 +37,10 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let mut gathered = Vec::new();
     while acks.blocking_recv_many(&mut gathered, ACKS_PER_COMMIT) > 0 {
-        let oldest_raw = disk.state.acknowledge(&gathered)?;
+        let needed = disk.state.acknowledge(&gathered)?;
         ledger.acknowledged(&gathered);
         gathered.clear();
-        // Without a raw batch waiting, everything up to the last flush has reached a hub.
-        let needed = match oldest_raw {
-            Some(block) => block,
-            None => disk.state.load_progress()?.next_block,
-        };
         disk.wal.delete_below(needed)?;
     }
     Ok(())
-}
-
-/// Batches by seq, for `ship`.
-#[derive(Debug, Clone)]
-pub(crate) struct Outbox {
-    disk: Arc<DataDir>,
 }

@@ -1,2 +1,7 @@
-//! Receives batches over QUIC, stores them as segments, announces them.
-fn main() {}
+//! The `hub` binary: configuration in, [`hub::run`] until a signal.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::cli::main::<hub::Config, _, _>("hub", hub::run)
+}

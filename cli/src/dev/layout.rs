@@ -26,8 +26,8 @@ pub struct Layout {
     pub edge_tls: TlsFiles,
     /// The hub's.
     pub hub_tls: TlsFiles,
-    /// The loader's.
-    pub loader_tls: TlsFiles,
+    /// Each loader's.
+    pub loader_tls: [TlsFiles; 2],
 }
 
 impl Layout {
@@ -43,13 +43,13 @@ impl Layout {
             std::fs::create_dir_all(root.join(folder))
                 .with_context(|| format!("cannot make {}", root.join(folder).display()))?;
         }
-        let identities = [(Role::Edge, "edge-1"), (Role::Hub, "hub-1"), (Role::Loader, "loader-1")]
+        let identities = [(Role::Edge, "edge-1"), (Role::Hub, "hub-1"), (Role::Loader, "loader-1"), (Role::Loader, "loader-2")]
             .into_iter()
             .map(|(role, id)| Identity::new(role, id))
             .collect::<Result<Vec<_>, _>>()?;
         let mut files = ensure_development(&root.join("certs"), &identities, now_ms)?.into_iter();
         let mut next = || files.next().ok_or_else(|| anyhow!("a certificate is missing in {}", root.display()));
-        Ok(Self { edge_tls: next()?, hub_tls: next()?, loader_tls: next()?, root: root.clone() })
+        Ok(Self { edge_tls: next()?, hub_tls: next()?, loader_tls: [next()?, next()?], root: root.clone() })
     }
 
     /// A folder or file in the data directory.

@@ -26,11 +26,13 @@ mod decompress;
 mod execute;
 mod engine;
 mod answer;
+mod measure;
 mod metrics;
 
 pub use config::Config;
 
 use execute::Queue;
+use measure::StoreSize;
 use metrics::{ExecuteMetrics, ServeMetrics};
 use serve::Served;
 
@@ -47,7 +49,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     })?;
     let http = format!("http://{}", listener.local_addr()?);
     let (queue, engine) = execute::channel(&config, context.registry.register(ExecuteMetrics::new));
-    let admin = admin(&config, &context, &queue).await?;
+    let store = StoreSize::default();
+    let admin = admin(&config, &context, &queue, store.clone()).await?;
     let mut group = TaskGroup::new(context.shutdown.clone());
     let (booted, boot) = oneshot::channel();
     group.spawn_blocking_thread("engine", move || engine.run(booted));
@@ -62,6 +65,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         max_body_bytes: config.max_body_bytes,
         body_timeout: Duration::from_millis(config.body_timeout_ms),
     };
+    group.spawn("measure", store.keep(config.data_dir.clone(), context.shutdown.clone()));
     let shutdown = context.shutdown.clone();
     group.spawn("http", async move {
         let app = serve::router(served);
@@ -78,7 +82,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     announced.context("cannot print the ready line")
 }
 
-async fn admin(config: &Config, context: &Context, queue: &Queue) -> anyhow::Result<AdminServer> {
+async fn admin(
+    config: &Config,
+    context: &Context,
+    queue: &Queue,
+    store: StoreSize,
+) -> anyhow::Result<AdminServer> {
     let id = config.data_dir.display().to_string();
     // Not the queue itself: it closes when the HTTP side has ended, while the admin port lives on.
     let places = queue.places();
@@ -87,6 +96,7 @@ async fn admin(config: &Config, context: &Context, queue: &Queue) -> anyhow::Res
         let statements = QueueStatus { length, limit, unit: "statements".to_owned() };
         let mut status = ServiceStatus::new(SERVICE, id.clone());
         status.queues = BTreeMap::from([("statements".to_owned(), statements)]);
+        status.stores = BTreeMap::from([("tables".to_owned(), store.bytes())]);
         ServiceReport { services: vec![status], positions: Vec::new() }
     });
     Ok(AdminServer::start(context, config.admin_listen, status, axum::Router::new()).await?)

@@ -147,7 +147,10 @@ impl IdWindow {
         // From the newest group back, for a change is a small part of the window.
         let mut left = self.taken - added_from;
         let mut sizes = Vec::new();
-        for group in self.groups.iter().rev().take_while(|_| left > 0) {
+        for group in self.groups.iter().rev() {
+            if left == 0 {
+                break;
+            }
             let wanted = group.ids.min(left);
             left -= wanted;
             sizes.push((group.received_at_ms, wanted));

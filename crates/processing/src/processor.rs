@@ -7,11 +7,17 @@
 use std::sync::Arc;
 
 use batch::RollupRows;
-use hit::{Block, EdgeId, Epoch, RulesSource};
+use hit::{Block, EdgeId, Epoch, RawHit, RulesSource};
 
+use crate::aggregate::Aggregator;
+use crate::deduplicate::{BYTES_PER_ID, IdWindow};
+use crate::enrich::Enricher;
+use crate::enrich::acquisition::acquisition;
 use crate::enrich::user_agent::Detection;
+use crate::fold::PageCounts;
 use crate::limits::Limits;
-use crate::state::StateError;
+use crate::sessionize::Sessions;
+use crate::state::{self, Cursor, Kind, Snapshot, StateError};
 use crate::totals::{Gauges, Totals};
 
 /// Why a block cannot be processed. Each stops the edge: going on would miscount.
@@ -75,7 +81,19 @@ pub struct Sealed {
 }
 
 /// The processing of one edge and epoch.
-pub struct Processor {}
+pub struct Processor {
+    edge: EdgeId,
+    epoch: Epoch,
+    limits: Limits,
+    cursor: Cursor,
+    at_seal: Cursor,
+    totals: Totals,
+    ids: IdWindow,
+    enricher: Enricher,
+    pages: PageCounts,
+    sessions: Sessions,
+    aggregator: Aggregator,
+}
 
 impl Processor {
     /// Begins an epoch: the first block is number 0 at position 0.
@@ -86,7 +104,19 @@ impl Processor {
         rules: Arc<dyn RulesSource>,
         limits: Limits,
     ) -> Self {
-        unimplemented!()
+        Self {
+            ids: IdWindow::new(epoch, limits.id_window_bytes),
+            enricher: Enricher::new(detection, rules),
+            pages: PageCounts::new(&limits),
+            sessions: Sessions::new(limits.max_open_sessions),
+            aggregator: Aggregator::default(),
+            cursor: Cursor::default(),
+            at_seal: Cursor::default(),
+            totals: Totals::default(),
+            edge,
+            epoch,
+            limits,
+        }
     }
 
     /// The processor as it was at the last seal: a checkpoint (none: the epoch's beginning) and the changes of the
@@ -103,7 +133,17 @@ impl Processor {
         checkpoint: Option<&[u8]>,
         changes: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) -> Result<Self, StateError> {
-        unimplemented!()
+        let mut processor = Self::new(edge, epoch, detection, rules, limits);
+        if let Some(bytes) = checkpoint {
+            processor.apply(Kind::Checkpoint, bytes)?;
+        }
+        for bytes in changes {
+            processor.apply(Kind::Change, bytes.as_ref())?;
+        }
+        // Limits may have been lowered since.
+        processor.ids.shrink();
+        processor.pages.shrink();
+        Ok(processor)
     }
 
     /// Takes the next block.
@@ -111,17 +151,34 @@ impl Processor {
     /// # Errors
     /// When the block does not follow the one before; the processor is unchanged then.
     pub fn on_block(&mut self, block: &Block) -> Result<(), ProcessError> {
-        unimplemented!()
+        self.check(block)?;
+        let received_at_ms = block.header.received_at_ms;
+        self.ids.begin_block(received_at_ms);
+        self.pages.begin_block(received_at_ms);
+        self.sessions.begin_block(received_at_ms);
+        for hit in &block.body.hits {
+            self.on_hit(hit, received_at_ms);
+        }
+        for mark in &block.body.import_marks {
+            self.sessions.on_import_mark(&mark.property_id, mark.event_time_ms, received_at_ms);
+        }
+        self.sessions.on_time(received_at_ms);
+        for session in self.sessions.take_closed() {
+            self.aggregator.add_session(session);
+        }
+        self.cursor =
+            Cursor { next_block: block.header.block + 1, next_position: block.header.to(), received_at_ms };
+        Ok(())
     }
 
     /// Rows that a seal would give, both tables together.
     pub fn rows(&self) -> u64 {
-        unimplemented!()
+        self.aggregator.rows()
     }
 
     /// Whether `max_rows_per_batch` is reached.
     pub fn should_seal(&self) -> bool {
-        unimplemented!()
+        self.rows() >= self.limits.max_rows_per_batch
     }
 
     /// Takes the rows since the last seal, with the change of state that belongs to them.
@@ -129,7 +186,24 @@ impl Processor {
     /// # Errors
     /// When the state cannot be encoded; the processor is not to be used any further then.
     pub fn seal(&mut self) -> Result<Sealed, StateError> {
-        unimplemented!()
+        let change = Snapshot {
+            from_block: self.at_seal.next_block,
+            cursor: self.cursor,
+            totals: self.totals.clone(),
+            ids: self.ids.take_change(),
+            pages: self.pages.take_change(),
+            sessions: self.sessions.take_change(),
+        };
+        let sealed = Sealed {
+            rows: self.aggregator.take(),
+            from: self.at_seal.next_position,
+            to: self.cursor.next_position,
+            last_block: self.cursor.next_block.checked_sub(1),
+            complete_until_ms: self.cursor.received_at_ms,
+            state_change: state::encode(Kind::Change, &self.edge, self.epoch, &change)?,
+        };
+        self.at_seal = self.cursor;
+        Ok(sealed)
     }
 
     /// The whole state, to be called right after [`Processor::seal`] and stored with it.
@@ -137,26 +211,106 @@ impl Processor {
     /// # Errors
     /// [`StateError::NotSealed`] when blocks were processed since the last seal; or when encoding fails.
     pub fn checkpoint(&self) -> Result<Vec<u8>, StateError> {
-        unimplemented!()
+        if self.cursor != self.at_seal {
+            return Err(StateError::NotSealed(self.cursor.next_block - self.at_seal.next_block));
+        }
+        let whole = Snapshot {
+            from_block: 0,
+            cursor: self.cursor,
+            totals: self.totals.clone(),
+            ids: self.ids.whole(),
+            pages: self.pages.whole(),
+            sessions: self.sessions.whole(),
+        };
+        state::encode(Kind::Checkpoint, &self.edge, self.epoch, &whole)
     }
 
     /// Number of the block that is due next: where to read on in the WAL.
     pub fn next_block(&self) -> u64 {
-        unimplemented!()
+        self.cursor.next_block
     }
 
     /// Position of the hit that is due next.
     pub fn next_position(&self) -> u64 {
-        unimplemented!()
+        self.cursor.next_position
     }
 
     /// What became of all hits since the epoch began, as of the last block processed.
     pub fn totals(&self) -> &Totals {
-        unimplemented!()
+        &self.totals
     }
 
     /// How full the state is, as of the last block processed.
     pub fn gauges(&self) -> Gauges {
-        unimplemented!()
+        let reach = |oldest| self.cursor.received_at_ms.saturating_sub(oldest);
+        Gauges {
+            open_sessions: self.sessions.open_count(),
+            remembered_sessions: self.sessions.remembered_count(),
+            id_window_entries: self.ids.entries(),
+            id_window_bytes: self.ids.entries() * BYTES_PER_ID,
+            id_window_reach_ms: self.ids.oldest_received_at_ms().map_or(0, reach),
+            counted_pages: self.pages.pages(),
+        }
+    }
+
+    /// The way of one hit through the stages; it ends in a row, or is counted as repeated or dropped.
+    fn on_hit(&mut self, hit: &RawHit, received_at_ms: u64) {
+        self.totals.hits += 1;
+        if self.ids.is_repeat(&hit.property_id, &hit.hit_id, received_at_ms) {
+            self.totals.repeated += 1;
+            return;
+        }
+        let (mut enriched, page) = match self.enricher.enrich(hit, received_at_ms) {
+            Ok(enriched) => enriched,
+            Err(reason) => {
+                *self.totals.dropped.entry(reason).or_default() += 1;
+                return;
+            }
+        };
+        *self.totals.by_class.entry(enriched.dimensions.client.traffic_class).or_default() += 1;
+        self.pages.fold(&mut enriched.dimensions, received_at_ms);
+        let placement = self.sessions.place(&enriched, || acquisition(&page, &hit.referrer));
+        self.aggregator.add_hit(enriched, placement);
+    }
+
+    fn check(&self, block: &Block) -> Result<(), ProcessError> {
+        let header = &block.header;
+        let Cursor { next_block, next_position, received_at_ms } = self.cursor;
+        if header.block != next_block {
+            return Err(ProcessError::BlockGap { expected: next_block, found: header.block });
+        }
+        if header.from != next_position {
+            let (block, found) = (header.block, header.from);
+            return Err(ProcessError::PositionGap { block, expected: next_position, found });
+        }
+        if header.received_at_ms < received_at_ms {
+            let (block, found) = (header.block, header.received_at_ms);
+            return Err(ProcessError::TimeWentBack { block, before: received_at_ms, found });
+        }
+        let hits = block.body.hits.len();
+        if u32::try_from(hits) != Ok(header.hits) {
+            return Err(ProcessError::Count { block: header.block, header: header.hits, body: hits });
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), StateError> {
+        let snapshot = state::decode(kind, &self.edge, self.epoch, bytes)?;
+        let expected = self.cursor.next_block;
+        if snapshot.from_block != expected {
+            return Err(StateError::Gap { expected, found: snapshot.from_block });
+        }
+        if !self.ids.apply(&snapshot.ids) {
+            return Err(StateError::Damaged("its ids do not follow those before".to_owned()));
+        }
+        self.pages.apply(&snapshot.pages);
+        self.sessions.apply(snapshot.sessions);
+        self.totals = snapshot.totals;
+        self.cursor = snapshot.cursor;
+        self.at_seal = self.cursor;
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

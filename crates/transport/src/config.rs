@@ -134,7 +134,7 @@ pub struct ServerConfig {
     pub lane_bytes: u32,
     /// Bytes of unacknowledged batches of one lane over all connections; at the limit no stream of the lane is read.
     pub total_lane_bytes: u32,
-    /// How long a batch that has begun may bring no byte, milliseconds; then the stream is refused.
+    /// How long a batch that has begun may bring no byte, milliseconds; then the lane is given up.
     pub stall_timeout_ms: u64,
     /// Settings of the connections.
     pub quic: TransportConfig,

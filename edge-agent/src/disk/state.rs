@@ -194,8 +194,11 @@ impl StateStore {
 
     /// How far the last flush came.
     pub(crate) fn load_progress(&self) -> Result<Progress, StateError> {
-        let bytes = self.meta("progress")?;
-        serde_json::from_slice(&bytes).map_err(|error| StateError::Meta {
+        self.parse_progress(&self.meta("progress")?)
+    }
+
+    fn parse_progress(&self, bytes: &[u8]) -> Result<Progress, StateError> {
+        serde_json::from_slice(bytes).map_err(|error| StateError::Meta {
             path: self.path.clone(),
             field: "progress",
             reason: error.to_string(),
@@ -268,9 +271,11 @@ impl StateStore {
         })
     }
 
-    /// Deletes acknowledged batches; gives the first block that is still needed by a raw batch.
-    pub(crate) fn acknowledge(&self, acks: &[(Lane, u64)]) -> Result<Option<u64>, StateError> {
+    /// Deletes acknowledged batches; gives the first block that is still needed, by a raw batch or by processing.
+    pub(crate) fn acknowledge(&self, acks: &[(Lane, u64)]) -> Result<u64, StateError> {
         let mut delivered = self.delivered()?;
+        let mut oldest_raw = None;
+        let mut progress = Vec::new();
         self.write("could not be written for acks", |transaction| {
             let mut rollup = transaction.open_table(ROLLUP)?;
             let mut raw = transaction.open_table(RAW)?;
@@ -282,16 +287,19 @@ impl StateStore {
                     delivered += entry::note_of(bytes.value()).unwrap_or_default().counted;
                 }
             }
-            transaction.open_table(META)?.insert("delivered", delivered.to_le_bytes().as_slice())?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("delivered", delivered.to_le_bytes().as_slice())?;
+            // Both in this transaction: a flush in between would bring a raw batch of blocks thought to be done with.
+            oldest_raw = raw.first()?.map(|(seq, bytes)| (seq.value(), Bytes::copy_from_slice(bytes.value())));
+            progress = meta.get("progress")?.map_or_else(Vec::new, |value| value.value().to_vec());
             Ok(())
         })?;
-        self.oldest_raw_block()
-    }
-
-    /// First block of the oldest raw batch that is still to be sent.
-    pub(crate) fn oldest_raw_block(&self) -> Result<Option<u64>, StateError> {
-        let oldest = self.next_raw(0)?;
-        Ok(oldest.map(|entry| entry.first_block))
+        match oldest_raw {
+            Some((seq, bytes)) => RawEntry::decode(bytes)
+                .map(|raw| raw.first_block)
+                .map_err(|error| self.entry(Lane::Raw, seq, error)),
+            None => Ok(self.parse_progress(&progress)?.next_block),
+        }
     }
 
     /// The first rollup batch after `seq`.

@@ -68,6 +68,25 @@ async fn repeated_token_is_dropped_in_table_and_view() -> Result<()> {
 }
 
 #[tokio::test]
+async fn insert_of_a_whole_plan_is_one_block() -> Result<()> {
+    let (_directory, warehouse) = Warehouse::fresh()?;
+    let client = warehouse.client();
+    tables(&client).await?;
+    // The crate sends this in many chunks; a token only recognises a repeat if the engine makes the same blocks of it.
+    for _ in 0..2 {
+        insert(&client, "plan", 0..100_000).await?;
+        let rows: Vec<u64> = client
+            .query("SELECT rows FROM system.parts WHERE table = 'minute' AND active")
+            .fetch_all()
+            .await?;
+        assert_eq!(rows, [100_000]);
+    }
+    let (minutes, rows, _) = counts(&client).await?;
+    assert_eq!((minutes, rows), (100_000, 100_000));
+    Ok(())
+}
+
+#[tokio::test]
 async fn truncated_body_leaves_nothing() -> Result<()> {
     let (_directory, warehouse) = Warehouse::fresh()?;
     let client = warehouse.client();

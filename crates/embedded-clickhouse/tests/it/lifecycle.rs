@@ -1,8 +1,9 @@
 //! Start, stop, and what survives a kill.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
 use crate::warehouse::{Warehouse, command, insert_numbers};
@@ -79,15 +80,32 @@ fn second_process_on_the_same_directory_is_refused() -> Result<()> {
 }
 
 #[test]
+fn process_dies_with_its_parent() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let warehouse = command(directory.path(), "")?;
+    let mut parent = Command::new("sh")
+        .args(["-c", "\"$@\" & wait", "sh"])
+        .arg(warehouse.get_program())
+        .args(warehouse.get_args())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut ready = String::new();
+    BufReader::new(parent.stdout.take().context("no stdout")?).read_line(&mut ready)?;
+    assert!(ready.starts_with("{\"event\":\"ready\""), "{ready}");
+    parent.kill()?;
+    parent.wait()?;
+    // The directory is free only if the orphan is gone.
+    Warehouse::start(directory.path(), "").map(drop)
+}
+
+#[test]
 fn missing_library_is_named() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let config = directory.path().join("config.toml");
     let data_dir = directory.path().join("warehouse");
     std::fs::write(&config, format!("data_dir = {data_dir:?}\nlibrary = \"/no/such/libchdb.so\"\n"))?;
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_embedded-clickhouse"))
-        .arg("--config")
-        .arg(&config)
-        .output()?;
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_embedded-clickhouse")).arg("--config").arg(&config).output()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("/no/such/libchdb.so does not exist: run `make setup`"), "{text}");

@@ -66,6 +66,7 @@ async fn full_queue_answers_503() -> Result<()> {
     while !warehouse.admin("/status")?.contains("\"length\":2") {
         tokio::task::yield_now().await;
     }
+    assert!(warehouse.admin("/status")?.contains("\"stores\":{\"tables\":"));
     let answer = warehouse.post("/", b"SELECT 1")?;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
     assert!(answer.contains("Code: 745. "), "{answer}");

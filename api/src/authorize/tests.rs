@@ -1,0 +1,68 @@
+//! Keys of every kind against every property.
+
+use std::os::unix::fs::PermissionsExt;
+
+use http::HeaderValue;
+use property::NewProperty;
+
+use super::*;
+
+fn headers(name: &'static str, value: &str) -> HeaderMap {
+    HeaderMap::from_iter([(
+        http::HeaderName::from_static(name),
+        HeaderValue::from_str(value).unwrap(),
+    )])
+}
+
+#[tokio::test]
+async fn each_key_opens_its_own_property_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let properties = Properties::open(dir.path()).unwrap();
+    let new = |name: &str| NewProperty { name: name.into(), ..NewProperty::default() };
+    let mine = properties.create(new("Mine"), 0).unwrap();
+    let other = properties.create(new("Other"), 0).unwrap();
+    let authorizer = Authorizer::new(properties, KeyHash::of("ak_admin"));
+    let (mine_id, other_id) = (&mine.property.property_id, &other.property.property_id);
+    let bearer = |key: &str| headers("authorization", &format!("Bearer {key}"));
+    let google = |key: &str| headers("x-goog-api-key", key);
+    for (headers, id, expected) in [
+        (HeaderMap::new(), mine_id.as_str(), Some(Code::Unauthenticated)),
+        (headers("authorization", "Basic abc"), mine_id, Some(Code::Unauthenticated)),
+        (bearer(""), mine_id, Some(Code::Unauthenticated)),
+        (bearer("rk_nobody"), mine_id, Some(Code::Unauthenticated)),
+        (bearer(&mine.api_secret), mine_id, Some(Code::Unauthenticated)),
+        (bearer(&mine.report_key), mine_id, None),
+        (google(&mine.report_key), mine_id, None),
+        (headers("authorization", &format!("bearer {}", mine.report_key)), mine_id, None),
+        (bearer(&mine.report_key), other_id, Some(Code::PermissionDenied)),
+        (bearer(&mine.report_key), "p_aaaaaaaaaaaa", Some(Code::PermissionDenied)),
+        (bearer(&mine.report_key), "' OR 1=1", Some(Code::PermissionDenied)),
+        (bearer(&mine.report_key), "", Some(Code::InvalidArgument)),
+        (bearer("ak_admin"), mine_id, None),
+        (google("ak_admin"), other_id, None),
+        (bearer("ak_admin"), "p_aaaaaaaaaaaa", Some(Code::NotFound)),
+    ] {
+        let answer = match authorizer.caller(&headers).await {
+            Ok(caller) => authorizer.property(&caller, id).await,
+            Err(refusal) => Err(refusal),
+        };
+        assert_eq!(answer.as_ref().err().map(|refusal| refusal.code), expected, "{headers:?} {id}");
+        if let Ok(property) = answer {
+            assert_eq!(property.property_id, id);
+        }
+    }
+}
+
+#[test]
+fn admin_key_is_made_once_for_its_owner_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("below/admin.key");
+    let made = admin_key(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("ak_") && made.accepts(text.trim()));
+    assert_eq!(admin_key(&path).unwrap(), made);
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    std::fs::write(&path, "\n").unwrap();
+    assert!(matches!(admin_key(&path), Err(AdminKeyError::TooShort(_))));
+}

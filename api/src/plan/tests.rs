@@ -1,0 +1,149 @@
+//! Every pair of metric and dimension, the choice of table, and requests that are refused by name.
+
+use property::{KeyHash, Rulebook, VisitorKey};
+
+use super::*;
+
+pub(crate) fn property(zone: &str) -> Arc<Property> {
+    Arc::new(Property {
+        property_id: "p_aaaaaaaaaaaa".into(),
+        measurement_id: "M-AAAAAAAAAA".into(),
+        name: "Test".into(),
+        time_zone: zone.into(),
+        currency: "USD".into(),
+        hostnames: vec![],
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        api_secret_sha256: KeyHash::of("sk_test"),
+        report_key_sha256: KeyHash::of("rk_test"),
+        visitor_key: VisitorKey::random().unwrap(),
+        rules: Rulebook::try_from(vec![hit::Rules::first(zone)]).unwrap(),
+    })
+}
+
+pub(crate) fn request(metrics: &str, dimensions: &str, filter: &str) -> RunReportRequest {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    RunReportRequest {
+        property_id: "p_aaaaaaaaaaaa".into(),
+        from: "2015-05-17".into(),
+        to: "2015-05-20".into(),
+        metrics: words(metrics),
+        dimensions: words(dimensions),
+        filter: filter.into(),
+        ..RunReportRequest::default()
+    }
+}
+
+fn planned(request: &RunReportRequest) -> Result<Plan, String> {
+    plan(request, property("UTC"), 0).map_err(|refusal| refusal.message)
+}
+
+#[test]
+fn every_pair_is_planned_or_refused_by_both_names() {
+    let mut refused = 0;
+    for metric in Metric::ALL {
+        for dimension in Dimension::ALL {
+            let by_dimension = planned(&request(metric.name(), dimension.name(), ""));
+            let by_filter = planned(&request(metric.name(), "", &format!("{} == x", dimension.name())));
+            for answer in [by_dimension, by_filter] {
+                match answer {
+                    Ok(plan) => assert_eq!(plan.parts.len(), 1),
+                    Err(message) => {
+                        refused += 1;
+                        assert!(message.contains(metric.name()) && message.contains(dimension.name()));
+                        assert!(message.contains("use "), "{message}");
+                    }
+                }
+            }
+        }
+    }
+    // Four metrics of sessions by two dimensions of hits, five of hits by two of sessions; twice each.
+    assert_eq!(refused, 2 * (4 * 2 + 5 * 2));
+}
+
+#[test]
+fn readme_shows_the_matrix() {
+    let readme = include_str!("../../README.md");
+    for dimension in Dimension::ALL {
+        let cells = Metric::ALL.map(|metric| if metric.refuses(dimension).is_none() { "yes" } else { "–" });
+        let line = format!("| `{}` | {} |", dimension.name(), cells.join(" | "));
+        assert!(readme.contains(&line), "missing in api/README.md: {line}");
+    }
+}
+
+#[test]
+fn narrowest_table_answers() {
+    use Table::{Hits, Sessions, Totals};
+    for (metrics, dimensions, filter, tables) in [
+        ("visitors sessions", "", "", vec![Totals]),
+        ("page_views", "date hour date_hour traffic_class", "hour in(1,2)", vec![Totals]),
+        ("page_views", "date", "source==google", vec![Hits]),
+        ("page_views", "page_path", "", vec![Hits]),
+        ("bounce_rate", "date", "", vec![Sessions]),
+        ("sessions", "date", "", vec![Totals]),
+        ("sessions", "entry_page", "", vec![Sessions]),
+        ("sessions", "date", "exit_page==/a", vec![Sessions]),
+        ("sessions bounce_rate", "date", "", vec![Totals, Sessions]),
+        ("bounce_rate page_views", "source", "", vec![Sessions, Hits]),
+    ] {
+        let plan = planned(&request(metrics, dimensions, filter)).unwrap();
+        let found: Vec<_> = plan.parts.iter().map(|part| part.table).collect();
+        assert_eq!(found, tables, "{metrics} by {dimensions} where {filter}");
+    }
+}
+
+#[test]
+fn only_people_count_unless_the_class_is_named() {
+    for (dimensions, filter, humans_only) in [
+        ("date", "source==a", true),
+        ("traffic_class", "", false),
+        ("", "source==a or (date==b and traffic_class!=human)", false),
+    ] {
+        assert_eq!(planned(&request("events", dimensions, filter)).unwrap().humans_only, humans_only);
+    }
+}
+
+#[test]
+fn order_is_the_default_or_the_one_asked_for_and_ends_with_every_dimension() {
+    let shown = |request: &RunReportRequest| {
+        let plan = planned(request).unwrap();
+        let name = |key: &OrderKey| match key.field {
+            OrderField::Metric(place) => plan.metrics[place].name(),
+            OrderField::Dimension(place) => plan.dimensions[place].name(),
+        };
+        let keys = plan.order.iter().map(|key| format!("{}{}", if key.descending { "-" } else { "" }, name(key)));
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(shown(&request("page_views", "source date medium", "")), "date source medium");
+    assert_eq!(shown(&request("page_views visitors", "source medium", "")), "-page_views source medium");
+    let mut asked = request("page_views visitors", "source medium", "");
+    asked.order_by = vec![
+        OrderBy { field: "visitors".into(), descending: false },
+        OrderBy { field: "medium".into(), descending: true },
+    ];
+    assert_eq!(shown(&asked), "visitors -medium source");
+}
+
+#[test]
+fn bad_requests_are_refused_by_field() {
+    let good = || request("page_views", "date", "");
+    let order = |field: &str| vec![OrderBy { field: field.into(), descending: true }];
+    for (bad, said) in [
+        (request("", "date", ""), "metrics is \"\""),
+        (request("page_view", "", ""), "metrics[0] is \"page_view\", which is not known; use one of visitors"),
+        (request("events events", "", ""), "metrics[1] is \"events\", which is there already"),
+        (request("events", "date date", ""), "dimensions[1] is \"date\""),
+        (request("events", "dates", ""), "dimensions[0] is \"dates\""),
+        (request("events", "date date date date date date date date date date", ""), "dimensions is \"10\""),
+        (request("events", "", "sourc==a"), "filter is \"sourc==a\", which is wrong at character 1"),
+        (request("sessions events", "page_path", ""), "dimensions is \"page_path\", which cannot be had"),
+        (request("events", "", "source==a and exit_page==b"), "filter is \"exit_page\", which cannot be had"),
+        (RunReportRequest { from: "x".into(), ..good() }, "from is \"x\""),
+        (RunReportRequest { to: String::new(), ..good() }, "to is \"\""),
+        (RunReportRequest { limit: 250_001, ..good() }, "limit is \"250001\""),
+        (RunReportRequest { order_by: order("source"), ..good() }, "order_by[0].field is \"source\""),
+    ] {
+        let message = planned(&bad).unwrap_err();
+        assert!(message.starts_with(said), "{message}");
+    }
+    assert_eq!(planned(&good()).unwrap().limit, LIMIT_DEFAULT);
+}

@@ -1,0 +1,225 @@
+//! A plan into SQL: text made of constants only, and the bound values beside it.
+//!
+//! Invariant: every text from a request is a parameter (`{p0:String}`); names of tables, columns and labels are
+//! constants of this file. Labels are made of the stored local date and hour, never of the zone: a change of zone
+//! leaves history as it was counted.
+
+use warehouse::tables::{HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, WATERMARK};
+
+use crate::plan::fields::{Dimension, Measure, Metric};
+use crate::plan::filter::{Condition, Filter, Operator};
+use crate::plan::{OrderField, Part, Plan, Table};
+
+/// A statement and its bound values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sql {
+    /// The statement.
+    pub text: String,
+    /// Name and value of each parameter, all of them strings.
+    pub params: Vec<(String, String)>,
+}
+
+impl Table {
+    /// The table's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Totals => TOTAL_HOURLY.name,
+            Self::Hits => HIT_HOURLY.name,
+            Self::Sessions => SESSION_HOURLY.name,
+        }
+    }
+}
+
+/// The rows of one table; in the plan's order when `paged`, with its limit and offset, else as many as may be joined.
+pub fn rows(plan: &Plan, part: &Part, paged: bool, max_rows: usize) -> Sql {
+    let mut sql = Sql { text: "SELECT ".to_owned(), params: Vec::new() };
+    let labels = plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
+    let measures = part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
+    sql.text += &labels.chain(measures).collect::<Vec<_>>().join(", ");
+    sql.from_where(plan, part.table);
+    sql.group_by(plan);
+    if paged {
+        let keys = plan.order.iter().map(|key| {
+            let direction = if key.descending { "DESC" } else { "ASC" };
+            format!("{} {direction}", order_expression(plan, key.field))
+        });
+        sql.text += &format!(" ORDER BY {}", keys.collect::<Vec<_>>().join(", "));
+        sql.text += &format!(" LIMIT {} OFFSET {}", plan.limit, plan.offset);
+    } else {
+        sql.text += &format!(" LIMIT {max_rows}");
+    }
+    sql
+}
+
+/// The measures of one table over everything the plan counts.
+pub fn totals(plan: &Plan, part: &Part) -> Sql {
+    let mut sql = Sql { text: "SELECT ".to_owned(), params: Vec::new() };
+    let measures = part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
+    sql.text += &measures.collect::<Vec<_>>().join(", ");
+    sql.from_where(plan, part.table);
+    sql
+}
+
+/// The number of rows without limit and offset.
+pub fn count(plan: &Plan, part: &Part) -> Sql {
+    let mut sql = Sql { text: "SELECT count() FROM (SELECT ".to_owned(), params: Vec::new() };
+    let labels = plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
+    sql.text += &labels.collect::<Vec<_>>().join(", ");
+    sql.from_where(plan, part.table);
+    sql.group_by(plan);
+    sql.text.push(')');
+    sql
+}
+
+/// Milliseconds before which every hit is counted: the earliest edge's, among those heard of within a day of the latest.
+///
+/// Of an edge with several epochs the latest counts (the others are of lost disks), of an epoch with several shards the
+/// earliest. No row: nothing was loaded yet.
+pub fn data_until() -> Sql {
+    let text = format!(
+        "WITH edges AS (SELECT edge, max(until_ms) AS edge_ms FROM \
+           (SELECT edge, epoch, min(shard_ms) AS until_ms FROM \
+             (SELECT edge, epoch, shard, toUnixTimestamp64Milli(max(complete_until)) AS shard_ms \
+              FROM {WATERMARK} WHERE lane = 'rollup' GROUP BY edge, epoch, shard) \
+            GROUP BY edge, epoch) \
+          GROUP BY edge) \
+         SELECT min(edge_ms) AS data_until_ms FROM edges \
+         WHERE edge_ms >= (SELECT max(edge_ms) FROM edges) - 86400000 HAVING count() > 0"
+    );
+    Sql { text, params: Vec::new() }
+}
+
+/// The setting that binds every fact table to the property a second time, whatever the statement says.
+pub fn additional_table_filters(property_id: &str) -> String {
+    // A property id is p_ and letters and digits (checked when its file was read); anything else must not get here.
+    let id: String = property_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let tables = MinuteTable::ALL.map(MinuteTable::name);
+    let tables = tables.into_iter().chain(HOURLY.map(|table| table.name));
+    let filters = tables.map(|table| format!(r"'{table}':'property = \'{id}\''"));
+    format!("{{{}}}", filters.collect::<Vec<_>>().join(","))
+}
+
+impl Sql {
+    fn bind(&mut self, value: &str) -> String {
+        let name = format!("p{}", self.params.len());
+        let placeholder = format!("{{{name}:String}}");
+        self.params.push((name, value.to_owned()));
+        placeholder
+    }
+
+    fn from_where(&mut self, plan: &Plan, table: Table) {
+        self.params.push(("property".to_owned(), plan.property.property_id.clone()));
+        self.params.push(("from".to_owned(), plan.days.from.to_string()));
+        self.params.push(("to".to_owned(), plan.days.to.to_string()));
+        self.text += &format!(
+            " FROM {} WHERE property = {{property:String}} AND generation = {LIVE_GENERATION} \
+             AND local_date BETWEEN toDate({{from:String}}) AND toDate({{to:String}})",
+            table.name()
+        );
+        if plan.humans_only {
+            self.text += " AND traffic_class = 'human'";
+        }
+        if let Some(filter) = &plan.filter {
+            let condition = self.filter(filter);
+            self.text += &format!(" AND ({condition})");
+        }
+    }
+
+    fn group_by(&mut self, plan: &Plan) {
+        if !plan.dimensions.is_empty() {
+            let keys = (0..plan.dimensions.len()).map(|n| format!("d{n}"));
+            self.text += &format!(" GROUP BY {}", keys.collect::<Vec<_>>().join(", "));
+        }
+    }
+
+    fn filter(&mut self, filter: &Filter) -> String {
+        let (parts, word) = match filter {
+            Filter::Condition(condition) => return self.condition(condition),
+            Filter::And(parts) => (parts, " AND "),
+            Filter::Or(parts) => (parts, " OR "),
+        };
+        let parts: Vec<_> = parts.iter().map(|part| self.filter(part)).collect();
+        format!("({})", parts.join(word))
+    }
+
+    fn condition(&mut self, condition: &Condition) -> String {
+        let label = label(condition.dimension);
+        let values: Vec<_> = condition.values.iter().map(|value| self.bind(value)).collect();
+        let values = values.join(", ");
+        match condition.operator {
+            Operator::Equal => format!("{label} = {values}"),
+            Operator::NotEqual => format!("{label} != {values}"),
+            Operator::Matches => format!("match({label}, {values})"),
+            Operator::NotMatches => format!("NOT match({label}, {values})"),
+            Operator::In => format!("{label} IN ({values})"),
+        }
+    }
+}
+
+/// A dimension as text, from the columns of its table.
+fn label(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Date => "toString(local_date)",
+        Dimension::DateHour => "formatDateTime(local_hour, '%Y-%m-%dT%H', 'UTC')",
+        Dimension::Hour => "toString(toHour(local_hour, 'UTC'))",
+        // Of session rows, page_path is the page of the session's first hit.
+        Dimension::PagePath | Dimension::EntryPage => "page_path",
+        Dimension::ExitPage => "exit_page",
+        Dimension::Source => "source",
+        Dimension::Medium => "medium",
+        Dimension::Campaign => "campaign",
+        Dimension::Country => "country",
+        Dimension::Device => "device",
+        Dimension::Browser => "browser",
+        Dimension::OperatingSystem => "operating_system",
+        Dimension::EventName => "event_name",
+        Dimension::TrafficClass => "traffic_class",
+    }
+}
+
+fn aggregate(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Visitors => "uniqCombined64Merge(14)(visitors)",
+        Measure::NewVisitors => "uniqCombined64Merge(14)(new_visitors)",
+        Measure::SessionsOpened | Measure::SessionsClosed => "sum(sessions)",
+        Measure::SessionsEngaged => "sum(engaged_sessions)",
+        Measure::DurationMs => "sum(duration_ms)",
+        Measure::PageViews => "sum(page_views)",
+        Measure::Events => "sum(events)",
+        Measure::EngagementMs => "sum(engagement_ms)",
+    }
+}
+
+/// Never the name of a column: ClickHouse would put the alias in its place.
+fn alias(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Visitors => "m_visitors",
+        Measure::NewVisitors => "m_new_visitors",
+        Measure::SessionsOpened => "m_opened",
+        Measure::SessionsClosed => "m_closed",
+        Measure::SessionsEngaged => "m_engaged",
+        Measure::DurationMs => "m_duration_ms",
+        Measure::PageViews => "m_page_views",
+        Measure::Events => "m_events",
+        Measure::EngagementMs => "m_engagement_ms",
+    }
+}
+
+/// Ranks rows as [`crate::answer`] computes and compares them.
+fn order_expression(plan: &Plan, field: OrderField) -> String {
+    match field {
+        OrderField::Dimension(n) if plan.dimensions.get(n) == Some(&Dimension::Hour) => format!("toUInt8(d{n})"),
+        OrderField::Dimension(n) => format!("d{n}"),
+        OrderField::Metric(n) => match plan.metrics.get(n) {
+            Some(Metric::BounceRate) => "if(m_closed = 0, 0, (m_closed - m_engaged) / m_closed)".to_owned(),
+            Some(Metric::SessionDuration) => "if(m_closed = 0, 0, m_duration_ms / m_closed)".to_owned(),
+            metric => metric
+                .and_then(|metric| metric.measures(plan.closed_sessions_only).first())
+                .map_or("1", |measure| alias(*measure))
+                .to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

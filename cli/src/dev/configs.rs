@@ -1,0 +1,215 @@
+//! The configuration of every service of `meridian dev`, as values and as files.
+//!
+//! In: arguments, data directory, ports. Out: one configuration per service. The files are written on every start, so
+//! that children read them and people see them; services of this process get the values.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use service::Context;
+use service::logs::LogConfig;
+use tokio::task::JoinHandle;
+
+use super::Arguments;
+use super::layout::{Layout, Ports};
+
+/// The warehouse: always a child.
+pub const WAREHOUSE: &str = "warehouse";
+/// The edge.
+pub const EDGE: &str = "edge";
+const HUB: &str = "hub";
+const LOADER: &str = "loader";
+const SECOND_LOADER: &str = "loader-2";
+const API: &str = "api";
+
+/// Configurations, and the addresses people use.
+#[derive(Debug)]
+pub struct Configs {
+    warehouse: embedded_clickhouse::Config,
+    hub: hub::Config,
+    loaders: Vec<warehouse_loader::Config>,
+    api: api::Config,
+    edge: edge_agent::Config,
+    /// The admin port of `meridian dev` itself.
+    pub admin: SocketAddr,
+}
+
+/// The kind of a service, which is its name in events and status: `loader` for both loaders.
+pub fn kind(service: &'static str) -> &'static str {
+    if service == SECOND_LOADER { LOADER } else { service }
+}
+
+/// The service's binary, beside this one.
+///
+/// # Errors
+/// When the binary is not there.
+pub fn binary(service: &'static str) -> anyhow::Result<PathBuf> {
+    let name = match kind(service) {
+        EDGE => "edge-agent",
+        LOADER => "warehouse-loader",
+        WAREHOUSE => "embedded-clickhouse",
+        other => other,
+    };
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let path = this.with_file_name(name);
+    if !path.exists() {
+        bail!("{} is not there; build all services with `make build`", path.display());
+    }
+    Ok(path)
+}
+
+impl Configs {
+    /// Chooses every port and path.
+    ///
+    /// # Errors
+    /// When no port is free or the assets are not installed.
+    pub fn build(arguments: &Arguments, layout: &Layout, ports: &mut Ports, log: &LogConfig) -> anyhow::Result<Self> {
+        let asset = |name: &str| {
+            let path = arguments.assets.join(name);
+            if path.exists() {
+                return Ok(path);
+            }
+            bail!("{} is not there; install it with `make setup`, or give its folder with --assets", path.display())
+        };
+        let (http, api_listen) = (ports.address(arguments.http)?, arguments.api.unwrap_or(next_port(arguments.http)));
+        let warehouse = embedded_clickhouse::Config {
+            listen: ports.loopback()?,
+            admin_listen: ports.loopback()?,
+            data_dir: layout.path("warehouse"),
+            library: asset("@chdb/lib-linux-x64-gnu/libchdb.so")?,
+            log: log.clone(),
+            ..Default::default()
+        };
+        let client =
+            warehouse::WarehouseConfig { url: format!("http://{}", warehouse.listen), ..Default::default() };
+        let store = store::StoreConfig::local(&layout.path("store"))?;
+        let mut hub = hub::Config {
+            admin_listen: ports.loopback()?,
+            log: log.clone(),
+            tls: layout.hub_tls.clone(),
+            store: store.clone(),
+            ..Default::default()
+        };
+        hub.receive.listen = ports.loopback()?;
+        hub.feed.enabled = !arguments.without_feed;
+        hub.feed.listen = ports.loopback()?;
+        let mut loaders = Vec::new();
+        for tls in layout.loader_tls.iter().take(arguments.loaders.into()) {
+            let mut loader = warehouse_loader::Config {
+                admin_listen: ports.loopback()?,
+                log: log.clone(),
+                tls: tls.clone(),
+                store: store.clone(),
+                warehouse: client.clone(),
+                ..Default::default()
+            };
+            loader.consume.hubs =
+                if arguments.without_feed { Vec::new() } else { vec![format!("https://{}", hub.feed.listen)] };
+            loaders.push(loader);
+        }
+        let api = api::Config {
+            grpc_listen: ports.address(arguments.grpc)?,
+            http_listen: ports.address(api_listen)?,
+            admin_listen: ports.loopback()?,
+            properties_dir: layout.path("properties"),
+            admin_key_file: layout.admin_key_file(),
+            keys_dir: Some(layout.keys_dir()),
+            warehouse: client,
+            log: log.clone(),
+            ..Default::default()
+        };
+        let mut edge = edge_agent::Config {
+            data_dir: layout.path("edge"),
+            properties_dir: layout.path("properties"),
+            user_agent_rules: asset("uap-core/regexes.yaml")?,
+            crawler_list: asset("crawler-user-agents/crawler-user-agents.json")?,
+            geo_database: Some(asset("@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb")?),
+            admin_listen: ports.loopback()?,
+            tls: layout.edge_tls.clone(),
+            log: log.clone(),
+            ..Default::default()
+        };
+        edge.collect.listen = http;
+        edge.collect.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
+        edge.process.flush_interval_ms = arguments.flush_interval_ms;
+        edge.ship.hubs = vec![hub.receive.listen.to_string()];
+        Ok(Self { warehouse, hub, loaders, api, edge, admin: arguments.admin })
+    }
+
+    /// All services in the order they are started.
+    pub fn services(&self) -> Vec<&'static str> {
+        let mut services = vec![WAREHOUSE, HUB, LOADER, API, EDGE];
+        if self.loaders.len() > 1 {
+            services.insert(3, SECOND_LOADER);
+        }
+        services
+    }
+
+    /// Writes the configuration files.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, layout: &Layout) -> anyhow::Result<()> {
+        for service in self.services() {
+            let text = match service {
+                WAREHOUSE => toml::to_string_pretty(&self.warehouse)?,
+                HUB => toml::to_string_pretty(&self.hub)?,
+                API => toml::to_string_pretty(&self.api)?,
+                EDGE => toml::to_string_pretty(&self.edge)?,
+                _ => toml::to_string_pretty(self.loader(service)?)?,
+            };
+            let path = layout.config_file(service);
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Runs a service in this process.
+    ///
+    /// # Errors
+    /// For a service that only runs as a child.
+    pub fn spawn(
+        &self,
+        service: &'static str,
+        context: Context,
+    ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+        fn spawn(run: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> JoinHandle<anyhow::Result<()>> {
+            tokio::spawn(Box::pin(run))
+        }
+        Ok(match service {
+            HUB => spawn(hub::run(self.hub.clone(), context)),
+            API => spawn(api::run(self.api.clone(), context)),
+            EDGE => spawn(edge_agent::run(self.edge.clone(), context)),
+            LOADER | SECOND_LOADER => spawn(warehouse_loader::run(self.loader(service)?.clone(), context)),
+            other => bail!("{other} runs as a child only"),
+        })
+    }
+
+    fn loader(&self, service: &str) -> anyhow::Result<&warehouse_loader::Config> {
+        let at = usize::from(service == SECOND_LOADER);
+        self.loaders.get(at).with_context(|| format!("there is no {service}"))
+    }
+
+    /// Where hits are sent.
+    pub fn collect_url(&self) -> String {
+        format!("http://{}", self.edge.collect.listen)
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_url(&self) -> String {
+        format!("http://{}", self.api.grpc_listen)
+    }
+
+    /// Where HTTP/JSON is served.
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api.http_listen)
+    }
+}
+
+/// The address one port on; any port beside any port.
+fn next_port(address: SocketAddr) -> SocketAddr {
+    let port = if address.port() == 0 { 0 } else { address.port().checked_add(1).unwrap_or(0) };
+    SocketAddr::new(address.ip(), port)
+}

@@ -1,0 +1,108 @@
+//! `meridian` commands, run against a system or alone.
+//!
+//! They find the system by the environment variables of the command line, as a person's shell would set them.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::{MERIDIAN, System};
+
+/// A property as `meridian property create` gives it.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(crate) struct Property {
+    pub(crate) property_id: String,
+    pub(crate) measurement_id: String,
+    pub(crate) api_secret: String,
+    pub(crate) report_key: String,
+}
+
+/// How long hits may take to be in reports.
+const SETTLED_WITHIN_S: &str = "240";
+
+/// Removes what the caller's shell may have set.
+pub(crate) fn clean_environment(command: &mut Command) {
+    for name in ["COLLECT", "GRPC", "API", "ADMIN", "KEY", "DATA", "API_SECRET", "ASSETS"] {
+        command.env_remove(format!("MERIDIAN_{name}"));
+    }
+}
+
+/// Runs `meridian` alone, in a directory without data.
+pub(crate) fn meridian(arguments: &[&str]) -> Output {
+    let empty = super::new_directory();
+    let mut command = Command::new(MERIDIAN);
+    clean_environment(&mut command);
+    command.args(arguments).current_dir(empty.path()).stdin(Stdio::null()).output().unwrap()
+}
+
+/// The last line of standard output, as JSON.
+pub(crate) fn last_line(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: the last line of {text:?} is not JSON"))
+}
+
+/// What a failed command says, which is one sentence in one line.
+pub(crate) fn sentence(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
+}
+
+impl System {
+    /// Runs a command with the system's addresses and data directory in its environment.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The same with bytes on its standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that must succeed; gives its last line.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "meridian {} failed: {}", arguments.join(" "), sentence(&output));
+        last_line(&output)
+    }
+
+    /// Creates a property.
+    pub(crate) fn create_property(&self, arguments: &[&str]) -> Property {
+        let created = self.json(&[&["property", "create"], arguments].concat());
+        serde_json::from_value(created).unwrap()
+    }
+
+    /// Asks for a report.
+    pub(crate) fn report(&self, property: &Property, arguments: &[&str]) -> Value {
+        let base = ["report", "--property", property.property_id.as_str(), "--format", "json"];
+        self.json(&[base.as_slice(), arguments].concat())
+    }
+
+    /// The rows of a report.
+    pub(crate) fn rows(&self, property: &Property, arguments: &[&str]) -> Vec<Value> {
+        self.report(property, arguments)["rows"].as_array().unwrap().clone()
+    }
+
+    /// Waits until reports show every acknowledged hit; gives the status then.
+    pub(crate) fn settle(&self) -> Value {
+        self.json(&["status", "--wait", "--timeout", SETTLED_WITHIN_S, "--format", "json"])
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(MERIDIAN);
+        clean_environment(&mut command);
+        for name in ["collect", "grpc", "api", "admin"] {
+            command.env(format!("MERIDIAN_{}", name.to_uppercase()), self.address(name));
+        }
+        command.env("MERIDIAN_DATA", self.data()).args(arguments);
+        command
+    }
+}

@@ -1,0 +1,440 @@
+//! The protobuf messages of stored state. They are private to this crate: state never travels.
+//!
+//! Rules as in `proto`: fields are only ever added, a number is never used again. Time is unix milliseconds.
+
+use std::sync::Arc;
+
+use hit::{EdgeId, Epoch};
+
+use super::{Cursor, Snapshot, StateError};
+use crate::deduplicate::IdChange;
+use crate::fold::{HourChange, PageChange};
+use crate::handover::{self, DropReason, TrafficClass};
+use crate::sessionize::session::Exit;
+use crate::sessionize::{self, SessionChange};
+use crate::totals::Totals;
+
+const CLASSES: [TrafficClass; 2] = [TrafficClass::Human, TrafficClass::Bot];
+const DEVICES: [&str; 5] = ["desktop", "mobile", "tablet", "bot", "other"];
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct State {
+    #[prost(string, tag = "1")]
+    pub(super) edge: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) epoch: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    from_block: u64,
+    #[prost(uint64, tag = "4")]
+    next_block: u64,
+    #[prost(uint64, tag = "5")]
+    next_position: u64,
+    #[prost(uint64, tag = "6")]
+    received_at_ms: u64,
+    #[prost(uint64, tag = "7")]
+    hits: u64,
+    #[prost(uint64, tag = "8")]
+    repeated: u64,
+    #[prost(message, repeated, tag = "9")]
+    by_class: Vec<Count>,
+    #[prost(message, repeated, tag = "10")]
+    dropped: Vec<Count>,
+    #[prost(uint64, tag = "11")]
+    ids_oldest: u64,
+    #[prost(uint64, tag = "12")]
+    ids_added_from: u64,
+    #[prost(message, repeated, tag = "13")]
+    ids: Vec<IdGroup>,
+    #[prost(uint64, tag = "14")]
+    hours_oldest: u64,
+    #[prost(uint64, tag = "15")]
+    next_hour: u64,
+    #[prost(message, repeated, tag = "16")]
+    hours: Vec<Hour>,
+    #[prost(uint64, tag = "17")]
+    next_session: u64,
+    #[prost(message, repeated, tag = "18")]
+    open: Vec<Session>,
+    #[prost(message, repeated, tag = "19")]
+    remembered: Vec<Remembered>,
+    #[prost(uint64, repeated, tag = "20")]
+    gone: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Count {
+    #[prost(string, tag = "1")]
+    label: String,
+    #[prost(uint64, tag = "2")]
+    count: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct IdGroup {
+    #[prost(uint64, tag = "1")]
+    received_at_ms: u64,
+    /// 16 bytes each.
+    #[prost(bytes = "vec", tag = "2")]
+    ids: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Hour {
+    #[prost(uint64, tag = "1")]
+    number: u64,
+    #[prost(string, tag = "2")]
+    property: String,
+    #[prost(int64, tag = "3")]
+    local_hour: i64,
+    #[prost(uint64, tag = "4")]
+    began_at_ms: u64,
+    #[prost(fixed64, repeated, tag = "5")]
+    pages: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Dimensions {
+    #[prost(string, tag = "1")]
+    property: String,
+    #[prost(uint32, tag = "2")]
+    local_date: u32,
+    #[prost(uint32, tag = "3")]
+    minute: u32,
+    #[prost(int32, tag = "4")]
+    utc_offset_s: i32,
+    #[prost(string, tag = "5")]
+    page_path: String,
+    #[prost(string, tag = "6")]
+    country: String,
+    #[prost(string, tag = "7")]
+    traffic_class: String,
+    #[prost(string, tag = "8")]
+    browser: String,
+    #[prost(string, tag = "9")]
+    operating_system: String,
+    #[prost(string, tag = "10")]
+    device: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Acquisition {
+    #[prost(string, tag = "1")]
+    source: String,
+    #[prost(string, tag = "2")]
+    medium: String,
+    #[prost(string, tag = "3")]
+    campaign: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Session {
+    #[prost(uint64, tag = "1")]
+    number: u64,
+    #[prost(fixed64, repeated, tag = "2")]
+    visitors: Vec<u64>,
+    #[prost(fixed64, optional, tag = "3")]
+    session_id: Option<u64>,
+    #[prost(message, optional, tag = "4")]
+    dimensions: Option<Dimensions>,
+    #[prost(message, optional, tag = "5")]
+    acquisition: Option<Acquisition>,
+    #[prost(uint64, tag = "6")]
+    timeout_ms: u64,
+    #[prost(uint64, tag = "7")]
+    grace_ms: u64,
+    #[prost(uint64, tag = "8")]
+    first_ms: u64,
+    #[prost(uint64, tag = "9")]
+    last_ms: u64,
+    #[prost(uint64, tag = "10")]
+    opened_at_ms: u64,
+    #[prost(uint64, tag = "11")]
+    received_at_ms: u64,
+    #[prost(bool, tag = "12")]
+    exit_is_page_view: bool,
+    #[prost(uint64, tag = "13")]
+    exit_event_time_ms: u64,
+    #[prost(string, tag = "14")]
+    exit_page: String,
+    #[prost(uint64, tag = "15")]
+    page_views: u64,
+    #[prost(uint64, tag = "16")]
+    events: u64,
+    #[prost(uint64, tag = "17")]
+    engagement_ms: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Remembered {
+    #[prost(uint64, tag = "1")]
+    number: u64,
+    #[prost(string, tag = "2")]
+    property: String,
+    #[prost(string, tag = "3")]
+    traffic_class: String,
+    #[prost(fixed64, repeated, tag = "4")]
+    visitors: Vec<u64>,
+    #[prost(fixed64, tag = "5")]
+    session_id: u64,
+    #[prost(uint64, tag = "6")]
+    forgotten_at_ms: u64,
+    #[prost(message, optional, tag = "7")]
+    acquisition: Option<Acquisition>,
+}
+
+impl State {
+    pub(super) fn from_snapshot(edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Self {
+        let Snapshot { from_block, cursor, totals, ids, pages, sessions } = snapshot;
+        let count = |label: &str, count: u64| Count { label: label.to_owned(), count };
+        Self {
+            edge: edge.as_str().to_owned(),
+            epoch: epoch.0.to_vec(),
+            from_block: *from_block,
+            next_block: cursor.next_block,
+            next_position: cursor.next_position,
+            received_at_ms: cursor.received_at_ms,
+            hits: totals.hits,
+            repeated: totals.repeated,
+            by_class: totals.by_class.iter().map(|(class, n)| count(class.as_str(), *n)).collect(),
+            dropped: totals.dropped.iter().map(|(reason, n)| count(reason.as_str(), *n)).collect(),
+            ids_oldest: ids.oldest,
+            ids_added_from: ids.added_from,
+            ids: ids.added.iter().map(IdGroup::from).collect(),
+            hours_oldest: pages.oldest,
+            next_hour: pages.next_number,
+            hours: pages.hours.iter().map(Hour::from).collect(),
+            next_session: sessions.next_number,
+            open: sessions.open.iter().map(Session::from).collect(),
+            remembered: sessions.remembered.iter().map(Remembered::from).collect(),
+            gone: sessions.gone.clone(),
+        }
+    }
+
+    pub(super) fn into_snapshot(self) -> Result<Snapshot, StateError> {
+        let class = |entry: &Count| Ok((class_of(&entry.label)?, entry.count));
+        let reason = |entry: &Count| Ok((reason_of(&entry.label)?, entry.count));
+        let added = |group: IdGroup| (group.received_at_ms, group.ids);
+        Ok(Snapshot {
+            from_block: self.from_block,
+            cursor: Cursor {
+                next_block: self.next_block,
+                next_position: self.next_position,
+                received_at_ms: self.received_at_ms,
+            },
+            totals: Totals {
+                hits: self.hits,
+                repeated: self.repeated,
+                by_class: self.by_class.iter().map(class).collect::<Result<_, StateError>>()?,
+                dropped: self.dropped.iter().map(reason).collect::<Result<_, StateError>>()?,
+            },
+            ids: IdChange {
+                oldest: self.ids_oldest,
+                added_from: self.ids_added_from,
+                added: self.ids.into_iter().map(added).collect(),
+            },
+            pages: PageChange {
+                oldest: self.hours_oldest,
+                next_number: self.next_hour,
+                hours: self.hours.into_iter().map(Hour::into_change).collect(),
+            },
+            sessions: SessionChange {
+                next_number: self.next_session,
+                open: self.open.into_iter().map(Session::into_session).collect::<Result<_, _>>()?,
+                remembered: self
+                    .remembered
+                    .into_iter()
+                    .map(Remembered::into_remembered)
+                    .collect::<Result<_, _>>()?,
+                gone: self.gone,
+            },
+        })
+    }
+}
+
+impl From<&(u64, Vec<u8>)> for IdGroup {
+    fn from((received_at_ms, ids): &(u64, Vec<u8>)) -> Self {
+        Self { received_at_ms: *received_at_ms, ids: ids.clone() }
+    }
+}
+
+impl From<&HourChange> for Hour {
+    fn from(hour: &HourChange) -> Self {
+        Self {
+            number: hour.number,
+            property: hour.property.to_string(),
+            local_hour: hour.local_hour,
+            began_at_ms: hour.began_at_ms,
+            pages: hour.pages.clone(),
+        }
+    }
+}
+
+impl Hour {
+    fn into_change(self) -> HourChange {
+        HourChange {
+            number: self.number,
+            property: self.property.into(),
+            local_hour: self.local_hour,
+            began_at_ms: self.began_at_ms,
+            pages: self.pages,
+        }
+    }
+}
+
+impl From<&handover::Dimensions> for Dimensions {
+    fn from(from: &handover::Dimensions) -> Self {
+        Self {
+            property: from.property.to_string(),
+            local_date: from.local_date.into(),
+            minute: from.minute,
+            utc_offset_s: from.utc_offset_s,
+            page_path: from.page_path.to_string(),
+            country: from.country.to_string(),
+            traffic_class: from.client.traffic_class.as_str().to_owned(),
+            browser: from.client.browser.clone(),
+            operating_system: from.client.operating_system.clone(),
+            device: from.client.device.to_owned(),
+        }
+    }
+}
+
+impl Dimensions {
+    fn into_dimensions(self) -> Result<handover::Dimensions, StateError> {
+        let unknown = |device: &str| impossible("device", device);
+        let client = handover::Client {
+            traffic_class: class_of(&self.traffic_class)?,
+            browser: self.browser,
+            operating_system: self.operating_system,
+            device: DEVICES
+                .into_iter()
+                .find(|device| *device == self.device)
+                .ok_or_else(|| unknown(&self.device))?,
+        };
+        Ok(handover::Dimensions {
+            property: self.property.into(),
+            local_date: u16::try_from(self.local_date)
+                .map_err(|_| impossible("local_date", &self.local_date.to_string()))?,
+            minute: self.minute,
+            utc_offset_s: self.utc_offset_s,
+            page_path: self.page_path.into(),
+            country: self.country.into(),
+            client: Arc::new(client),
+        })
+    }
+}
+
+impl From<&handover::Acquisition> for Acquisition {
+    fn from(from: &handover::Acquisition) -> Self {
+        Self { source: from.source.clone(), medium: from.medium.clone(), campaign: from.campaign.clone() }
+    }
+}
+
+impl Acquisition {
+    fn into_shared(self) -> Arc<handover::Acquisition> {
+        let Self { source, medium, campaign } = self;
+        Arc::new(handover::Acquisition { source, medium, campaign })
+    }
+}
+
+impl From<&sessionize::session::Session> for Session {
+    fn from(from: &sessionize::session::Session) -> Self {
+        Self {
+            number: from.number,
+            visitors: from.visitors.clone(),
+            session_id: from.session_id,
+            dimensions: Some(Dimensions::from(&from.dimensions)),
+            acquisition: Some(Acquisition::from(from.acquisition.as_ref())),
+            timeout_ms: from.timeout_ms,
+            grace_ms: from.grace_ms,
+            first_ms: from.first_ms,
+            last_ms: from.last_ms,
+            opened_at_ms: from.opened_at_ms,
+            received_at_ms: from.received_at_ms,
+            exit_is_page_view: from.exit.is_page_view,
+            exit_event_time_ms: from.exit.event_time_ms,
+            exit_page: from.exit.page_path.to_string(),
+            page_views: from.page_views,
+            events: from.events,
+            engagement_ms: from.engagement_ms,
+        }
+    }
+}
+
+impl Session {
+    fn into_session(self) -> Result<sessionize::session::Session, StateError> {
+        let dimensions = self.dimensions.ok_or_else(|| missing("a session's dimensions"))?;
+        let acquisition = self.acquisition.ok_or_else(|| missing("a session's acquisition"))?;
+        Ok(sessionize::session::Session {
+            number: self.number,
+            visitors: self.visitors,
+            session_id: self.session_id,
+            dimensions: dimensions.into_dimensions()?,
+            acquisition: acquisition.into_shared(),
+            timeout_ms: self.timeout_ms,
+            grace_ms: self.grace_ms,
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+            opened_at_ms: self.opened_at_ms,
+            received_at_ms: self.received_at_ms,
+            exit: Exit {
+                is_page_view: self.exit_is_page_view,
+                event_time_ms: self.exit_event_time_ms,
+                page_path: self.exit_page.into(),
+            },
+            page_views: self.page_views,
+            events: self.events,
+            engagement_ms: self.engagement_ms,
+        })
+    }
+}
+
+impl From<&sessionize::Remembered> for Remembered {
+    fn from(from: &sessionize::Remembered) -> Self {
+        Self {
+            number: from.number,
+            property: from.property.to_string(),
+            traffic_class: from.traffic_class.as_str().to_owned(),
+            visitors: from.visitors.clone(),
+            session_id: from.session_id,
+            forgotten_at_ms: from.forgotten_at_ms,
+            acquisition: Some(Acquisition::from(from.acquisition.as_ref())),
+        }
+    }
+}
+
+impl Remembered {
+    fn into_remembered(self) -> Result<sessionize::Remembered, StateError> {
+        let acquisition = self.acquisition.ok_or_else(|| missing("a remembered session's acquisition"))?;
+        Ok(sessionize::Remembered {
+            number: self.number,
+            property: self.property.into(),
+            traffic_class: class_of(&self.traffic_class)?,
+            visitors: self.visitors,
+            session_id: self.session_id,
+            forgotten_at_ms: self.forgotten_at_ms,
+            acquisition: acquisition.into_shared(),
+        })
+    }
+}
+
+fn class_of(label: &str) -> Result<TrafficClass, StateError> {
+    CLASSES
+        .into_iter()
+        .find(|class| class.as_str() == label)
+        .ok_or_else(|| impossible("traffic_class", label))
+}
+
+fn reason_of(label: &str) -> Result<DropReason, StateError> {
+    DropReason::ALL
+        .into_iter()
+        .find(|reason| reason.as_str() == label)
+        .ok_or_else(|| impossible("drop reason", label))
+}
+
+fn impossible(field: &str, value: &str) -> StateError {
+    StateError::Damaged(format!("{field} {value:?} is not known to this build"))
+}
+
+fn missing(what: &str) -> StateError {
+    StateError::Damaged(format!("{what} is missing"))
+}

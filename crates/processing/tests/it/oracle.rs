@@ -1,0 +1,391 @@
+//! The naive sessionizer: the definitions of docs/design/0001 read one by one over lists, in quadratic time.
+//!
+//! It keeps every hit and every session for ever and computes everything anew from these lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use batch::{RollupRows, RowKey};
+use hit::{Block, RawHit};
+
+use crate::world::{PAGES, REFERRERS, USER_AGENTS, World, offset_s};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// (page views, events, sessions, engagement, visitors, new visitors)
+pub type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
+/// (sessions, engaged, page views, events, duration)
+pub type SessionSums = (u64, u64, u64, u64, u64);
+
+/// What was booked, in both tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Booked {
+    pub hits: BTreeMap<(RowKey, String), HitSums>,
+    pub sessions: BTreeMap<(RowKey, String), SessionSums>,
+}
+
+impl Booked {
+    /// Adds sealed rows.
+    pub fn add(&mut self, rows: &RollupRows) {
+        for row in &rows.hits {
+            let sums = self.hits.entry((row.key.clone(), row.event_name.clone())).or_default();
+            sums.0 += row.page_views;
+            sums.1 += row.events;
+            sums.2 += row.sessions;
+            sums.3 += row.engagement_ms;
+            sums.4.extend(&row.visitors);
+            sums.5.extend(&row.new_visitors);
+        }
+        for row in &rows.sessions {
+            let sums = self.sessions.entry((row.key.clone(), row.exit_page.clone())).or_default();
+            sums.0 += row.sessions;
+            sums.1 += row.engaged_sessions;
+            sums.2 += row.page_views;
+            sums.3 += row.events;
+            sums.4 += row.duration_ms;
+        }
+    }
+}
+
+/// Limits as counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub ids: usize,
+    pub sessions: usize,
+    pub pages_per_hour: usize,
+}
+
+/// A hit that counts.
+struct Counted {
+    raw: RawHit,
+    received: u64,
+    timeout: u64,
+    grace: u64,
+    page: String,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Open,
+    Over,
+    Forgotten,
+}
+
+struct Session {
+    property: String,
+    class: &'static str,
+    visitors: Vec<u64>,
+    session_id: String,
+    /// Indices of its hits, in WAL order.
+    hits: Vec<usize>,
+    key: RowKey,
+    state: State,
+}
+
+/// Pages of a property in a local hour, from when they are counted.
+struct Hour {
+    property: String,
+    hour: i64,
+    began: u64,
+    pages: Vec<String>,
+}
+
+/// Reads blocks and books.
+pub struct Oracle<'a> {
+    world: &'a World,
+    bounds: Bounds,
+    /// Replaces every time-out, to show that the comparison bites.
+    timeout_ms: Option<u64>,
+    /// (property, id, received), never forgotten here: the window is applied when reading.
+    ids: Vec<(String, String, u64)>,
+    hits: Vec<Counted>,
+    sessions: Vec<Session>,
+    hours: Vec<Hour>,
+    pub booked: Booked,
+    pub repeated: u64,
+    pub dropped: u64,
+}
+
+impl<'a> Oracle<'a> {
+    pub fn new(world: &'a World, bounds: Bounds, timeout_ms: Option<u64>) -> Self {
+        Self {
+            world,
+            bounds,
+            timeout_ms,
+            ids: Vec::new(),
+            hits: Vec::new(),
+            sessions: Vec::new(),
+            hours: Vec::new(),
+            booked: Booked::default(),
+            repeated: 0,
+            dropped: 0,
+        }
+    }
+
+    pub fn read(&mut self, block: &Block) {
+        let now = block.header.received_at_ms;
+        self.hours.retain(|hour| now - hour.began < 26 * 3_600_000);
+        self.forget_session_ids(now);
+        for hit in &block.body.hits {
+            self.hit(hit, now);
+        }
+        for mark in &block.body.import_marks {
+            for at in 0..self.sessions.len() {
+                let over = self.last(at) + self.wait(at) <= mark.event_time_ms;
+                if self.sessions[at].state == State::Open && self.sessions[at].property == mark.property_id && over {
+                    self.close(at, now);
+                }
+            }
+        }
+        for at in 0..self.sessions.len() {
+            if self.sessions[at].state == State::Open && self.due(at) <= now {
+                self.close(at, now);
+            }
+        }
+    }
+
+    fn hit(&mut self, raw: &RawHit, now: u64) {
+        if self.is_repeat(raw, now) {
+            self.repeated += 1;
+            return;
+        }
+        let Some((zone, timeout_s, grace_s)) =
+            self.world.rules.get(&(raw.property_id.clone(), raw.rules_version))
+        else {
+            self.dropped += 1;
+            return;
+        };
+        let [class, browser, system, device] =
+            USER_AGENTS.iter().find(|(text, _)| *text == raw.user_agent).unwrap().1;
+        let unix_s = i64::try_from(raw.event_time_ms / 1000).unwrap();
+        let offset = offset_s(zone, unix_s);
+        let local_s = unix_s + i64::from(offset);
+        let page = self.page_or_other(raw, local_s / 3600, now);
+        self.hits.push(Counted {
+            raw: raw.clone(),
+            received: now,
+            timeout: self.timeout_ms.unwrap_or(u64::from(*timeout_s) * 1000),
+            grace: u64::from(*grace_s) * 1000,
+            page: page.clone(),
+        });
+        let mut key = RowKey {
+            property: raw.property_id.clone(),
+            local_date: u16::try_from(local_s / 86_400).unwrap(),
+            minute: u32::try_from(unix_s / 60).unwrap(),
+            utc_offset_s: offset,
+            traffic_class: class.to_owned(),
+            page_path: page,
+            source: String::new(),
+            medium: String::new(),
+            campaign: String::new(),
+            country: raw.country.clone(),
+            device: device.to_owned(),
+            browser: browser.to_owned(),
+            operating_system: system.to_owned(),
+        };
+        let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
+        let of_session = &self.sessions[session].key;
+        key.source.clone_from(&of_session.source);
+        key.medium.clone_from(&of_session.medium);
+        key.campaign.clone_from(&of_session.campaign);
+        let sums = self.booked.hits.entry((key, raw.event.clone())).or_default();
+        sums.0 += u64::from(raw.event == "page_view");
+        sums.1 += 1;
+        sums.2 += u64::from(opens);
+        sums.3 += raw.engagement_ms;
+        sums.4.insert(raw.visitor_id);
+        if raw.first_visit == Some(true) || (raw.client_id.is_empty() && opens) {
+            sums.5.insert(raw.visitor_id);
+        }
+    }
+
+    /// Seen within 24 h of received time, and no more than the window's ids ago.
+    fn is_repeat(&mut self, raw: &RawHit, now: u64) -> bool {
+        if raw.hit_id.is_empty() {
+            return false;
+        }
+        let kept = &self.ids[self.ids.len().saturating_sub(self.bounds.ids)..];
+        let seen = kept.iter().any(|(property, id, received)| {
+            *property == raw.property_id && *id == raw.hit_id && now - received < DAY_MS
+        });
+        if !seen {
+            self.ids.push((raw.property_id.clone(), raw.hit_id.clone(), now));
+        }
+        seen
+    }
+
+    fn page_or_other(&mut self, raw: &RawHit, hour: i64, now: u64) -> String {
+        let path = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().1.to_owned();
+        let known = self.hours.iter().position(|h| h.property == raw.property_id && h.hour == hour);
+        let at = known.unwrap_or_else(|| {
+            let property = raw.property_id.clone();
+            self.hours.push(Hour { property, hour, began: now, pages: Vec::new() });
+            self.hours.len() - 1
+        });
+        let pages = &mut self.hours[at].pages;
+        if pages.contains(&path) {
+            return path;
+        }
+        if pages.len() >= self.bounds.pages_per_hour {
+            return "(other)".to_owned();
+        }
+        pages.push(path.clone());
+        path
+    }
+
+    /// The session of a hit, and whether the hit opens it.
+    fn session_of(&mut self, hit: usize, class: &'static str, key: &RowKey) -> (usize, bool) {
+        let (t, now, timeout) =
+            (self.hits[hit].raw.event_time_ms, self.hits[hit].received, self.hits[hit].timeout);
+        let visitor = self.hits[hit].raw.visitor_id;
+        let Some(at) = self.find(hit, class) else { return (self.open(hit, class, key), true) };
+        if !self.sessions[at].session_id.is_empty() {
+            self.known_as(at, visitor);
+            if self.sessions[at].state == State::Open {
+                self.sessions[at].hits.push(hit);
+            }
+            return (at, false);
+        }
+        let (first, last) = (self.first(at), self.last(at));
+        if t + timeout < first {
+            // A session of its own, opened and closed at once: it takes no room and nobody finds it.
+            let own = self.add(hit, class, key);
+            self.book(own);
+            self.sessions[own].state = State::Forgotten;
+            return (own, true);
+        }
+        if t <= last + timeout && t <= first + DAY_MS {
+            self.known_as(at, visitor);
+            self.sessions[at].hits.push(hit);
+            return (at, false);
+        }
+        self.close(at, now);
+        (self.open(hit, class, key), true)
+    }
+
+    fn find(&self, hit: usize, class: &str) -> Option<usize> {
+        let raw = &self.hits[hit].raw;
+        let by = |visitor: u64| {
+            self.sessions.iter().position(|session| {
+                let findable = match session.state {
+                    State::Open => true,
+                    State::Over => !session.session_id.is_empty(),
+                    State::Forgotten => false,
+                };
+                findable
+                    && session.property == raw.property_id
+                    && session.class == class
+                    && session.session_id == raw.session_id
+                    && session.visitors.contains(&visitor)
+            })
+        };
+        by(raw.visitor_id).or_else(|| by(raw.previous_visitor_id?))
+    }
+
+    fn known_as(&mut self, at: usize, visitor: u64) {
+        if !self.sessions[at].visitors.contains(&visitor) {
+            self.sessions[at].visitors.push(visitor);
+        }
+    }
+
+    fn open(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
+        while self.sessions.iter().filter(|session| session.state == State::Open).count() >= self.bounds.sessions {
+            let open = (0..self.sessions.len()).filter(|at| self.sessions[*at].state == State::Open);
+            let first_due = open.min_by_key(|at| (self.due(*at), *at)).unwrap();
+            self.close(first_due, self.hits[hit].received);
+        }
+        self.add(hit, class, key)
+    }
+
+    fn add(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
+        let raw = &self.hits[hit].raw;
+        let tagged = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().2;
+        let [source, medium] = REFERRERS.iter().find(|(url, _)| *url == raw.referrer).unwrap().1;
+        let [source, medium, campaign] = tagged.unwrap_or([source, medium, ""]);
+        self.sessions.push(Session {
+            property: raw.property_id.clone(),
+            class,
+            visitors: vec![raw.visitor_id],
+            session_id: raw.session_id.clone(),
+            hits: vec![hit],
+            key: RowKey {
+                source: source.to_owned(),
+                medium: medium.to_owned(),
+                campaign: campaign.to_owned(),
+                ..key.clone()
+            },
+            state: State::Open,
+        });
+        self.sessions.len() - 1
+    }
+
+    fn times(&self, at: usize) -> impl Iterator<Item = u64> + '_ {
+        self.sessions[at].hits.iter().map(|hit| self.hits[*hit].raw.event_time_ms)
+    }
+
+    fn first(&self, at: usize) -> u64 {
+        self.times(at).min().unwrap()
+    }
+
+    fn last(&self, at: usize) -> u64 {
+        self.times(at).max().unwrap()
+    }
+
+    fn latest(&self, at: usize) -> &Counted {
+        &self.hits[*self.sessions[at].hits.last().unwrap()]
+    }
+
+    /// Time-out and grace of the rules that the latest hit named.
+    fn wait(&self, at: usize) -> u64 {
+        self.latest(at).timeout + self.latest(at).grace
+    }
+
+    fn due(&self, at: usize) -> u64 {
+        self.last(at).max(self.latest(at).received) + self.wait(at)
+    }
+
+    fn opened(&self, at: usize) -> u64 {
+        self.hits[self.sessions[at].hits[0]].received
+    }
+
+    fn forget_session_ids(&mut self, now: u64) {
+        for at in 0..self.sessions.len() {
+            if self.sessions[at].session_id.is_empty() || now - self.opened(at) < DAY_MS {
+                continue;
+            }
+            if self.sessions[at].state == State::Open {
+                self.book(at);
+            }
+            self.sessions[at].state = State::Forgotten;
+        }
+    }
+
+    fn close(&mut self, at: usize, now: u64) {
+        self.book(at);
+        let remembered = !self.sessions[at].session_id.is_empty() && now - self.opened(at) < DAY_MS;
+        let over = |session: &Session| session.state == State::Over && !session.session_id.is_empty();
+        while remembered && self.sessions.iter().filter(|session| over(session)).count() >= self.bounds.sessions {
+            let all = (0..self.sessions.len()).filter(|other| over(&self.sessions[*other]));
+            let oldest = all.min_by_key(|other| (self.opened(*other), *other)).unwrap();
+            self.sessions[oldest].state = State::Forgotten;
+        }
+        self.sessions[at].state = if remembered { State::Over } else { State::Forgotten };
+    }
+
+    fn book(&mut self, at: usize) {
+        let hits: Vec<&Counted> = self.sessions[at].hits.iter().map(|hit| &self.hits[*hit]).collect();
+        let views: Vec<&Counted> = hits.iter().copied().filter(|hit| hit.raw.event == "page_view").collect();
+        // The last of the greatest, as `max_by_key` gives it, is the later in WAL order.
+        let exit = if views.is_empty() { &hits } else { &views };
+        let exit = exit.iter().max_by_key(|hit| hit.raw.event_time_ms).unwrap().page.clone();
+        let duration = self.last(at) - self.first(at);
+        let engagement: u64 = hits.iter().map(|hit| hit.raw.engagement_ms).sum();
+        let engaged = views.len() >= 2 || duration > 10_000 || engagement > 10_000;
+        let (page_views, events) = (views.len() as u64, hits.len() as u64);
+        let sums = self.booked.sessions.entry((self.sessions[at].key.clone(), exit)).or_default();
+        sums.0 += 1;
+        sums.1 += u64::from(engaged);
+        sums.2 += page_views;
+        sums.3 += events;
+        sums.4 += duration;
+    }
+}

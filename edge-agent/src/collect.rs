@@ -1,0 +1,133 @@
+//! The HTTP port that hits come to: HTTP/1.1 with keep-alive.
+//!
+//! In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
+//! committer; 204 only after their commit, else the error shape of `docs/errors.md`. A request is taken whole or refused
+//! whole. Invariant: the full client address goes no further than this module.
+
+pub(crate) mod json;
+pub(crate) mod refusal;
+pub(crate) mod fields;
+pub(crate) mod parse;
+pub(crate) mod pixel;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod locate;
+pub(crate) mod salts;
+pub(crate) mod visitor;
+pub(crate) mod accept;
+pub(crate) mod answer;
+pub(crate) mod route;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::route::Routes;
+
+/// How long accepting pauses after an error such as too many open files.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Configuration of collect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of the port; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Connections at once; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// How long the head of a request, and then its body, may take, milliseconds; then the request is refused.
+    pub request_timeout_ms: u64,
+    /// Networks of load balancers whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Requests whose hits wait for the committer; at the limit they are refused with 503 `overloaded`.
+    pub queue_submissions: usize,
+    /// Bytes of these hits; likewise.
+    pub queue_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            max_connections: 10_000,
+            request_timeout_ms: 10_000,
+            trusted_proxies: Vec::new(),
+            queue_submissions: 8_192,
+            queue_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Accepts connections until `shutdown`, then answers what is in flight.
+pub(crate) async fn run(
+    listener: TcpListener,
+    config: Config,
+    routes: Arc<Routes>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let slots = Arc::new(Semaphore::new(config.max_connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let slot = tokio::select! {
+            () = shutdown.cancelled() => break,
+            slot = slots.clone().acquire_owned() => slot?,
+        };
+        let (stream, peer) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            },
+        };
+        let routes = routes.clone();
+        let timeout = Duration::from_millis(config.request_timeout_ms);
+        let watcher = graceful.watcher();
+        tokio::spawn(async move {
+            serve(stream, peer.ip(), &routes, timeout, watcher).await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    drop(routes);
+    graceful.shutdown().await;
+    Ok(())
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: IpAddr,
+    routes: &Arc<Routes>,
+    timeout: Duration,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    // Answers are small and each is waited for: no delay for fuller packets.
+    let _older_kernels = stream.set_nodelay(true);
+    routes.metrics().connections.inc();
+    let service = service_fn(|request| {
+        let routes = routes.clone();
+        async move { Ok::<_, std::convert::Infallible>(routes.answer(peer, timeout, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        // A client that goes away in mid-request is everyday life.
+        tracing::debug!(%error, "a connection ended early");
+    }
+    routes.metrics().connections.dec();
+}

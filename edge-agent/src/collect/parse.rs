@@ -1,0 +1,312 @@
+//! From JSON to hits that cannot be wrong; nothing here looks at properties, clocks or clients.
+//!
+//! Every field of a hit is checked by name; an unknown or repeated one is refused, so that a typing error is seen at once
+//! and not as missing data weeks later. `null` counts as absent.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use hit::{PAGE_VIEW, Parameter, limits};
+
+use super::fields::{self, Place};
+use super::json::Json;
+use super::refusal::{Code, Refusal};
+
+/// When a hit happened, by the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HitTime {
+    /// This long before it was received, milliseconds; 0: now.
+    Age(u64),
+    /// Then, unix milliseconds; needs the API secret.
+    At(u64),
+}
+
+/// A hit whose fields are all possible.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ParsedHit<'a> {
+    /// Event name.
+    pub(crate) event: Cow<'a, str>,
+    /// Page URL; empty: none (never for a page view).
+    pub(crate) url: Cow<'a, str>,
+    /// Host of the URL.
+    pub(crate) host: String,
+    /// Referrer.
+    pub(crate) referrer: Cow<'a, str>,
+    /// Title.
+    pub(crate) title: Cow<'a, str>,
+    /// Language tag.
+    pub(crate) language: Cow<'a, str>,
+    /// Screen size.
+    pub(crate) screen: Cow<'a, str>,
+    /// The client's visitor id; empty: none.
+    pub(crate) client_id: Cow<'a, str>,
+    /// The client's session id; empty: none.
+    pub(crate) session_id: Cow<'a, str>,
+    /// Whether the client says that this is its first visit.
+    pub(crate) first_visit: Option<bool>,
+    /// Milliseconds.
+    pub(crate) engagement_ms: u64,
+    /// When.
+    pub(crate) time: HitTime,
+    /// Idempotency id; empty: none.
+    pub(crate) id: Cow<'a, str>,
+    /// How often it was sent before.
+    pub(crate) attempt: u32,
+    /// Parameters.
+    pub(crate) params: Vec<Parameter>,
+    /// The visitor's address; needs the API secret.
+    pub(crate) ip: Option<IpAddr>,
+    /// The visitor's user agent; needs the API secret.
+    pub(crate) user_agent: Option<Cow<'a, str>>,
+    /// The first field found that needs the API secret.
+    pub(crate) needs_secret: Option<&'static str>,
+    /// Where it stood.
+    pub(crate) place: Place,
+}
+
+/// A request to collect.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CollectRequest<'a> {
+    /// Whose hits these are.
+    pub(crate) measurement_id: Cow<'a, str>,
+    /// At least one.
+    pub(crate) hits: Vec<ParsedHit<'a>>,
+}
+
+/// A request that says how far an import has come.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MarkRequest<'a> {
+    /// Whose import.
+    pub(crate) measurement_id: Cow<'a, str>,
+    /// Unix milliseconds.
+    pub(crate) until_ms: u64,
+}
+
+/// Longest measurement id that is looked up, bytes.
+const MEASUREMENT_ID_BYTES: usize = 64;
+
+/// Longest user agent taken from a body, bytes; what is longer than a hit keeps is cut, as a header is.
+const GIVEN_USER_AGENT_BYTES: usize = limits::REQUEST_BYTES;
+
+/// Highest number of attempts.
+const ATTEMPTS: u64 = 1_000_000;
+
+/// The fields of a hit, in the order of `interfaces.md`.
+const HIT_FIELDS: [&str; 17] = [
+    "event",
+    "url",
+    "referrer",
+    "title",
+    "language",
+    "screen",
+    "client_id",
+    "session_id",
+    "first_visit",
+    "engagement_ms",
+    "age_ms",
+    "id",
+    "attempt",
+    "params",
+    "timestamp",
+    "ip",
+    "user_agent",
+];
+
+/// Parses the body of `POST /v1/collect`.
+pub(crate) fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
+    let (mut measurement_id, mut hits) = (None, None);
+    for (key, value) in object(body)? {
+        let slot = match key.as_ref() {
+            "measurement_id" => &mut measurement_id,
+            "hits" => &mut hits,
+            _ => return Err(unknown(Place::Request, &key, &value, "measurement_id and hits")),
+        };
+        once(Place::Request, &key, slot, value)?;
+    }
+    let measurement_id = required(Place::Request, "measurement_id", measurement_id)?;
+    let measurement_id = fields::id(Place::Request, "measurement_id", measurement_id, MEASUREMENT_ID_BYTES)?;
+    let list = match required(Place::Request, "hits", hits)? {
+        Json::List(list) => list,
+        other => return Err(Place::Request.invalid("hits", &other, "hits must be a list of hits".into())),
+    };
+    if list.is_empty() {
+        return Err(Place::Request.invalid("hits", "[]", "hits is empty; send at least one".into()));
+    }
+    if list.len() > limits::HITS_PER_REQUEST {
+        let message = format!("a request may hold {} hits; send the others in another", limits::HITS_PER_REQUEST);
+        return Err(Refusal::field(Code::TooManyHits, "hits", list.len(), message));
+    }
+    let parse = |(index, value)| match value {
+        Json::Map(entries) => hit(Place::Hit(index), entries),
+        other => {
+            let message = "a hit must be an object".to_owned();
+            Err(Refusal::field(Code::InvalidField, format!("hits[{index}]"), &other, message))
+        }
+    };
+    let hits = list.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    Ok(CollectRequest { measurement_id, hits })
+}
+
+/// Parses the body of `POST /v1/import/mark`.
+pub(crate) fn mark(body: &[u8]) -> Result<MarkRequest<'_>, Refusal> {
+    let (mut measurement_id, mut until) = (None, None);
+    for (key, value) in object(body)? {
+        let slot = match key.as_ref() {
+            "measurement_id" => &mut measurement_id,
+            "until" => &mut until,
+            _ => return Err(unknown(Place::Request, &key, &value, "measurement_id and until")),
+        };
+        once(Place::Request, &key, slot, value)?;
+    }
+    let measurement_id = required(Place::Request, "measurement_id", measurement_id)?;
+    let measurement_id = fields::id(Place::Request, "measurement_id", measurement_id, MEASUREMENT_ID_BYTES)?;
+    let until = required(Place::Request, "until", until)?;
+    Ok(MarkRequest { measurement_id, until_ms: fields::time(Place::Request, "until", &until)? })
+}
+
+/// Checks the fields of one hit.
+pub(crate) fn hit<'a>(
+    place: Place,
+    entries: Vec<(Cow<'a, str>, Json<'a>)>,
+) -> Result<ParsedHit<'a>, Refusal> {
+    let mut hit = ParsedHit::empty(place);
+    let mut seen = 0_u32;
+    let (mut has_age, mut has_time) = (false, false);
+    for (key, value) in entries {
+        let known = HIT_FIELDS.iter().position(|name| *name == key);
+        let Some(index) = known else {
+            return Err(unknown(place, &key, &value, "those listed in docs/errors.md"));
+        };
+        if seen & (1 << index) != 0 {
+            return Err(twice(place, &key, &value));
+        }
+        seen |= 1 << index;
+        if value == Json::Null {
+            continue;
+        }
+        match HIT_FIELDS[index] {
+            "timestamp" => {
+                has_time = true;
+                hit.time = HitTime::At(fields::time(place, "timestamp", &value)?);
+                hit.needs_secret.get_or_insert("timestamp");
+            }
+            "age_ms" => {
+                has_age = true;
+                let age_ms = fields::whole(place, "age_ms", &value, limits::AGE_MS)?;
+                if !has_time {
+                    hit.time = HitTime::Age(age_ms);
+                }
+            }
+            name => hit.set(place, name, value)?,
+        }
+    }
+    if has_age && has_time {
+        let message = "age_ms and timestamp exclude each other; send one of them".to_owned();
+        return Err(Refusal::field(Code::InvalidField, place.field("age_ms"), "", message));
+    }
+    if hit.event == PAGE_VIEW && hit.url.is_empty() {
+        let message = "a page view needs its url".to_owned();
+        return Err(Refusal::field(Code::MissingField, place.field("url"), "", message));
+    }
+    Ok(hit)
+}
+
+impl<'a> ParsedHit<'a> {
+    fn empty(place: Place) -> Self {
+        const NONE: Cow<'static, str> = Cow::Borrowed("");
+        Self {
+            event: Cow::Borrowed(PAGE_VIEW),
+            url: NONE,
+            host: String::new(),
+            referrer: NONE,
+            title: NONE,
+            language: NONE,
+            screen: NONE,
+            client_id: NONE,
+            session_id: NONE,
+            first_visit: None,
+            engagement_ms: 0,
+            time: HitTime::Age(0),
+            id: NONE,
+            attempt: 0,
+            params: Vec::new(),
+            ip: None,
+            user_agent: None,
+            needs_secret: None,
+            place,
+        }
+    }
+
+    fn set(&mut self, place: Place, name: &'static str, value: Json<'a>) -> Result<(), Refusal> {
+        match name {
+            "event" => self.event = fields::event(place, value)?,
+            "url" => (self.url, self.host) = fields::page_url(place, value)?,
+            "referrer" => self.referrer = fields::text(place, name, value, limits::URL_BYTES)?,
+            "title" => self.title = fields::text(place, name, value, limits::TITLE_BYTES)?,
+            "language" => self.language = fields::language(place, value)?,
+            "screen" => self.screen = fields::screen(place, value)?,
+            "client_id" => self.client_id = fields::id(place, name, value, limits::CLIENT_ID_BYTES)?,
+            "session_id" => self.session_id = fields::id(place, name, value, limits::CLIENT_ID_BYTES)?,
+            "first_visit" => self.first_visit = Some(fields::flag(place, name, &value)?),
+            "engagement_ms" => {
+                self.engagement_ms = fields::whole(place, name, &value, limits::ENGAGEMENT_MS)?;
+            }
+            "id" => self.id = fields::id(place, name, value, limits::HIT_ID_BYTES)?,
+            "attempt" => {
+                let attempt = fields::whole(place, name, &value, ATTEMPTS)?;
+                self.attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+            }
+            "params" => self.params = fields::params(place, value)?,
+            "ip" => {
+                self.ip = Some(fields::address(place, &value)?);
+                self.needs_secret.get_or_insert("ip");
+            }
+            "user_agent" => {
+                self.user_agent = Some(fields::text(place, name, value, GIVEN_USER_AGENT_BYTES)?);
+                self.needs_secret.get_or_insert("user_agent");
+            }
+            // `hit` only asks for the names above.
+            _ => return Err(unknown(place, name, &value, "those of a hit")),
+        }
+        Ok(())
+    }
+}
+
+fn object(body: &[u8]) -> Result<Vec<(Cow<'_, str>, Json<'_>)>, Refusal> {
+    match serde_json::from_slice(body) {
+        Ok(Json::Map(entries)) => Ok(entries),
+        Ok(other) => {
+            let message = "the body must be a JSON object".to_owned();
+            Err(Refusal::field(Code::InvalidJson, "", &other, message))
+        }
+        Err(error) => Err(Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}"))),
+    }
+}
+
+fn once<'a>(place: Place, key: &str, slot: &mut Option<Json<'a>>, value: Json<'a>) -> Result<(), Refusal> {
+    if slot.is_some() {
+        return Err(twice(place, key, &value));
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+fn required<'a>(place: Place, name: &str, value: Option<Json<'a>>) -> Result<Json<'a>, Refusal> {
+    match value {
+        Some(value) if value != Json::Null => Ok(value),
+        _ => Err(Refusal::field(Code::MissingField, place.field(name), "", format!("{name} is missing"))),
+    }
+}
+
+fn unknown(place: Place, key: &str, value: &Json<'_>, known: &str) -> Refusal {
+    let name: String = key.chars().take(limits::PARAM_KEY_BYTES).collect();
+    let message = format!("there is no such field; known are {known}");
+    Refusal::field(Code::UnknownField, place.field(&name), value, message)
+}
+
+fn twice(place: Place, key: &str, value: &Json<'_>) -> Refusal {
+    place.invalid(key, value, format!("{key} is given twice; send it once"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! Refusals: what a client is told when its request is not taken, by a code that programs can rely on.
+//!
+//! Out: status, and `{"error":{"code","field","value","message"}}`. `docs/errors.md` lists the codes.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use crate::handoff::CommitRefused;
+
+/// Characters of a value that an error repeats.
+const VALUE_CHARS: usize = 100;
+
+/// Seconds after which an overloaded edge may be asked again.
+const RETRY_OVERLOADED_S: u32 = 1;
+
+/// Seconds after which a full edge, or one with a clock that went back, may be asked again.
+const RETRY_FULL_S: u32 = 30;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Not JSON, or not an object.
+    InvalidJson,
+    /// A field with an impossible value.
+    InvalidField,
+    /// A field that must be there.
+    MissingField,
+    /// A field that there is not.
+    UnknownField,
+    /// More hits than a request may hold.
+    TooManyHits,
+    /// A body or query beyond the limit.
+    TooLarge,
+    /// A Content-Encoding other than gzip.
+    UnsupportedEncoding,
+    /// A Content-Type other than JSON or plain text.
+    UnsupportedMediaType,
+    /// The API secret is wrong.
+    InvalidSecret,
+    /// A field that only the API secret allows.
+    SecretRequired,
+    /// No property has this measurement id.
+    UnknownMeasurementId,
+    /// No such path.
+    NotFound,
+    /// Another method.
+    MethodNotAllowed,
+    /// The body did not come in time.
+    Timeout,
+    /// More hits wait than the edge takes.
+    Overloaded,
+    /// The disk budget is used up.
+    Full,
+    /// The edge's clock went back.
+    ClockUnsure,
+    /// The edge cannot store hits.
+    Unavailable,
+}
+
+impl Code {
+    /// Every code, for tests and metrics.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 18] = [
+        Self::InvalidJson,
+        Self::InvalidField,
+        Self::MissingField,
+        Self::UnknownField,
+        Self::TooManyHits,
+        Self::TooLarge,
+        Self::UnsupportedEncoding,
+        Self::UnsupportedMediaType,
+        Self::InvalidSecret,
+        Self::SecretRequired,
+        Self::UnknownMeasurementId,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Timeout,
+        Self::Overloaded,
+        Self::Full,
+        Self::ClockUnsure,
+        Self::Unavailable,
+    ];
+
+    /// As in the answer and in `edge_collect_requests_total{result}`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidField => "invalid_field",
+            Self::MissingField => "missing_field",
+            Self::UnknownField => "unknown_field",
+            Self::TooManyHits => "too_many_hits",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::InvalidSecret => "invalid_secret",
+            Self::SecretRequired => "secret_required",
+            Self::UnknownMeasurementId => "unknown_measurement_id",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Timeout => "timeout",
+            Self::Overloaded => "overloaded",
+            Self::Full => "full",
+            Self::ClockUnsure => "clock_unsure",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The HTTP status: the one table of them.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidJson
+            | Self::InvalidField
+            | Self::MissingField
+            | Self::UnknownField
+            | Self::TooManyHits => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedEncoding | Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InvalidSecret | Self::SecretRequired => StatusCode::UNAUTHORIZED,
+            Self::UnknownMeasurementId | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Overloaded | Self::Full | Self::ClockUnsure | Self::Unavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+
+    /// `Retry-After`, seconds, where the same request may succeed later.
+    pub(crate) fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Self::Overloaded | Self::Unavailable => Some(RETRY_OVERLOADED_S),
+            Self::Full | Self::ClockUnsure => Some(RETRY_FULL_S),
+            _ => None,
+        }
+    }
+}
+
+/// A request that is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Why.
+    pub(crate) code: Code,
+    /// Path of the field, such as `hits[3].age_ms`; empty: the request as a whole.
+    pub(crate) field: String,
+    /// What it held, cut to 100 characters.
+    pub(crate) value: String,
+    /// One sentence with the way out.
+    pub(crate) message: String,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Error<'a>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    field: &'a str,
+    value: &'a str,
+    message: &'a str,
+}
+
+impl Refusal {
+    /// A refusal of the request as a whole.
+    pub(crate) fn whole(code: Code, message: impl Into<String>) -> Self {
+        Self { code, field: String::new(), value: String::new(), message: message.into() }
+    }
+
+    /// A refusal because of one field.
+    pub(crate) fn field(
+        code: Code,
+        field: impl Into<String>,
+        value: impl std::fmt::Display,
+        message: impl Into<String>,
+    ) -> Self {
+        let value = value.to_string().chars().take(VALUE_CHARS).collect();
+        Self { code, field: field.into(), value, message: message.into() }
+    }
+
+    /// The body of the answer.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let error = Error {
+            code: self.code.as_str(),
+            field: &self.field,
+            value: &self.value,
+            message: &self.message,
+        };
+        serde_json::to_vec(&Envelope { error }).unwrap_or_default()
+    }
+}
+
+impl From<CommitRefused> for Refusal {
+    fn from(refused: CommitRefused) -> Self {
+        let code = match refused {
+            CommitRefused::Overloaded => Code::Overloaded,
+            CommitRefused::Full => Code::Full,
+            CommitRefused::Clock => Code::ClockUnsure,
+            CommitRefused::Unavailable => Code::Unavailable,
+        };
+        Self::whole(code, format!("{refused}; send the same hits again after the time in Retry-After"))
+    }
+}

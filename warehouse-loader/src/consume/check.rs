@@ -1,0 +1,135 @@
+//! Whether the rows of a batch can be: what would break tables or sums is kept out.
+//!
+//! In: header and rows of a batch whose checksum is right, so a broken edge made them. Out: the reason for quarantine.
+
+use batch::{BatchHeader, RollupRows, RowKey};
+
+/// Greatest offset of a zone from UTC, seconds: the time zone database stays below 16 h, jiff allows 26 h.
+const MAX_OFFSET_S: i32 = 26 * 3600;
+/// Greatest measure of one row: sums of 2^16 such rows still fit in 64 bits.
+const MAX_MEASURE: u64 = 1 << 48;
+/// The last minute that `DateTime` holds.
+const MAX_MINUTE: u32 = u32::MAX / 60;
+
+/// Checks the range of a batch against where its stream stands.
+///
+/// # Errors
+/// The reason, when the range does not follow.
+pub fn check_range(header: &BatchHeader, position: u64) -> Result<(), String> {
+    if header.from == position {
+        return Ok(());
+    }
+    Err(format!("its positions begin at {}, where {position} is due", header.from))
+}
+
+/// Checks the rows of a batch.
+///
+/// # Errors
+/// The reason, when a row cannot be.
+pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String> {
+    let mut events = 0_u64;
+    for row in &rows.hits {
+        check_key(&row.key)?;
+        for (name, value) in [
+            ("page_views", row.page_views),
+            ("events", row.events),
+            ("sessions", row.sessions),
+            ("engagement_ms", row.engagement_ms),
+        ] {
+            check_measure(name, value)?;
+        }
+        events = events.saturating_add(row.events);
+    }
+    // A hit is counted in one row; repeats and drops make it fewer.
+    if events > header.hits() {
+        return Err(format!("its rows count {events} events, made from {} hits", header.hits()));
+    }
+    for row in &rows.sessions {
+        check_key(&row.key)?;
+        for (name, value) in [
+            ("sessions", row.sessions),
+            ("engaged_sessions", row.engaged_sessions),
+            ("page_views", row.page_views),
+            ("events", row.events),
+            ("duration_ms", row.duration_ms),
+        ] {
+            check_measure(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_measure(name: &str, value: u64) -> Result<(), String> {
+    if value > MAX_MEASURE { Err(format!("a row has {name} {value}, which cannot be")) } else { Ok(()) }
+}
+
+fn check_key(key: &RowKey) -> Result<(), String> {
+    if key.minute > MAX_MINUTE {
+        return Err(format!("a row has minute {}, after 2106", key.minute));
+    }
+    if !(-MAX_OFFSET_S..=MAX_OFFSET_S).contains(&key.utc_offset_s) {
+        return Err(format!("a row has an offset of {} s", key.utc_offset_s));
+    }
+    let local_s = i64::from(key.minute) * 60 + i64::from(key.utc_offset_s);
+    // A day of grace: minutes are cut off, and offsets of old times are not whole minutes.
+    if (local_s.div_euclid(86_400) - i64::from(key.local_date)).abs() > 1 {
+        return Err(format!("a row has local date {} and minute {}", key.local_date, key.minute));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use batch::{BatchId, HitRow};
+    use hit::Epoch;
+    use proto::batch::Lane;
+
+    use super::*;
+
+    fn header(hits: u64) -> BatchHeader {
+        let id = BatchId { edge: "e".parse().unwrap(), epoch: Epoch([0; 16]), lane: Lane::Rollup, seq: 1 };
+        BatchHeader { id, from: 0, to: hits, complete_until_ms: 0, payload_bytes: 0, payload_crc32c: 0 }
+    }
+
+    fn rows(change: impl FnOnce(&mut HitRow)) -> RollupRows {
+        let key = RowKey {
+            property: "p".into(),
+            local_date: 16_572,
+            minute: 16_572 * 1440,
+            utc_offset_s: 0,
+            traffic_class: "human".into(),
+            page_path: "/".into(),
+            source: String::new(),
+            medium: String::new(),
+            campaign: String::new(),
+            country: String::new(),
+            device: String::new(),
+            browser: String::new(),
+            operating_system: String::new(),
+        };
+        let mut row = HitRow {
+            key,
+            event_name: "page_view".into(),
+            page_views: 1,
+            events: 1,
+            sessions: 1,
+            engagement_ms: 0,
+            visitors: vec![1],
+            new_visitors: vec![],
+        };
+        change(&mut row);
+        RollupRows { hits: vec![row], sessions: vec![] }
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        assert_eq!(check_rows(&header(1), &rows(|_| {})), Ok(()));
+        let reason = |rows| check_rows(&header(1), &rows).unwrap_err();
+        assert!(reason(rows(|row| row.events = 2)).contains("2 events"));
+        assert!(reason(rows(|row| row.engagement_ms = 1 << 50)).contains("engagement_ms"));
+        assert!(reason(rows(|row| row.key.local_date = 16_580)).contains("local date 16580"));
+        assert!(reason(rows(|row| row.key.minute = u32::MAX)).contains("minute"));
+        assert!(reason(rows(|row| row.key.utc_offset_s = 1_000_000)).contains("offset"));
+        assert!(check_range(&header(1), 0).is_ok() && check_range(&header(1), 5).is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! The rows of a plan, cut into INSERTs: one table, one local date, at most so many rows each.
+//!
+//! In: rows of all batches of the plan. Out: the same rows merged over equal keys, ordered by (date, slot, key), and the
+//! ranges that one INSERT carries. A function of its input alone, so that whoever runs a plan sends the same blocks.
+
+use std::ops::Range;
+
+use batch::RollupRows;
+use warehouse::tables::MinuteTable;
+
+use crate::document::{InsertStep, LocalDate};
+
+/// Merged rows, ordered by date.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanRows {
+    rows: RollupRows,
+}
+
+/// The rows of one INSERT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Which table.
+    pub table: MinuteTable,
+    /// Date of every row.
+    pub local_date: LocalDate,
+    /// Counts the chunks of this table and date from 0.
+    pub chunk: u32,
+    /// Which of the table's rows.
+    pub range: Range<usize>,
+    /// Sum of the table's count column.
+    pub hits: u64,
+}
+
+impl Chunk {
+    /// The step of a plan that sends this chunk; `hash` is that of the plan's takes and skips.
+    pub fn step(&self, hash: &str) -> InsertStep {
+        let table = self.table.name();
+        InsertStep {
+            table: table.to_owned(),
+            local_date: self.local_date,
+            chunk: self.chunk,
+            rows: u64::try_from(self.range.len()).unwrap_or(u64::MAX),
+            hits: self.hits,
+            token: format!("{hash}-{table}-{}-{}", self.local_date, self.chunk),
+        }
+    }
+}
+
+impl PlanRows {
+    /// Merges and orders.
+    pub fn new(mut rows: RollupRows) -> Self {
+        rows.normalize();
+        rows.hits.sort_by_key(|row| row.key.local_date);
+        rows.sessions.sort_by_key(|row| row.key.local_date);
+        Self { rows }
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &RollupRows {
+        &self.rows
+    }
+
+    /// The INSERTs of at most `max_rows` rows, in the order in which a plan sends them.
+    pub fn chunks(&self, max_rows: usize) -> Vec<Chunk> {
+        let hits = cut(MinuteTable::HitRollup, &self.rows.hits, max_rows, |row| (row.key.local_date, row.events));
+        let sessions =
+            cut(MinuteTable::SessionRollup, &self.rows.sessions, max_rows, |row| (row.key.local_date, row.sessions));
+        hits.into_iter().chain(sessions).collect()
+    }
+}
+
+fn cut<T>(table: MinuteTable, rows: &[T], max_rows: usize, of: impl Fn(&T) -> (u16, u64)) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let (date, count) = of(row);
+        let date = LocalDate(date);
+        let next = match chunks.last_mut() {
+            Some(last) if last.local_date == date && last.range.len() < max_rows => {
+                last.range.end = at + 1;
+                last.hits = last.hits.saturating_add(count);
+                continue;
+            }
+            Some(last) if last.local_date == date => last.chunk + 1,
+            _ => 0,
+        };
+        chunks.push(Chunk { table, local_date: date, chunk: next, range: at..at + 1, hits: count });
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use batch::{HitRow, RowKey};
+
+    use super::*;
+
+    fn row(date: u16, page: &str, events: u64) -> HitRow {
+        HitRow {
+            key: RowKey {
+                property: "p".into(),
+                local_date: date,
+                minute: u32::from(date) * 1440,
+                utc_offset_s: 0,
+                traffic_class: "human".into(),
+                page_path: page.into(),
+                source: String::new(),
+                medium: String::new(),
+                campaign: String::new(),
+                country: String::new(),
+                device: String::new(),
+                browser: String::new(),
+                operating_system: String::new(),
+            },
+            event_name: "page_view".into(),
+            page_views: events,
+            events,
+            sessions: 0,
+            engagement_ms: 0,
+            visitors: vec![1],
+            new_visitors: vec![],
+        }
+    }
+
+    #[test]
+    fn chunks_hold_one_date_and_no_more_rows_than_allowed() {
+        let hits = vec![row(2, "/b", 1), row(1, "/a", 2), row(2, "/a", 4), row(2, "/c", 8), row(1, "/a", 16)];
+        let rows = PlanRows::new(RollupRows { hits, sessions: vec![] });
+        let cut: Vec<_> = rows
+            .chunks(2)
+            .iter()
+            .map(|c| (c.local_date.0, c.chunk, c.range.clone(), c.hits))
+            .collect();
+        assert_eq!(cut, [(1, 0, 0..1, 18), (2, 0, 1..3, 5), (2, 1, 3..4, 8)]);
+        assert_eq!(rows.chunks(2)[1].step("h").token, "h-hit_rollup-1970-01-03-0");
+    }
+}

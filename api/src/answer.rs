@@ -111,7 +111,9 @@ fn value(metric: Metric, sums: &Sums, closed_sessions_only: bool) -> Value {
     let sum = |measure: Measure| sums.get(measure.index()).copied().unwrap_or(0);
     let closed = sum(Measure::SessionsClosed);
     match metric {
-        Metric::BounceRate => Value::Number(ratio(closed.saturating_sub(sum(Measure::SessionsEngaged)), closed)),
+        Metric::BounceRate => {
+            Value::Number(ratio(closed.saturating_sub(sum(Measure::SessionsEngaged)), closed))
+        }
         Metric::SessionDuration => Value::Number(ratio(sum(Measure::DurationMs), closed) / 1000.0),
         Metric::EngagementTime => Value::Number(ratio(sum(Measure::EngagementMs), 1000)),
         counted => {

@@ -1,1 +1,139 @@
-//! Answers reports over gRPC and JSON, and creates properties.
+//! The api: answers reports over gRPC and JSON, and creates properties.
+//!
+//! A request is admitted (or shed), its caller authorized, the report planned (fields, days, filter, tables), queried
+//! (SQL with bound values only) and answered (joined, ordered, cut). [`run`] names the parts and puts them together.
+//!
+//! Invariants: a property comes from the scope of the caller's key, and every query is bound to it twice; no text from
+//! outside stands in SQL; every refusal says what would be right.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use property::Properties;
+use serde_json::{Map, Value};
+use service::admin::{AdminServer, status_fn};
+use service::status::{QueueStatus, ServiceReport, ServiceStatus};
+use service::{Context, TaskGroup};
+use tokio::net::TcpListener;
+use tonic::transport::server::TcpIncoming;
+
+pub mod config;
+pub mod refuse;
+pub mod metrics;
+pub mod admit;
+pub mod authorize;
+pub mod plan;
+pub mod query;
+pub mod answer;
+pub mod report;
+pub mod properties;
+pub mod grpc;
+pub mod json;
+mod listen;
+
+pub use config::Config;
+
+use admit::Admission;
+use authorize::Authorizer;
+use metrics::{PropertiesMetrics, RequestMetrics};
+use properties::PropertyCalls;
+use query::Warehouse;
+use report::Reports;
+
+/// The name in ready lines and reports.
+const SERVICE: &str = "api";
+
+/// Runs until shutdown begins, then lets requests in work end.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let admission = Admission::new(config.limits.max_requests);
+    let (reports, property_calls) = calls(&config, &context, &admission)?;
+    let properties = Arc::clone(&property_calls.properties);
+    let admin = admin(&config, &context, &admission).await?;
+    let http = TcpListener::bind(config.http_listen)
+        .await
+        .with_context(|| busy("http_listen", config.http_listen))?;
+    let grpc = TcpIncoming::bind(config.grpc_listen)
+        .with_context(|| busy("grpc_listen", config.grpc_listen))?
+        .with_nodelay(Some(true));
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let fields = Map::from_iter([
+        ("admin".to_owned(), Value::from(admin.url())),
+        ("grpc".to_owned(), Value::from(format!("{scheme}://{}", grpc.local_addr()?))),
+        ("api".to_owned(), Value::from(format!("http://{}", http.local_addr()?))),
+    ]);
+
+    let mut group = TaskGroup::new(context.shutdown.clone());
+    let shutdown = context.shutdown.clone();
+    group.spawn("properties", async move {
+        properties.watch(shutdown).await;
+        Ok(())
+    });
+    let server = grpc::Grpc::new(&config, reports.clone(), property_calls.clone()).await?;
+    let shutdown = context.shutdown.clone();
+    group.spawn("grpc", async move { server.serve(grpc, shutdown).await });
+    let routes = json::router(reports, property_calls, config.limits.max_request_bytes);
+    let listener = listen::Bounded::new(http, config.limits.max_http_connections);
+    let shutdown = context.shutdown.clone();
+    group.spawn("http", async move {
+        Ok(axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await?)
+    });
+    context.announce_ready(SERVICE, fields)?;
+    Ok(group.run(Duration::from_millis(config.shutdown_grace_ms)).await?)
+}
+
+fn calls(
+    config: &Config,
+    context: &Context,
+    admission: &Admission,
+) -> anyhow::Result<(Reports, PropertyCalls)> {
+    let properties = Properties::open_or_create(&config.properties_dir)?;
+    let authorizer =
+        Arc::new(Authorizer::new(Arc::clone(&properties), authorize::admin_key(&config.admin_key_file)?));
+    if let Some(dir) = &config.keys_dir {
+        make_private_dir(dir).with_context(|| format!("cannot make keys_dir = {dir:?}"))?;
+    }
+    let metrics = context.registry.register(RequestMetrics::new);
+    context.registry.register(|registry| PropertiesMetrics::register(registry, Arc::clone(&properties)));
+    let client = warehouse::client(&config.warehouse)?;
+    let reports = Reports {
+        admission: admission.clone(),
+        authorizer: Arc::clone(&authorizer),
+        warehouse: Warehouse::new(client, config.limits.max_query_memory_bytes),
+        clock: context.clock.clone(),
+        timeout: Duration::from_millis(config.limits.timeout_ms),
+        metrics: metrics.clone(),
+    };
+    let property_calls = PropertyCalls {
+        admission: admission.clone(),
+        authorizer,
+        properties,
+        clock: context.clock.clone(),
+        keys_dir: config.keys_dir.clone(),
+        metrics,
+    };
+    Ok((reports, property_calls))
+}
+
+async fn admin(config: &Config, context: &Context, admission: &Admission) -> anyhow::Result<AdminServer> {
+    let id = config.http_listen.to_string();
+    let admission = admission.clone();
+    let status = status_fn(move || {
+        let (length, limit) = admission.load();
+        let mut status = ServiceStatus::new(SERVICE, id.clone());
+        let requests = QueueStatus { length, limit, unit: "requests".to_owned() };
+        status.queues = BTreeMap::from([("requests".to_owned(), requests)]);
+        ServiceReport { services: vec![status], positions: Vec::new() }
+    });
+    Ok(AdminServer::start(context, config.admin_listen, status, axum::Router::new()).await?)
+}
+
+fn make_private_dir(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn busy(field: &str, listen: std::net::SocketAddr) -> String {
+    format!("cannot listen on {field} = \"{listen}\"; choose a free address, or port 0 for any")
+}

@@ -1,10 +1,18 @@
 //! The metrics of the api; labels are methods and codes, never a property.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use property::Properties;
 
 use crate::refuse::{Code, Refusal};
 
@@ -20,7 +28,7 @@ pub enum Method {
 }
 
 impl EncodeLabelValue for Method {
-    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), fmt::Error> {
         match self {
             Self::RunReport => "run_report",
             Self::CreateProperty => "create_property",
@@ -34,7 +42,7 @@ impl EncodeLabelValue for Method {
 struct Outcome(Option<Code>);
 
 impl EncodeLabelValue for Outcome {
-    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), fmt::Error> {
         self.0.map_or("ok", Code::as_str).encode(encoder)
     }
 }
@@ -74,5 +82,35 @@ impl RequestMetrics {
     /// Times one answered report.
     pub fn report(&self, elapsed_ms: u64) {
         self.report_seconds.observe(std::time::Duration::from_millis(elapsed_ms).as_secs_f64());
+    }
+}
+
+/// What is known of the property files, read when it is asked for.
+#[derive(Debug)]
+pub struct PropertiesMetrics(Arc<Properties>);
+
+impl PropertiesMetrics {
+    /// Registers them.
+    pub fn register(registry: &mut Registry, properties: Arc<Properties>) {
+        registry.register_collector(Box::new(Self(properties)));
+    }
+}
+
+impl Collector for PropertiesMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stats = self.0.stats();
+        for (name, help, value) in [
+            ("api_properties", "Properties in force", stats.properties),
+            ("api_property_files_broken", "Property files that cannot be used now", stats.broken_files),
+            (
+                "api_property_readings_failed",
+                "Readings of properties_dir that failed since the start",
+                stats.failed_readings,
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
     }
 }

@@ -102,11 +102,16 @@ pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) ->
     })?;
     if metrics.is_empty() {
         let all = names(Metric::ALL.map(Metric::name));
-        return Err(Refusal::invalid("metrics", "", format!("but at least one is needed; use some of {all}")));
+        return Err(Refusal::invalid(
+            "metrics",
+            "",
+            format!("but at least one is needed; use some of {all}"),
+        ));
     }
-    let dimensions = parse_fields("dimensions", &request.dimensions, DIMENSIONS_MAX, Dimension::parse, || {
-        names(Dimension::ALL.map(Dimension::name))
-    })?;
+    let dimensions =
+        parse_fields("dimensions", &request.dimensions, DIMENSIONS_MAX, Dimension::parse, || {
+            names(Dimension::ALL.map(Dimension::name))
+        })?;
     let filter = filter::parse(&request.filter)
         .map_err(|error| Refusal::invalid("filter", &request.filter, format!("which is wrong {error}")))?;
     let filtered = filter.as_ref().map(Filter::dimensions).unwrap_or_default();
@@ -139,13 +144,18 @@ fn parse_fields<F: Copy + PartialEq>(
 ) -> Result<Vec<F>, Refusal> {
     if given.len() > max {
         let count = given.len().to_string();
-        return Err(Refusal::invalid(field, &count, format!("which is too many: at most {max} are answered")));
+        return Err(Refusal::invalid(
+            field,
+            &count,
+            format!("which is too many: at most {max} are answered"),
+        ));
     }
     let mut fields = Vec::with_capacity(given.len());
     for (index, name) in given.iter().enumerate() {
         let at = || format!("{field}[{index}]");
-        let parsed = parse(name)
-            .ok_or_else(|| Refusal::invalid(at(), name, format!("which is not known; use one of {}", known())))?;
+        let parsed = parse(name).ok_or_else(|| {
+            Refusal::invalid(at(), name, format!("which is not known; use one of {}", known()))
+        })?;
         if fields.contains(&parsed) {
             return Err(Refusal::invalid(at(), name, "which is there already; name it once"));
         }
@@ -202,7 +212,8 @@ fn order(asked: &[OrderBy], metrics: &[Metric], dimensions: &[Dimension]) -> Res
             .map(OrderField::Metric)
             .or_else(|| dimension(&key.field).map(OrderField::Dimension))
             .ok_or_else(|| {
-                let problem = "which is no metric or dimension of this request; add it there or order by another";
+                let problem =
+                    "which is no metric or dimension of this request; add it there or order by another";
                 Refusal::invalid(format!("order_by[{index}].field"), &key.field, problem)
             })?;
         order.push(OrderKey { field, descending: key.descending });
@@ -235,4 +246,4 @@ fn limit(asked: u32) -> Result<usize, Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

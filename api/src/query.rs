@@ -244,7 +244,8 @@ fn parse_row(line: &[u8], labels: usize, measures: &[Measure]) -> Result<Row, Re
         row.labels.push(label);
     }
     for measure in measures {
-        let value = cells.next().and_then(|cell| cell.as_u64()).ok_or_else(|| garbled("a sum is not a count"))?;
+        let value =
+            cells.next().and_then(|cell| cell.as_u64()).ok_or_else(|| garbled("a sum is not a count"))?;
         if let Some(sum) = row.sums.get_mut(measure.index()) {
             *sum = value;
         }

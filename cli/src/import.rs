@@ -21,7 +21,7 @@ use proto::config::property_service_client::PropertyServiceClient;
 use serde::Serialize;
 
 use crate::services::{ApiOptions, call_error};
-use select::{PageRequest, Selection};
+use select::Selection;
 use send::{Sender, Target};
 
 /// Broken lines that are shown with their number; the others are only counted.

@@ -137,7 +137,7 @@ fn shown(value: &MetricValue) -> String {
 /// The report as a table for a terminal, totals in the last row.
 pub fn to_table(report: &RunReportResponse) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(report.dimensions.iter().chain(&report.metrics));
     for row in &report.rows {
         table.add_row(row.dimension_values.iter().cloned().chain(row.metric_values.iter().map(shown)));

@@ -101,7 +101,7 @@ async fn ask(client: &HttpClient, admin: &[String]) -> anyhow::Result<Status> {
 
 fn to_table(status: &Status) -> String {
     let mut hits = Table::new();
-    hits.load_preset(presets::UTF8_FULL_CONDENSED);
+    hits.load_style(presets::UTF8_FULL_CONDENSED);
     hits.set_header(["hits", ""]);
     let mut row = |name: String, count: u64| {
         hits.add_row([name, count.to_string()]);
@@ -117,7 +117,7 @@ fn to_table(status: &Status) -> String {
         row(format!("dropped: {reason}"), *count);
     }
     let mut services = Table::new();
-    services.load_preset(presets::UTF8_FULL_CONDENSED);
+    services.load_style(presets::UTF8_FULL_CONDENSED);
     services.set_header(["service", "id", "lag", "queues", "stores"]);
     for service in &status.services {
         if let Some(reason) = &service.unreachable {

@@ -94,6 +94,7 @@ impl ServiceConfig for Config {
         at_least("ship.window_bytes", self.ship.window_bytes, 1 << 20)?;
         at_least("ship.backoff_min_ms", self.ship.backoff_min_ms, 1)?;
         at_least("ship.backoff_max_ms", self.ship.backoff_max_ms, self.ship.backoff_min_ms)?;
+        self.ship.quic.validate().map_err(|message| format!("ship.quic.{message}"))?;
         if self.ship.hubs.is_empty() {
             return Err("ship.hubs is empty; name at least one hub, such as [\"127.0.0.1:4433\"]".into());
         }
@@ -112,11 +113,11 @@ impl ServiceConfig for Config {
     }
 }
 
-fn at_least<T: PartialOrd + std::fmt::Display>(field: &str, value: T, least: T) -> Result<(), String> {
+fn at_least<T: Copy + PartialOrd + std::fmt::Display>(field: &str, value: T, least: T) -> Result<(), String> {
     if value < least { Err(format!("{field} is {value}; choose at least {least}")) } else { Ok(()) }
 }
 
-fn at_most<T: PartialOrd + std::fmt::Display>(field: &str, value: T, most: T) -> Result<(), String> {
+fn at_most<T: Copy + PartialOrd + std::fmt::Display>(field: &str, value: T, most: T) -> Result<(), String> {
     if value > most { Err(format!("{field} is {value}; choose at most {most}")) } else { Ok(()) }
 }
 

@@ -55,7 +55,9 @@ pub(crate) enum OpenError {
         source: std::io::Error,
     },
     /// WAL files without the database they belong to.
-    #[error("{0:?} is missing although WAL files lie beside it; put it back, or start with an empty data_dir")]
+    #[error(
+        "{0:?} is missing although WAL files lie beside it; put it back, or start with an empty data_dir"
+    )]
     StateMissing(PathBuf),
     /// The state database.
     #[error(transparent)]

@@ -1,1 +1,258 @@
-//! Accepts hits, keeps them, processes them, ships them.
+//! The edge: accepts hits, keeps them, processes them, ships them.
+//!
+//! A hit goes through the stages in this order; stages do not know each other, [`run`] names them all:
+//! `collect → wal → (204) → process → outbox → ship`. `disk` is what they keep, `handoff` what they pass on, `ledger`
+//! the accounts. Invariant: a 2xx leaves only after the hit is in a committed transaction.
+
+pub mod config;
+pub(crate) mod handoff;
+pub(crate) mod disk;
+pub(crate) mod ledger;
+pub(crate) mod metrics;
+pub mod collect;
+pub mod wal;
+pub mod process;
+pub mod outbox;
+pub mod ship;
+mod status;
+#[cfg(test)]
+mod fixture;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hit::EdgeId;
+use identity::Role;
+use processing::{Detection, Processor};
+use property::Properties;
+use serde_json::{Map, json};
+use service::admin::{AdminServer, status_fn};
+use service::{Context, TaskGroup};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use transport::Endpoint;
+
+use crate::collect::accept::Acceptor;
+use crate::collect::locate::Locator;
+use crate::collect::route::Routes;
+use crate::collect::salts::{self, Salts};
+pub use crate::config::Config;
+use crate::disk::DataDir;
+use crate::disk::state::Progress;
+use crate::handoff::{Gate, Intake, IntakeReceiver};
+use crate::ledger::Ledger;
+use crate::metrics::{CollectMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
+use crate::process::Process;
+use crate::status::EdgeStatus;
+use crate::wal::Committer;
+
+/// What stages may take to end beyond the time for shipping.
+const DRAIN_MARGIN: Duration = Duration::from_secs(20);
+
+/// Everything that is read from disk before the edge is ready.
+struct Opened {
+    disk: Arc<DataDir>,
+    progress: Progress,
+    processor: Processor,
+    checkpoint_bytes: u64,
+    changes_bytes: u64,
+    ledger: Arc<Ledger>,
+    salts: Arc<Salts>,
+    properties: Arc<Properties>,
+    locator: Locator,
+}
+
+/// Runs an edge until `context.shutdown`, then drains: what is in flight is answered, committed, processed and, as far
+/// as the drain time allows, shipped.
+///
+/// # Errors
+/// When the configuration, the certificate or the data directory cannot be used, or a stage fails.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let edge = config.tls.identity()?.expect_role(Role::Edge).context("tls.cert")?;
+    let edge: EdgeId = edge.id().parse()?;
+    let now_ms = context.clock.now_ms();
+    let to_open = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&to_open, &edge, now_ms)).await??;
+    let ledger = opened.ledger.clone();
+    context.registry.register(|registry| ledger::register(ledger.clone(), registry));
+    let ship_metrics = context.registry.register(ShipMetrics::new);
+    let endpoint = Endpoint::new(&config.tls, config.ship.bind, &config.ship.quic)?;
+    let listener = TcpListener::bind(config.collect.listen)
+        .await
+        .with_context(|| format!("cannot listen on collect.listen = {}", config.collect.listen))?;
+    let collect_url = format!("http://{}", listener.local_addr()?);
+
+    let gate = Arc::new(Gate::default());
+    let (intake, intake_receiver) =
+        handoff::intake(config.collect.queue_submissions, config.collect.queue_bytes, gate.clone());
+    let status = EdgeStatus {
+        owner: opened.disk.owner.clone(),
+        ledger,
+        intake: intake.level(),
+        ship: ship_metrics.clone(),
+        config: config.clone(),
+        clock: context.clock.clone(),
+    };
+    let status = status_fn(move || status.report());
+    let admin = AdminServer::start(&context, config.admin_listen, status, axum::Router::new()).await?;
+
+    let mut tasks = TaskGroup::new(context.shutdown.clone());
+    tasks.spawn("collect", spawn_collect(&config, &context, &opened, listener, intake));
+    let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
+    tasks.spawn("salts", salts::watch(salts, clock, shutdown));
+    let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());
+    tasks.spawn("properties", async move {
+        properties.watch(shutdown).await;
+        Ok(())
+    });
+    let opened_disk = (opened.disk.clone(), opened.ledger.clone());
+    let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, intake_receiver, gate)?;
+    spawn_outbox_and_ship(&mut tasks, &config, &context, opened_disk, endpoint, flushed, ship_metrics);
+
+    let addresses = Map::from_iter([
+        ("admin".to_owned(), json!(admin.url())),
+        ("collect".to_owned(), json!(collect_url)),
+    ]);
+    context.announce_ready("edge", addresses)?;
+    tasks.run(Duration::from_millis(config.drain_ms) + DRAIN_MARGIN).await?;
+    Ok(())
+}
+
+/// Reads configuration files and the data directory. Blocks.
+fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
+    let read = |field: &str, path: &Path| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {field} = {path:?}"))
+    };
+    let detection = Detection::new(
+        &read("user_agent_rules", &config.user_agent_rules)?,
+        &read("crawler_list", &config.crawler_list)?,
+    )?;
+    let locator = Locator::open(config.geo_database.as_deref())?;
+    let properties = Properties::open(&config.properties_dir)?;
+    let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
+    let disk = disk::open(&config.data_dir, edge, caches)?;
+    let salts = Salts::open(&config.data_dir, now_ms)?;
+    let progress = disk.state.load_progress()?;
+    let stored = disk.state.load_state()?;
+    let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let processor = Processor::restore(
+        disk.owner.edge.clone(),
+        disk.owner.epoch,
+        Arc::new(detection),
+        properties.clone(),
+        config.process.limits.clone(),
+        stored.checkpoint.as_deref(),
+        &stored.changes,
+    )?;
+    let ledger = Ledger::opened(&disk.wal.end(), &progress, disk.state.load_outbox()?);
+    Ok(Opened {
+        checkpoint_bytes: stored.checkpoint.as_deref().map_or(0, length),
+        changes_bytes: stored.changes.iter().map(|change| length(change)).sum(),
+        ledger: Arc::new(ledger),
+        disk: Arc::new(disk),
+        salts: Arc::new(salts),
+        progress,
+        processor,
+        properties,
+        locator,
+    })
+}
+
+/// The HTTP port. It ends when it stopped accepting and everything in flight is answered.
+fn spawn_collect(
+    config: &Config,
+    context: &Context,
+    opened: &Opened,
+    listener: TcpListener,
+    intake: Intake,
+) -> impl Future<Output = anyhow::Result<()>> + use<> {
+    let acceptor = Acceptor {
+        properties: opened.properties.clone(),
+        salts: opened.salts.clone(),
+        locator: opened.locator.clone(),
+        trusted_proxies: config.collect.trusted_proxies.clone(),
+        intake,
+        clock: context.clock.clone(),
+    };
+    let routes = Arc::new(Routes::new(acceptor, context.registry.register(CollectMetrics::new)));
+    collect::run(listener, config.collect.clone(), routes, context.shutdown.clone())
+}
+
+/// The committer and the processing thread; gives where flushes are announced, closed when processing has ended.
+fn spawn_wal_and_process(
+    tasks: &mut TaskGroup,
+    config: &Config,
+    context: &Context,
+    opened: Opened,
+    intake: IntakeReceiver,
+    gate: Arc<Gate>,
+) -> anyhow::Result<watch::Receiver<u64>> {
+    let (feed, feed_receiver) = handoff::feed(config.process.feed_blocks, opened.disk.wal.end().block);
+    let committer = Committer::new(wal::committer::Parts {
+        config: config.wal.clone(),
+        disk: opened.disk.clone(),
+        intake,
+        gate,
+        feed,
+        ledger: opened.ledger.clone(),
+        clock: context.clock.clone(),
+        metrics: context.registry.register(WalMetrics::new),
+    })?;
+    let (flushed, flushes) = watch::channel(opened.progress.rollup_seq);
+    let parts = process::Parts {
+        config: config.process.clone(),
+        disk: opened.disk,
+        feed: feed_receiver,
+        processor: opened.processor,
+        ledger: opened.ledger,
+        clock: context.clock.clone(),
+        metrics: context.registry.register(ProcessMetrics::new),
+        flushed,
+    };
+    let process = Process::new(parts, opened.progress, opened.checkpoint_bytes, opened.changes_bytes)?;
+    tasks.spawn_blocking_thread("wal", || committer.run());
+    tasks.spawn_blocking_thread("process", || process.run());
+    Ok(flushes)
+}
+
+/// The way out: batches to a hub, acks back into the outbox.
+fn spawn_outbox_and_ship(
+    tasks: &mut TaskGroup,
+    config: &Config,
+    context: &Context,
+    opened: (Arc<DataDir>, Arc<Ledger>),
+    endpoint: Endpoint,
+    flushed: watch::Receiver<u64>,
+    metrics: ShipMetrics,
+) {
+    let (disk, ledger) = opened;
+    let (acks, acks_receiver) = mpsc::channel(config.outbox.ack_queue);
+    let give_up = CancellationToken::new();
+    let parts = ship::Parts {
+        config: config.ship.clone(),
+        endpoint,
+        disk: disk.clone(),
+        flushed,
+        acks,
+        give_up: give_up.clone(),
+        metrics,
+    };
+    tasks.spawn_blocking_thread("outbox", move || outbox::run(&disk, &ledger, acks_receiver));
+    let shutdown = context.shutdown.clone();
+    let drain = Duration::from_millis(config.drain_ms);
+    tasks.spawn("ship", async move {
+        let deadline = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(drain).await;
+            give_up.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = ship::run(parts) => result,
+            () = deadline => Ok(()),
+        }
+    });
+}

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use processing::Gauges;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use processing::Gauges;
 
 use crate::disk::state::Flush;
 

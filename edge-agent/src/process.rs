@@ -52,7 +52,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { flush_interval_ms: 10_000, feed_blocks: 64, raw_batch_bytes: 4 << 20, limits: Limits::default() }
+        Self {
+            flush_interval_ms: 10_000,
+            feed_blocks: 64,
+            raw_batch_bytes: 4 << 20,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -231,7 +236,8 @@ impl Process {
                 Bytes::from(payload),
             )?,
         };
-        let raw = self.raw.seal(sealed.complete_until_ms, |index| id(Lane::Raw, progress.raw_seq + 1 + index));
+        let raw =
+            self.raw.seal(sealed.complete_until_ms, |index| id(Lane::Raw, progress.raw_seq + 1 + index));
         progress.raw_seq += u64::try_from(raw.len()).unwrap_or(0);
         let state = self.state_write(sealed.state_change)?;
         Ok(Flush { rollup, raw, state, progress })
@@ -259,3 +265,6 @@ fn dropped(processor: &Processor) -> std::collections::BTreeMap<String, u64> {
     let reasons = totals.dropped.iter().map(|(reason, hits)| (reason.as_str().to_owned(), *hits));
     reasons.chain([(REPEATED.to_owned(), totals.repeated)]).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,10 +137,8 @@ async fn connect(parts: &Parts) -> Result<Connection, SessionError> {
             Err(source) => last = Some(SessionError::Unreachable { hub: hub.clone(), source }),
         }
     }
-    Err(last.unwrap_or_else(|| SessionError::Unreachable {
-        hub: "ship.hubs".into(),
-        source: "is empty".into(),
-    }))
+    Err(last
+        .unwrap_or_else(|| SessionError::Unreachable { hub: "ship.hubs".into(), source: "is empty".into() }))
 }
 
 async fn dial(

@@ -167,7 +167,7 @@ impl ServiceConfig for Config {
         }
         if self.segment.retry_max_ms < self.segment.retry_first_ms {
             return Err(format!(
-                "segment.retry_max_ms is {}, less than segment.retry_first_ms = {}; make it larger",
+                "segment.retry_max_ms is {}, less than segment.retry_first_ms = {}; use 5000",
                 self.segment.retry_max_ms, self.segment.retry_first_ms
             ));
         }

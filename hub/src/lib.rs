@@ -81,7 +81,8 @@ pub async fn run_on(store: Arc<dyn ObjectStore>, config: Config, context: Contex
     tasks.spawn("receive", receive::run(server, queues, Arc::clone(&metrics), context.shutdown.clone()));
 
     let sizes = Arc::new(Sizes::default());
-    let listing = Arc::clone(&sizes).refresh(Arc::clone(&store), config.sizes.clone(), context.shutdown.clone());
+    let listing =
+        Arc::clone(&sizes).refresh(Arc::clone(&store), config.sizes.clone(), context.shutdown.clone());
     tasks.spawn("sizes", listing);
 
     let report = status::report(hub, &config, metrics, sizes, context.clock.clone());

@@ -6,7 +6,7 @@ use batch::{BatchHeader, Lane};
 use tokio_util::sync::CancellationToken;
 use transport::{LaneQueues, Observer, Refusal, Server};
 
-use crate::metrics::{LaneLabel, Metrics, ReceiveLabels, ReceiveResult};
+use crate::metrics::Metrics;
 
 /// Serves until shutdown, and until everything handed on is acknowledged or given up.
 pub(crate) async fn run(
@@ -31,14 +31,10 @@ impl Observer for Counting {
     }
 
     fn received(&self, header: &BatchHeader) {
-        let lane = LaneLabel::from(header.id.lane);
-        let labels = ReceiveLabels { lane, result: ReceiveResult::Received };
-        self.0.receive.batches.get_or_create(&labels).inc();
-        self.0.waiting(header.id.lane).enter(header);
+        self.0.entered(header);
     }
 
     fn refused(&self, lane: Lane, refusal: &Refusal) {
-        let labels = ReceiveLabels { lane: lane.into(), result: (&refusal.code).into() };
-        self.0.receive.batches.get_or_create(&labels).inc();
+        self.0.refused(lane, &refusal.code);
     }
 }

@@ -1,2 +1,9 @@
-//! Plans, inserts and verifies: each batch reaches the warehouse once.
-fn main() {}
+//! The loader as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::cli::main("warehouse-loader", |config: warehouse_loader::Config, context| {
+        warehouse_loader::run(config, context)
+    })
+}

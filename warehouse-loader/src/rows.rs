@@ -67,6 +67,53 @@ impl PlanRows {
             cut(MinuteTable::SessionRollup, &self.rows.sessions, max_rows, |row| (row.key.local_date, row.sessions));
         hits.into_iter().chain(sessions).collect()
     }
+
+    /// The INSERTs that a plan names.
+    ///
+    /// # Errors
+    /// When these rows are not the ones the plan was made from, or were merged by other rules.
+    pub fn chunks_as(&self, steps: &[InsertStep]) -> Result<Vec<Chunk>, MismatchError> {
+        let mut chunks: Vec<Chunk> = Vec::with_capacity(steps.len());
+        let mut next = [0_usize; 2];
+        for step in steps {
+            let mismatch = || MismatchError { step: step.token.clone() };
+            let table = MinuteTable::ALL.into_iter().find(|table| table.name() == step.table).ok_or_else(mismatch)?;
+            let start = &mut next[usize::from(table == MinuteTable::SessionRollup)];
+            let end = usize::try_from(step.rows).ok().and_then(|rows| start.checked_add(rows)).ok_or_else(mismatch)?;
+            let range = *start..end;
+            *start = end;
+            let hits = match table {
+                MinuteTable::HitRollup => {
+                    sum(self.rows.hits.get(range.clone()), step.local_date, |row| (row.key.local_date, row.events))
+                }
+                MinuteTable::SessionRollup => {
+                    sum(self.rows.sessions.get(range.clone()), step.local_date, |row| (row.key.local_date, row.sessions))
+                }
+            };
+            if hits != Some(step.hits) {
+                return Err(mismatch());
+            }
+            chunks.push(Chunk { table, local_date: step.local_date, chunk: step.chunk, range, hits: step.hits });
+        }
+        if next != [self.rows.hits.len(), self.rows.sessions.len()] {
+            return Err(MismatchError { step: "(rows are left over)".to_owned() });
+        }
+        Ok(chunks)
+    }
+}
+
+/// A plan's figures are not those of its rows.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the rows of the plan's batches do not give its INSERT {step}: it was made by a build with other rules")]
+pub struct MismatchError {
+    step: String,
+}
+
+/// The sum of the counts, if the rows are there and all of this date.
+fn sum<T>(rows: Option<&[T]>, date: LocalDate, of: impl Fn(&T) -> (u16, u64)) -> Option<u64> {
+    let rows = rows?;
+    let same = rows.iter().all(|row| of(row).0 == date.0);
+    same.then(|| rows.iter().fold(0_u64, |sum, row| sum.saturating_add(of(row).1)))
 }
 
 fn cut<T>(table: MinuteTable, rows: &[T], max_rows: usize, of: impl Fn(&T) -> (u16, u64)) -> Vec<Chunk> {
@@ -132,5 +179,10 @@ mod tests {
             .collect();
         assert_eq!(cut, [(1, 0, 0..1, 18), (2, 0, 1..3, 5), (2, 1, 3..4, 8)]);
         assert_eq!(rows.chunks(2)[1].step("h").token, "h-hit_rollup-1970-01-03-0");
+        let mut steps: Vec<_> = rows.chunks(2).iter().map(|chunk| chunk.step("h")).collect();
+        assert_eq!(rows.chunks_as(&steps), Ok(rows.chunks(2)));
+        steps[1].hits += 1;
+        assert!(rows.chunks_as(&steps).is_err());
+        assert!(rows.chunks_as(&steps[..1]).is_err(), "rows are left over");
     }
 }

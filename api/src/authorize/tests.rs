@@ -8,10 +8,7 @@ use property::NewProperty;
 use super::*;
 
 fn headers(name: &'static str, value: &str) -> HeaderMap {
-    HeaderMap::from_iter([(
-        http::HeaderName::from_static(name),
-        HeaderValue::from_str(value).unwrap(),
-    )])
+    HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
 }
 
 #[tokio::test]

@@ -104,8 +104,20 @@ mod tests {
     #[test]
     fn other_texts_are_refused_by_field() {
         for bad in [
-            "", "2015-5-17", "20150517", "2015-02-29", "2015-05-17T00", "-1daysAgo", "daysAgo", "+1daysAgo",
-            "99999999999daysAgo", "999999daysAgo", "Today", "0001-01-01", "2149-01-01", "２０15-05-1",
+            "",
+            "2015-5-17",
+            "20150517",
+            "2015-02-29",
+            "2015-05-17T00",
+            "-1daysAgo",
+            "daysAgo",
+            "+1daysAgo",
+            "99999999999daysAgo",
+            "999999daysAgo",
+            "Today",
+            "0001-01-01",
+            "2149-01-01",
+            "２０15-05-1",
         ] {
             let message = days(bad, "today", "UTC").unwrap_err();
             assert!(message.starts_with(&format!("from is {bad:?}")), "{message}");

@@ -125,10 +125,8 @@ impl Metric {
 
     /// Why it cannot be had by this dimension, and what can; `None` when it can.
     pub fn refuses(self, dimension: Dimension) -> Option<&'static str> {
-        let of_sessions = matches!(
-            self,
-            Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration
-        );
+        let of_sessions =
+            matches!(self, Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration);
         match dimension {
             Dimension::PagePath if of_sessions => {
                 Some("a session has many pages; use entry_page or exit_page, or page_views and visitors")

@@ -143,9 +143,9 @@ impl<'a> Parser<'a> {
         };
         self.skip_space();
         let start = self.at;
-        let operator = self.operator().ok_or_else(|| {
-            self.error_at(start, "expected one of == != =~ !~ in(a,b) after the dimension")
-        })?;
+        let operator = self
+            .operator()
+            .ok_or_else(|| self.error_at(start, "expected one of == != =~ !~ in(a,b) after the dimension"))?;
         let values = if operator == Operator::In { self.list()? } else { vec![self.value()?] };
         if matches!(operator, Operator::Matches | Operator::NotMatches) {
             for value in &values {

@@ -110,7 +110,8 @@ fn order_is_the_default_or_the_one_asked_for_and_ends_with_every_dimension() {
             OrderField::Metric(place) => plan.metrics[place].name(),
             OrderField::Dimension(place) => plan.dimensions[place].name(),
         };
-        let keys = plan.order.iter().map(|key| format!("{}{}", if key.descending { "-" } else { "" }, name(key)));
+        let keys =
+            plan.order.iter().map(|key| format!("{}{}", if key.descending { "-" } else { "" }, name(key)));
         keys.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(shown(&request("page_views", "source date medium", "")), "date source medium");
@@ -129,7 +130,10 @@ fn bad_requests_are_refused_by_field() {
     let order = |field: &str| vec![OrderBy { field: field.into(), descending: true }];
     for (bad, said) in [
         (request("", "date", ""), "metrics is \"\""),
-        (request("page_view", "", ""), "metrics[0] is \"page_view\", which is not known; use one of visitors"),
+        (
+            request("page_view", "", ""),
+            "metrics[0] is \"page_view\", which is not known; use one of visitors",
+        ),
         (request("events events", "", ""), "metrics[1] is \"events\", which is there already"),
         (request("events", "date date", ""), "dimensions[1] is \"date\""),
         (request("events", "dates", ""), "dimensions[0] is \"dates\""),

@@ -4,7 +4,9 @@
 //! constants of this file. Labels are made of the stored local date and hour, never of the zone: a change of zone
 //! leaves history as it was counted.
 
-use warehouse::tables::{HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, WATERMARK};
+use warehouse::tables::{
+    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, WATERMARK,
+};
 
 use crate::plan::fields::{Dimension, Measure, Metric};
 use crate::plan::filter::{Condition, Filter, Operator};
@@ -33,10 +35,12 @@ impl Table {
 /// The rows of one table; in the plan's order when `paged`, with its limit and offset, else as many as may be joined.
 pub fn rows(plan: &Plan, part: &Part, paged: bool, max_rows: usize) -> Sql {
     let mut sql = Sql { text: "SELECT ".to_owned(), params: Vec::new() };
-    let labels = plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
-    let measures = part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
+    let labels =
+        plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
+    let measures =
+        part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
     sql.text += &labels.chain(measures).collect::<Vec<_>>().join(", ");
-    sql.from_where(plan, part.table);
+    sql.scope(plan, part.table);
     sql.group_by(plan);
     if paged {
         let keys = plan.order.iter().map(|key| {
@@ -54,18 +58,20 @@ pub fn rows(plan: &Plan, part: &Part, paged: bool, max_rows: usize) -> Sql {
 /// The measures of one table over everything the plan counts.
 pub fn totals(plan: &Plan, part: &Part) -> Sql {
     let mut sql = Sql { text: "SELECT ".to_owned(), params: Vec::new() };
-    let measures = part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
+    let measures =
+        part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
     sql.text += &measures.collect::<Vec<_>>().join(", ");
-    sql.from_where(plan, part.table);
+    sql.scope(plan, part.table);
     sql
 }
 
 /// The number of rows without limit and offset.
 pub fn count(plan: &Plan, part: &Part) -> Sql {
     let mut sql = Sql { text: "SELECT count() FROM (SELECT ".to_owned(), params: Vec::new() };
-    let labels = plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
+    let labels =
+        plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
     sql.text += &labels.collect::<Vec<_>>().join(", ");
-    sql.from_where(plan, part.table);
+    sql.scope(plan, part.table);
     sql.group_by(plan);
     sql.text.push(')');
     sql
@@ -107,13 +113,13 @@ impl Sql {
         placeholder
     }
 
-    fn from_where(&mut self, plan: &Plan, table: Table) {
+    fn scope(&mut self, plan: &Plan, table: Table) {
         self.params.push(("property".to_owned(), plan.property.property_id.clone()));
-        self.params.push(("from".to_owned(), plan.days.from.to_string()));
-        self.params.push(("to".to_owned(), plan.days.to.to_string()));
+        self.params.push(("day_from".to_owned(), plan.days.from.to_string()));
+        self.params.push(("day_to".to_owned(), plan.days.to.to_string()));
         self.text += &format!(
             " FROM {} WHERE property = {{property:String}} AND generation = {LIVE_GENERATION} \
-             AND local_date BETWEEN toDate({{from:String}}) AND toDate({{to:String}})",
+             AND local_date BETWEEN toDate({{day_from:String}}) AND toDate({{day_to:String}})",
             table.name()
         );
         if plan.humans_only {
@@ -208,7 +214,9 @@ fn alias(measure: Measure) -> &'static str {
 /// Ranks rows as [`crate::answer`] computes and compares them.
 fn order_expression(plan: &Plan, field: OrderField) -> String {
     match field {
-        OrderField::Dimension(n) if plan.dimensions.get(n) == Some(&Dimension::Hour) => format!("toUInt8(d{n})"),
+        OrderField::Dimension(n) if plan.dimensions.get(n) == Some(&Dimension::Hour) => {
+            format!("toUInt8(d{n})")
+        }
         OrderField::Dimension(n) => format!("d{n}"),
         OrderField::Metric(n) => match plan.metrics.get(n) {
             Some(Metric::BounceRate) => "if(m_closed = 0, 0, (m_closed - m_engaged) / m_closed)".to_owned(),

@@ -96,17 +96,20 @@ impl Configs {
         hub.feed.enabled = !arguments.without_feed;
         hub.feed.listen = ports.loopback()?;
         let mut loaders = Vec::new();
-        for tls in layout.loader_tls.iter().take(arguments.loaders.into()) {
+        for (tls, id) in layout.loader_tls.iter().zip(["loader-1", "loader-2"]).take(arguments.loaders.into()) {
             let mut loader = warehouse_loader::Config {
                 admin_listen: ports.loopback()?,
                 log: log.clone(),
-                tls: tls.clone(),
                 store: store.clone(),
                 warehouse: client.clone(),
                 ..Default::default()
             };
-            loader.consume.hubs =
-                if arguments.without_feed { Vec::new() } else { vec![format!("https://{}", hub.feed.listen)] };
+            // Plans bear the name of their loader: no two may have the same.
+            id.clone_into(&mut loader.id);
+            if !arguments.without_feed {
+                loader.feed.hubs = vec![format!("https://{}", hub.feed.listen)];
+                loader.feed.tls = Some(tls.clone());
+            }
             loaders.push(loader);
         }
         let api = api::Config {

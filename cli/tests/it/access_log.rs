@@ -17,7 +17,7 @@ use crate::system::{self, Options, System};
 const SKIP_REASONS: [&str; 3] = ["method", "status", "asset"];
 
 /// Far more lines than a test's log has.
-const ALL_ROWS: &str = "100000";
+const ALL_ROWS: u32 = 100_000;
 
 #[test]
 fn reports_on_the_sample_log_equal_the_oracle() {
@@ -49,8 +49,7 @@ fn import_reads_gzip_and_standard_input() {
         [(file.to_str().unwrap(), &[]), ("-", lines.as_bytes()), ("-", zipped.as_slice())];
     let properties = inputs.map(|(name, input)| {
         let property = system.create_property(&[]);
-        let arguments = ["import", "access-log", name, "--property", &property.property_id, "--format", "json"];
-        let output = system.run_with_input(&arguments, input);
+        let output = system.import(&property, name, input);
         let summary = summary_of(&output);
         assert_eq!(summary["lines"], json!(4), "{name}");
         assert_eq!(summary["malformed"], json!(1), "{name}");
@@ -60,20 +59,20 @@ fn import_reads_gzip_and_standard_input() {
     });
     system.settle();
     for property in properties {
-        let rows = system.rows(
-            &property,
-            &["--from", "2025-03-10", "--to", "2025-03-10", "--metrics", "page_views", "--dimensions", "page_path"],
-        );
-        assert_eq!(rows, [json!({"page_path": "/", "page_views": 1}), json!({"page_path": "/tea", "page_views": 1})]);
+        let rows = system
+            .rows(&property, "--from 2025-03-10 --to 2025-03-10 --metrics page_views --dimensions page_path");
+        let one_view = |page: &str| json!({"page_path": page, "page_views": 1});
+        assert_eq!(rows, [one_view("/"), one_view("/tea")]);
     }
 }
 
 fn small_log() -> String {
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0";
-    let line = |minute: u8, request: &str| {
-        format!("192.0.2.7 - - [10/Mar/2025:09:{minute:02}:00 +0000] \"{request}\" 200 512 \"-\" \"{agent}\"\n")
+    let line = |minute: u8, path: &str| {
+        let time = format!("10/Mar/2025:09:{minute:02}:00 +0000");
+        format!("192.0.2.7 - - [{time}] \"GET {path} HTTP/1.1\" 200 512 \"-\" \"{agent}\"\n")
     };
-    [&line(0, "GET / HTTP/1.1"), &line(1, "GET /tea.css HTTP/1.1"), "broken\n", &line(2, "GET /tea HTTP/1.1")].concat()
+    [&line(0, "/"), &line(1, "/tea.css"), "broken\n", &line(2, "/tea")].concat()
 }
 
 /// Imports the log, compares, makes the mistakes, imports it again.
@@ -107,9 +106,7 @@ fn check_second_import(system: &System, property: &Property, log: &Path, reporte
 }
 
 fn import(system: &System, property: &Property, log: &Path) -> Value {
-    let arguments =
-        ["import", "access-log", log.to_str().unwrap(), "--property", &property.property_id, "--format", "json"];
-    summary_of(&system.run(&arguments))
+    summary_of(&system.import(property, log.to_str().unwrap(), &[]))
 }
 
 fn summary_of(output: &Output) -> Value {
@@ -121,7 +118,8 @@ fn summary_of(output: &Output) -> Value {
 fn measure(system: &System, property: &Property, summary: &Value, status: &Value, expected: &Value) -> Value {
     let (from, to) = range_around(expected);
     let reports = Reports { system, property, range: [&from, &to] };
-    let mut skipped: Map<String, Value> = SKIP_REASONS.map(|reason| (reason.to_owned(), json!(0))).into_iter().collect();
+    let mut skipped: Map<String, Value> =
+        SKIP_REASONS.map(|reason| (reason.to_owned(), json!(0))).into_iter().collect();
     skipped.extend(summary["skipped"].as_object().unwrap().clone());
     let by_class = reports.by_name("traffic_class", "events");
     assert_eq!(status["hits"]["by_class"], by_class, "status and report differ: {status}");
@@ -157,14 +155,14 @@ struct Reports<'a> {
 }
 
 impl Reports<'_> {
-    fn rows(&self, arguments: &[&str]) -> Vec<Value> {
+    fn rows(&self, options: &str) -> Vec<Value> {
         let [from, to] = self.range;
-        self.system.rows(self.property, &[&["--from", from, "--to", to], arguments].concat())
+        self.system.rows(self.property, &format!("--from {from} --to {to} {options}"))
     }
 
     /// One metric by one dimension: `{"Firefox": 3}`.
     fn by_name(&self, dimension: &str, metric: &str) -> Value {
-        let rows = self.rows(&["--metrics", metric, "--dimensions", dimension, "--limit", ALL_ROWS]);
+        let rows = self.rows(&format!("--metrics {metric} --dimensions {dimension} --limit {ALL_ROWS}"));
         let pairs = rows.iter().map(|row| (row[dimension].as_str().unwrap().to_owned(), row[metric].clone()));
         let named: Map<String, Value> = pairs.collect();
         assert_eq!(named.len(), rows.len(), "two rows of one {dimension}");
@@ -173,7 +171,7 @@ impl Reports<'_> {
 
     fn days(&self) -> Value {
         let metrics = "page_views,visitors,sessions,engaged_sessions,bounce_rate,session_duration";
-        let days = self.rows(&["--metrics", metrics, "--dimensions", "date"]).into_iter().map(|row| {
+        let days = self.rows(&format!("--metrics {metrics} --dimensions date")).into_iter().map(|row| {
             let sessions = row["sessions"].as_u64().unwrap();
             // The oracle has no rate and no mean for a day on which no session began.
             let of_sessions = |name: &str| if sessions == 0 { Value::Null } else { row[name].clone() };
@@ -191,10 +189,8 @@ impl Reports<'_> {
     }
 
     fn top_pages(&self, count: usize) -> Value {
-        let limit = count.to_string();
-        let arguments =
-            ["--metrics", "page_views", "--dimensions", "page_path", "--order-by", "page_views:desc,page_path"];
-        let rows = self.rows(&[arguments.as_slice(), &["--limit", &limit]].concat());
+        let order = "--order-by page_views:desc,page_path";
+        let rows = self.rows(&format!("--metrics page_views --dimensions page_path {order} --limit {count}"));
         rows.iter().map(|row| json!([row["page_path"], row["page_views"]])).collect()
     }
 }

@@ -67,7 +67,8 @@ fn compare(place: &str, expected: &Value, reported: &Value, found: &mut Vec<Stri
         (Value::Object(left), Value::Object(right)) => {
             let names: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
             for name in names {
-                let at = |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
+                let at =
+                    |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
                 compare(&format!("{place}/{name}"), &at(left), &at(right), found);
             }
         }
@@ -93,7 +94,9 @@ fn is_same(expected: &Value, reported: &Value) -> bool {
 fn comparison_names_every_difference() {
     let expected = serde_json::json!({"a": 1, "b": {"c": 0.5, "d": null}, "e": [["/", 2]], "gone": 1});
     let reported = serde_json::json!({"a": 2, "b": {"c": 0.500_000_1, "d": 0}, "e": [["/", 3]], "new": 1});
-    let places: Vec<String> =
-        differences(&expected, &reported).iter().map(|text| text.split(':').next().unwrap().to_owned()).collect();
+    let places: Vec<String> = differences(&expected, &reported)
+        .iter()
+        .map(|text| text.split(':').next().unwrap().to_owned())
+        .collect();
     assert_eq!(places, ["/a", "/b/d", "/e/0/1", "/gone", "/new"]);
 }

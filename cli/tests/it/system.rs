@@ -80,7 +80,8 @@ pub(crate) fn project(path: &str) -> PathBuf {
 
 /// Rule files, location database and engine, as `meridian dev --assets` takes them.
 pub(crate) fn assets() -> PathBuf {
-    let path = std::env::var_os("MERIDIAN_ASSETS").map_or_else(|| project("third-party/node_modules"), PathBuf::from);
+    let path = std::env::var_os("MERIDIAN_ASSETS")
+        .map_or_else(|| project("third-party/node_modules"), PathBuf::from);
     assert!(
         path.join("crawler-user-agents").is_dir(),
         "{} does not hold the packages that Meridian reads: run `make setup`, or set MERIDIAN_ASSETS",
@@ -216,7 +217,10 @@ impl Drop for System {
             let log = String::from_utf8_lossy(&log);
             let lines: Vec<&str> = log.lines().collect();
             let from = lines.len().saturating_sub(SHOWN_LINES);
-            eprintln!("--- meridian dev ended with {status}; the last lines of its log:\n{}", lines[from..].join("\n"));
+            eprintln!(
+                "--- meridian dev ended with {status}; the last lines of its log:\n{}",
+                lines[from..].join("\n")
+            );
         }
     }
 }
@@ -225,7 +229,16 @@ fn command_line(data: &Path, options: &Options) -> Command {
     let mut command = Command::new(MERIDIAN);
     command::clean_environment(&mut command);
     command.arg("dev").arg("--data").arg(data).arg("--assets").arg(assets());
-    command.args(["--http", "127.0.0.1:0", "--api", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    command.args([
+        "--http",
+        "127.0.0.1:0",
+        "--api",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ]);
     command.args(["--flush-interval-ms", &options.flush_interval_ms.to_string()]);
     command.args(["--loaders", &options.loaders.to_string()]);
     if options.processes {

@@ -106,18 +106,17 @@ fn send(system: &System, property: &Property, cases: &[Case]) {
 }
 
 fn check(system: &System, property: &Property, zone: &str, cases: &[Case]) {
-    let range = ["--from", "2025-01-01", "--to", "2026-12-31"];
-    let figures = |dimension: &str, metrics: &str| {
-        system.rows(property, &[range.as_slice(), &["--dimensions", dimension, "--metrics", metrics]].concat())
-    };
+    let range = "--from 2025-01-01 --to 2026-12-31";
     let hours = count(cases.iter().map(|(_, hour)| (*hour).to_owned()));
     let dates = count(cases.iter().map(|(_, hour)| hour.split('T').next().unwrap().to_owned()));
-    let hours_of_day =
-        count(cases.iter().map(|(_, hour)| hour.rsplit('T').next().unwrap().parse::<u8>().unwrap().to_string()));
+    let hours_of_day = count(
+        cases.iter().map(|(_, hour)| hour.rsplit('T').next().unwrap().parse::<u8>().unwrap().to_string()),
+    );
 
     for (dimension, expected) in [("date_hour", hours), ("date", dates), ("hour", hours_of_day)] {
         for metric in ["page_views", "visitors", "sessions"] {
-            let rows = figures(dimension, metric);
+            let options = format!("{range} --dimensions {dimension} --metrics {metric}");
+            let rows = system.rows(property, &options);
             let reported: BTreeMap<String, u64> = rows
                 .iter()
                 .map(|row| (row[dimension].as_str().unwrap().to_owned(), row[metric].as_u64().unwrap()))
@@ -126,7 +125,7 @@ fn check(system: &System, property: &Property, zone: &str, cases: &[Case]) {
             assert_eq!(rows.len(), expected.len(), "two rows of one {dimension} in {zone}");
         }
     }
-    let report = system.report(property, &[range.as_slice(), &["--metrics", "page_views"]].concat());
+    let report = system.report(property, &format!("{range} --metrics page_views"));
     assert_eq!(report["time_zone"], json!(zone));
 }
 

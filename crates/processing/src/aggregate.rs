@@ -59,8 +59,7 @@ impl Aggregator {
     pub fn add_hit(&mut self, hit: EnrichedHit, placement: Placement) {
         let opens_session = placement.opens_session;
         let is_new = hit.first_visit || (opens_session && !hit.has_client_id);
-        let key =
-            HitKey { dimensions: hit.dimensions, acquisition: placement.acquisition, event: hit.event };
+        let key = HitKey { dimensions: hit.dimensions, acquisition: placement.acquisition, event: hit.event };
         let sums = self.hits.entry(key).or_default();
         sums.page_views += u64::from(hit.is_page_view);
         sums.events += 1;
@@ -118,7 +117,7 @@ fn set_of(mut ids: Vec<u64>) -> Vec<u64> {
 
 fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
     HitRow {
-        key: row_key(key.dimensions, &key.acquisition),
+        key: row_key(&key.dimensions, &key.acquisition),
         event_name: key.event.to_string(),
         page_views: sums.page_views,
         events: sums.events,
@@ -131,7 +130,7 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
 
 fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {
     SessionRow {
-        key: row_key(key.dimensions, &key.acquisition),
+        key: row_key(&key.dimensions, &key.acquisition),
         exit_page: key.exit_page.to_string(),
         sessions: sums.sessions,
         engaged_sessions: sums.engaged_sessions,
@@ -141,7 +140,7 @@ fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {
     }
 }
 
-fn row_key(dimensions: Dimensions, acquisition: &Acquisition) -> RowKey {
+fn row_key(dimensions: &Dimensions, acquisition: &Acquisition) -> RowKey {
     RowKey {
         property: dimensions.property.to_string(),
         local_date: dimensions.local_date,

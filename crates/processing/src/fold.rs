@@ -136,7 +136,9 @@ impl PageCounts {
     /// Everything.
     pub fn whole(&self) -> PageChange {
         let all = self.hours.iter();
-        self.change(all.map(|(number, hour)| hour.change(*number, hour.pages.iter().copied().collect())).collect())
+        self.change(
+            all.map(|(number, hour)| hour.change(*number, hour.pages.iter().copied().collect())).collect(),
+        )
     }
 
     /// Puts in a change (or everything) that was taken after the state here.

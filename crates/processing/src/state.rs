@@ -47,7 +47,9 @@ pub enum StateError {
         found: &'static str,
     },
     /// State of another edge or data directory.
-    #[error("stored state belongs to edge {found}, this is {expected}; give each edge a data directory of its own")]
+    #[error(
+        "stored state belongs to edge {found}, this is {expected}; give each edge a data directory of its own"
+    )]
     OtherEdge {
         /// Edge and epoch of this process.
         expected: String,
@@ -55,7 +57,9 @@ pub enum StateError {
         found: String,
     },
     /// A change does not follow the state before it.
-    #[error("a change of state begins at block {found}, expected block {expected}: one is missing or comes twice")]
+    #[error(
+        "a change of state begins at block {found}, expected block {expected}: one is missing or comes twice"
+    )]
     Gap {
         /// Block due after the state so far.
         expected: u64,

@@ -73,7 +73,11 @@ impl Endpoint {
     ///
     /// # Errors
     /// When it does not answer in time, or another one does.
-    pub async fn connect_to(&self, address: SocketAddr, hub: &Identity) -> Result<Connection, TransportError> {
+    pub async fn connect_to(
+        &self,
+        address: SocketAddr,
+        hub: &Identity,
+    ) -> Result<Connection, TransportError> {
         let connection = self.dial(address, &hub.dns_name()).await?;
         if connection.hub == *hub {
             return Ok(connection);
@@ -253,7 +257,9 @@ impl LaneReceiver {
 fn write_error(error: WriteError) -> TransportError {
     match error {
         WriteError::ConnectionLost(error) => error.into(),
-        WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => TransportError::Ended,
+        WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
+            TransportError::Ended
+        }
     }
 }
 

@@ -79,7 +79,10 @@ impl TransportConfig {
             ));
         }
         if self.idle_timeout_ms >= 1 << 40 {
-            return Err(format!("idle_timeout_ms is {}, longer than 34 years; use 15000", self.idle_timeout_ms));
+            return Err(format!(
+                "idle_timeout_ms is {}, longer than 34 years; use 15000",
+                self.idle_timeout_ms
+            ));
         }
         Ok(())
     }
@@ -191,8 +194,14 @@ mod tests {
         for (config, expected) in [
             (ServerConfig { lane_bytes: 0, ..good.clone() }, "lane_bytes is 0"),
             (ServerConfig { total_lane_bytes: 1, ..good.clone() }, "total_lane_bytes is 1"),
-            (quic(TransportConfig { keep_alive_ms: 9_000, ..good.quic.clone() }), "quic.keep_alive_ms is 9000"),
-            (quic(TransportConfig { stream_window_bytes: 1, ..good.quic.clone() }), "stream_window_bytes is 1"),
+            (
+                quic(TransportConfig { keep_alive_ms: 9_000, ..good.quic.clone() }),
+                "quic.keep_alive_ms is 9000",
+            ),
+            (
+                quic(TransportConfig { stream_window_bytes: 1, ..good.quic.clone() }),
+                "stream_window_bytes is 1",
+            ),
         ] {
             let message = config.validate().unwrap_err();
             assert!(message.contains(expected), "{message}");

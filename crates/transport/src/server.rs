@@ -83,7 +83,8 @@ pub trait Observer: Send + Sync + 'static {
     fn refused(&self, _lane: Lane, _refusal: &Refusal) {}
 }
 
-impl Observer for () {} // tells nobody
+/// Nobody wants to know.
+impl Observer for () {}
 
 /// A bound port that does not accept yet.
 #[derive(Debug)]

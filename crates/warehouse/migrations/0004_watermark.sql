@@ -12,5 +12,4 @@ CREATE TABLE IF NOT EXISTS watermark
     complete_until DateTime64(3, 'UTC') COMMENT 'Every hit received before this time is in'
 )
 ENGINE = {engine:ReplacingMergeTree(plan)}
-ORDER BY (edge, epoch, lane, shard)
-SETTINGS non_replicated_deduplication_window = 100000;
+ORDER BY (edge, epoch, lane, shard);

@@ -133,7 +133,8 @@ pub(crate) fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
         return Err(Place::Request.invalid("hits", "[]", "hits is empty; send at least one".into()));
     }
     if list.len() > limits::HITS_PER_REQUEST {
-        let message = format!("a request may hold {} hits; send the others in another", limits::HITS_PER_REQUEST);
+        let message =
+            format!("a request may hold {} hits; send the others in another", limits::HITS_PER_REQUEST);
         return Err(Refusal::field(Code::TooManyHits, "hits", list.len(), message));
     }
     let parse = |(index, value)| match value {

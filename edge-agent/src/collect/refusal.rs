@@ -201,3 +201,27 @@ impl From<CommitRefused> for Refusal {
         Self::whole(code, format!("{refused}; send the same hits again after the time in Retry-After"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented_with_its_status() {
+        let text = include_str!("../../../docs/errors.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
+            assert!(text.contains(&row), "docs/errors.md lacks the row {row}");
+            assert_eq!(code.retry_after_s().is_some(), code.status() == StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
+
+    #[test]
+    fn the_answer_has_the_documented_shape() {
+        let refusal = Refusal::field(Code::InvalidField, "hits[3].age_ms", -5, "too young");
+        assert_eq!(
+            String::from_utf8(refusal.to_json()).unwrap(),
+            r#"{"error":{"code":"invalid_field","field":"hits[3].age_ms","value":"-5","message":"too young"}}"#
+        );
+    }
+}

@@ -290,7 +290,8 @@ impl StateStore {
             let mut meta = transaction.open_table(META)?;
             meta.insert("delivered", delivered.to_le_bytes().as_slice())?;
             // Both in this transaction: a flush in between would bring a raw batch of blocks thought to be done with.
-            oldest_raw = raw.first()?.map(|(seq, bytes)| (seq.value(), Bytes::copy_from_slice(bytes.value())));
+            oldest_raw =
+                raw.first()?.map(|(seq, bytes)| (seq.value(), Bytes::copy_from_slice(bytes.value())));
             progress = meta.get("progress")?.map_or_else(Vec::new, |value| value.value().to_vec());
             Ok(())
         })?;
@@ -414,7 +415,9 @@ fn create(path: &Path, edge: &EdgeId, cache_bytes: usize) -> Result<(), StateErr
 
 fn database_error(path: &Path, doing: &'static str, error: redb::Error) -> StateError {
     let doing = match error {
-        redb::Error::DatabaseAlreadyOpen => "is in use by another process; stop it, or choose another data_dir",
+        redb::Error::DatabaseAlreadyOpen => {
+            "is in use by another process; stop it, or choose another data_dir"
+        }
         _ => doing,
     };
     StateError::Database { path: path.to_owned(), doing, source: Box::new(error) }

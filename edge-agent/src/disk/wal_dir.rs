@@ -247,9 +247,7 @@ fn list(root: &Path) -> Result<BTreeMap<u64, PathBuf>, WalError> {
 fn follow(file: &WalFile, owner: &Owner, before: Option<Start>) -> Result<Start, WalError> {
     let extent = file.extent(owner)?;
     match before {
-        Some(before)
-            if (before.block, before.position) != (extent.start.block, extent.start.position) =>
-        {
+        Some(before) if (before.block, before.position) != (extent.start.block, extent.start.position) => {
             Err(WalError::Gap {
                 path: file.path().to_owned(),
                 block: before.block,

@@ -1,6 +1,6 @@
 //! One WAL file: a redb database `wal/{first block:020}.redb` that holds consecutive blocks.
 //!
-//! Tables: `meta: &str -> u64|bytes` (format, edge, epoch, first position, received_at before the first block) and
+//! Tables: `meta` (format, first block, first position, received_at before it), `owner` (edge, epoch) and
 //! `blocks: u64 -> bytes` (block number, block bytes with their own checksum). Made under a temporary name, renamed
 //! when its meta data is durable; so a file with the right name always has an owner and a start. Written by the committer only.
 
@@ -16,6 +16,9 @@ use super::{FORMAT, Owner, sync};
 const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const NAMES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("owner");
 const BLOCKS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("blocks");
+
+/// The numbers in `meta`; the first three of a start follow the format.
+const NUMBER_NAMES: [&str; 4] = ["format", "first_block", "first_position", "received_at_ms"];
 
 /// Why a WAL file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -45,17 +48,21 @@ pub(crate) struct Extent {
     pub(crate) end: Start,
 }
 
-#[derive(Debug)]
 enum Handle {
     Writable(Database),
     ReadOnly(ReadOnlyDatabase),
 }
 
 /// An open WAL file.
-#[derive(Debug)]
 pub(crate) struct WalFile {
     path: PathBuf,
     handle: Handle,
+}
+
+impl std::fmt::Debug for WalFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WalFile").field(&self.path).finish()
+    }
 }
 
 /// The name of the file that begins with `block`.
@@ -177,30 +184,29 @@ impl WalFile {
         owner: &Owner,
         expected: u64,
     ) -> Result<Start, FileError> {
-        let read = || -> Result<(u64, u64, u64, u64, Vec<u8>, Vec<u8>), redb::Error> {
-            let numbers = transaction.open_table(NUMBERS)?;
-            let number = |name| -> Result<u64, redb::Error> {
-                Ok(numbers.get(name)?.map_or(u64::MAX, |value| value.value()))
-            };
-            let names = transaction.open_table(NAMES)?;
-            let name = |name| -> Result<Vec<u8>, redb::Error> {
-                Ok(names.get(name)?.map_or_else(Vec::new, |value| value.value().to_vec()))
-            };
-            Ok((
-                number("format")?,
-                number("first_block")?,
-                number("first_position")?,
-                number("received_at_ms")?,
-                name("edge")?,
-                name("epoch")?,
-            ))
+        let unreadable = |error: redb::Error| self.error(format!("cannot be read: {error}"));
+        let numbers = || -> Result<[u64; 4], redb::Error> {
+            let table = transaction.open_table(NUMBERS)?;
+            let mut numbers = [u64::MAX; 4];
+            for (slot, name) in numbers.iter_mut().zip(NUMBER_NAMES) {
+                if let Some(value) = table.get(name)? {
+                    *slot = value.value();
+                }
+            }
+            Ok(numbers)
         };
-        let (format, block, position, received_at_ms, edge, epoch) =
-            read().map_err(|error| self.error(format!("cannot be read: {error}")))?;
+        let is_ours = || -> Result<bool, redb::Error> {
+            let table = transaction.open_table(NAMES)?;
+            let is = |name, expected: &[u8]| -> Result<bool, redb::Error> {
+                Ok(table.get(name)?.is_some_and(|value| value.value() == expected))
+            };
+            Ok(is("edge", owner.edge.as_str().as_bytes())? && is("epoch", &owner.epoch.0)?)
+        };
+        let [format, block, position, received_at_ms] = numbers().map_err(unreadable)?;
         if format != FORMAT {
             return Err(self.error(format!("has format {format}, this build reads {FORMAT}")));
         }
-        if edge != owner.edge.as_str().as_bytes() || epoch != owner.epoch.0 {
+        if !is_ours().map_err(unreadable)? {
             return Err(self.error("belongs to another edge or data directory"));
         }
         if block != expected {
@@ -258,10 +264,10 @@ fn write_meta(database: &Database, start: Start, owner: &Owner) -> Result<(), re
     let transaction = database.begin_write()?;
     {
         let mut numbers = transaction.open_table(NUMBERS)?;
-        numbers.insert("format", FORMAT)?;
-        numbers.insert("first_block", start.block)?;
-        numbers.insert("first_position", start.position)?;
-        numbers.insert("received_at_ms", start.received_at_ms)?;
+        let values = [FORMAT, start.block, start.position, start.received_at_ms];
+        for (name, value) in NUMBER_NAMES.into_iter().zip(values) {
+            numbers.insert(name, value)?;
+        }
         let mut names = transaction.open_table(NAMES)?;
         names.insert("edge", owner.edge.as_str().as_bytes())?;
         names.insert("epoch", owner.epoch.0.as_slice())?;
@@ -270,3 +276,6 @@ fn write_meta(database: &Database, start: Start, owner: &Owner) -> Result<(), re
     transaction.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,18 +43,18 @@ pub enum Offer {
 
 /// The next plan in the making.
 #[derive(Debug)]
-pub struct Selection<'a> {
-    ledger: &'a Ledger,
-    limits: &'a Limits,
+pub struct Selection {
+    ledger: Ledger,
+    limits: Limits,
     takes: BTreeMap<Stream, Take>,
     skips: Vec<Skip>,
     rows: RollupRows,
     batches: usize,
 }
 
-impl<'a> Selection<'a> {
+impl Selection {
     /// Nothing is taken yet.
-    pub fn new(ledger: &'a Ledger, limits: &'a Limits) -> Self {
+    pub fn new(ledger: Ledger, limits: Limits) -> Self {
         Self { ledger, limits, takes: BTreeMap::new(), skips: vec![], rows: RollupRows::default(), batches: 0 }
     }
 
@@ -65,6 +65,11 @@ impl<'a> Selection<'a> {
             None => self.ledger.position(stream),
         };
         (seq + 1, position)
+    }
+
+    /// Batches that are skipped so far.
+    pub fn skips(&self) -> &[Skip] {
+        &self.skips
     }
 
     /// Whether no further batch fits.

@@ -33,10 +33,7 @@ fn filters_are_read_with_and_before_or() {
             "source==a and medium==b or device==c and hour==5",
             "(or (and source:Equal:a medium:Equal:b) (and device:Equal:c hour:Equal:5))",
         ),
-        (
-            "source==a AND (medium==b OR device==c)",
-            "(and source:Equal:a (or medium:Equal:b device:Equal:c))",
-        ),
+        ("source==a AND (medium==b OR device==c)", "(and source:Equal:a (or medium:Equal:b device:Equal:c))"),
         ("(source==a)and(medium==b)", "(and source:Equal:a medium:Equal:b)"),
         ("((source==and))", "source:Equal:and"),
         ("page_path==/ü/日本", "page_path:Equal:/ü/日本"),

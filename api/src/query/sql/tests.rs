@@ -18,13 +18,18 @@ fn rows_are_bound_to_property_days_and_people() {
         "SELECT toString(local_date) AS d0, toString(toHour(local_hour, 'UTC')) AS d1, \
          sum(page_views) AS m_page_views, uniqCombined64Merge(14)(visitors) AS m_visitors FROM hit_hourly \
          WHERE property = {property:String} AND generation = 0 \
-         AND local_date BETWEEN toDate({from:String}) AND toDate({to:String}) AND traffic_class = 'human' \
+         AND local_date BETWEEN toDate({day_from:String}) AND toDate({day_to:String}) AND traffic_class = 'human' \
          AND ((source = {p3:String} AND toString(toHour(local_hour, 'UTC')) != {p4:String})) \
          GROUP BY d0, d1 ORDER BY d0 ASC, toUInt8(d1) ASC LIMIT 10000 OFFSET 0"
     );
     let params: Vec<_> = sql.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let expected =
-        [("property", "p_aaaaaaaaaaaa"), ("from", "2015-05-17"), ("to", "2015-05-20"), ("p3", "google"), ("p4", "3")];
+    let expected = [
+        ("property", "p_aaaaaaaaaaaa"),
+        ("day_from", "2015-05-17"),
+        ("day_to", "2015-05-20"),
+        ("p3", "google"),
+        ("p4", "3"),
+    ];
     assert_eq!(params, expected);
 }
 

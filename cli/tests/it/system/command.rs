@@ -40,7 +40,8 @@ pub(crate) fn meridian(arguments: &[&str]) -> Output {
 pub(crate) fn last_line(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: the last line of {text:?} is not JSON"))
+    serde_json::from_str(line)
+        .unwrap_or_else(|error| panic!("{error}: the last line of {text:?} is not JSON"))
 }
 
 /// What a failed command says, which is one sentence in one line.
@@ -63,7 +64,8 @@ impl System {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
+        // A command that does not read its input may have closed it.
+        let _closed = child.stdin.take().unwrap().write_all(input);
         child.wait_with_output().unwrap()
     }
 
@@ -80,15 +82,22 @@ impl System {
         serde_json::from_value(created).unwrap()
     }
 
-    /// Asks for a report.
-    pub(crate) fn report(&self, property: &Property, arguments: &[&str]) -> Value {
-        let base = ["report", "--property", property.property_id.as_str(), "--format", "json"];
-        self.json(&[base.as_slice(), arguments].concat())
+    /// Asks for a report; the options are written as on a command line.
+    pub(crate) fn report(&self, property: &Property, options: &str) -> Value {
+        let mut arguments = vec!["report", "--property", property.property_id.as_str(), "--format", "json"];
+        arguments.extend(options.split_whitespace());
+        self.json(&arguments)
     }
 
     /// The rows of a report.
-    pub(crate) fn rows(&self, property: &Property, arguments: &[&str]) -> Vec<Value> {
-        self.report(property, arguments)["rows"].as_array().unwrap().clone()
+    pub(crate) fn rows(&self, property: &Property, options: &str) -> Vec<Value> {
+        self.report(property, options)["rows"].as_array().unwrap().clone()
+    }
+
+    /// Imports an access log, or `-` for what is given on standard input.
+    pub(crate) fn import(&self, property: &Property, log: &str, input: &[u8]) -> Output {
+        let property = property.property_id.as_str();
+        self.run_with_input(&["import", "access-log", log, "--property", property, "--format", "json"], input)
     }
 
     /// Waits until reports show every acknowledged hit; gives the status then.

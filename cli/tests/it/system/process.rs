@@ -115,7 +115,8 @@ fn find_text(table: &toml::Table, name: &str) -> Option<String> {
 fn sum_of_samples(text: &str, name: &str) -> Option<u64> {
     let samples = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
-        let value = rest.strip_prefix(' ').or_else(|| rest.starts_with('{').then(|| rest.rsplit(' ').next())?)?;
+        let value =
+            rest.strip_prefix(' ').or_else(|| rest.starts_with('{').then(|| rest.rsplit(' ').next())?)?;
         value.parse::<u64>().ok()
     });
     let samples: Vec<u64> = samples.collect();

@@ -9,16 +9,22 @@ use crate::handover::Acquisition;
 /// Search engines by a label of their host: `google` is google.com, www.google.co.uk and so on. Names are ours, hosts
 /// are facts.
 const SEARCH_LABELS: [&str; 12] = [
-    "google", "bing", "duckduckgo", "yahoo", "yandex", "baidu", "ecosia", "qwant", "startpage", "naver",
-    "seznam", "sogou",
+    "google",
+    "bing",
+    "duckduckgo",
+    "yahoo",
+    "yandex",
+    "baidu",
+    "ecosia",
+    "qwant",
+    "startpage",
+    "naver",
+    "seznam",
+    "sogou",
 ];
 /// Search engines whose label is too common a word: whole hosts.
-const SEARCH_HOSTS: [(&str, &str); 4] = [
-    ("search.brave.com", "brave"),
-    ("ask.com", "ask"),
-    ("search.aol.com", "aol"),
-    ("ya.ru", "yandex"),
-];
+const SEARCH_HOSTS: [(&str, &str); 4] =
+    [("search.brave.com", "brave"), ("ask.com", "ask"), ("search.aol.com", "aol"), ("ya.ru", "yandex")];
 /// Hosts of a search engine's name that are no search: mail, documents and the like refer as any other site does.
 const NOT_SEARCH: [&str; 8] = ["mail", "docs", "drive", "calendar", "meet", "groups", "sites", "classroom"];
 /// Social networks by domain; subdomains count (`m.facebook.com`).
@@ -96,9 +102,8 @@ fn search_engine(host: &str) -> Option<&'static str> {
 }
 
 fn social_network(host: &str) -> Option<&'static str> {
-    let within = |domain: &str| {
-        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
+    let within =
+        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     SOCIAL_DOMAINS.iter().find(|(domain, _)| within(domain)).map(|(_, name)| *name)
 }
 

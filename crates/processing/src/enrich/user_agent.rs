@@ -153,15 +153,13 @@ impl Detection {
         let nameless = user_agent.is_empty() || user_agent == "-";
         let is_bot = nameless || family == "Spider" || self.crawlers.is_match(user_agent);
         let traffic_class = if is_bot { TrafficClass::Bot } else { TrafficClass::Human };
-        let device =
-            if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
+        let device = if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
         Client { traffic_class, browser, operating_system: system, device }
     }
 }
 
 fn device_class(user_agent: &str, browser: &str, system: &str, family: &str) -> &'static str {
-    let names_tablet =
-        |text: &str| ["iPad", "Tablet", "Kindle"].iter().any(|word| text.contains(word));
+    let names_tablet = |text: &str| ["iPad", "Tablet", "Kindle"].iter().any(|word| text.contains(word));
     if names_tablet(family) || names_tablet(browser) {
         return "tablet";
     }

@@ -12,20 +12,20 @@ use crate::world::{PAGES, REFERRERS, USER_AGENTS, World, offset_s};
 const DAY_MS: u64 = 86_400_000;
 
 /// (page views, events, sessions, engagement, visitors, new visitors)
-pub type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
+pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
 /// (sessions, engaged, page views, events, duration)
-pub type SessionSums = (u64, u64, u64, u64, u64);
+pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
 /// What was booked, in both tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Booked {
-    pub hits: BTreeMap<(RowKey, String), HitSums>,
-    pub sessions: BTreeMap<(RowKey, String), SessionSums>,
+pub(crate) struct Booked {
+    pub(crate) hits: BTreeMap<(RowKey, String), HitSums>,
+    pub(crate) sessions: BTreeMap<(RowKey, String), SessionSums>,
 }
 
 impl Booked {
     /// Adds sealed rows.
-    pub fn add(&mut self, rows: &RollupRows) {
+    pub(crate) fn add(&mut self, rows: &RollupRows) {
         for row in &rows.hits {
             let sums = self.hits.entry((row.key.clone(), row.event_name.clone())).or_default();
             sums.0 += row.page_views;
@@ -48,10 +48,54 @@ impl Booked {
 
 /// Limits as counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    pub ids: usize,
-    pub sessions: usize,
-    pub pages_per_hour: usize,
+pub(crate) struct Bounds {
+    pub(crate) ids: usize,
+    pub(crate) sessions: usize,
+    pub(crate) pages_per_hour: usize,
+}
+
+/// Ways to read the definitions wrongly: each must be noticed by a comparison with what is booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    TimeoutOf29InsteadOf30Minutes,
+    HitAtTheTimeoutIsLater,
+    SessionMayLastLongerThanADay,
+    OlderHitJoins,
+    VisitorOfTheDayBeforeIsIgnored,
+    NewVisitorIdIsForgotten,
+    RulesOfTheFirstHitDecideWhenItIsOver,
+    ReceivedTimeDoesNotHoldItOpen,
+    ImportMarksAreIgnored,
+    ExitPageIsTheLastToCome,
+    SessionIdIsForgottenWhenItsSessionIsOver,
+    IdsAreRememberedForEver,
+    OffsetIsThatOfTheTimeOfReceipt,
+    EngagedAtTenSeconds,
+    AcquisitionIsThatOfTheHit,
+    TheSessionThatOpenedFirstMakesRoom,
+    ABotIsHuman,
+}
+
+impl Mistake {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::TimeoutOf29InsteadOf30Minutes,
+        Self::HitAtTheTimeoutIsLater,
+        Self::SessionMayLastLongerThanADay,
+        Self::OlderHitJoins,
+        Self::VisitorOfTheDayBeforeIsIgnored,
+        Self::NewVisitorIdIsForgotten,
+        Self::RulesOfTheFirstHitDecideWhenItIsOver,
+        Self::ReceivedTimeDoesNotHoldItOpen,
+        Self::ImportMarksAreIgnored,
+        Self::ExitPageIsTheLastToCome,
+        Self::SessionIdIsForgottenWhenItsSessionIsOver,
+        Self::IdsAreRememberedForEver,
+        Self::OffsetIsThatOfTheTimeOfReceipt,
+        Self::EngagedAtTenSeconds,
+        Self::AcquisitionIsThatOfTheHit,
+        Self::TheSessionThatOpenedFirstMakesRoom,
+        Self::ABotIsHuman,
+    ];
 }
 
 /// A hit that counts.
@@ -90,27 +134,27 @@ struct Hour {
 }
 
 /// Reads blocks and books.
-pub struct Oracle<'a> {
+pub(crate) struct Oracle<'a> {
     world: &'a World,
     bounds: Bounds,
-    /// Replaces every time-out, to show that the comparison bites.
-    timeout_ms: Option<u64>,
+    /// Made on purpose, to show that the comparison bites.
+    mistake: Option<Mistake>,
     /// (property, id, received), never forgotten here: the window is applied when reading.
     ids: Vec<(String, String, u64)>,
     hits: Vec<Counted>,
     sessions: Vec<Session>,
     hours: Vec<Hour>,
-    pub booked: Booked,
-    pub repeated: u64,
-    pub dropped: u64,
+    pub(crate) booked: Booked,
+    pub(crate) repeated: u64,
+    pub(crate) dropped: u64,
 }
 
 impl<'a> Oracle<'a> {
-    pub fn new(world: &'a World, bounds: Bounds, timeout_ms: Option<u64>) -> Self {
+    pub(crate) fn new(world: &'a World, bounds: Bounds, mistake: Option<Mistake>) -> Self {
         Self {
             world,
             bounds,
-            timeout_ms,
+            mistake,
             ids: Vec::new(),
             hits: Vec::new(),
             sessions: Vec::new(),
@@ -121,25 +165,35 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    pub fn read(&mut self, block: &Block) {
+    fn errs(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+
+    pub(crate) fn read(&mut self, block: &Block) {
         let now = block.header.received_at_ms;
         self.hours.retain(|hour| now - hour.began < 26 * 3_600_000);
         self.forget_session_ids(now);
         for hit in &block.body.hits {
             self.hit(hit, now);
         }
-        for mark in &block.body.import_marks {
-            for at in 0..self.sessions.len() {
-                let over = self.last(at) + self.wait(at) <= mark.event_time_ms;
-                if self.sessions[at].state == State::Open && self.sessions[at].property == mark.property_id && over {
-                    self.close(at, now);
-                }
-            }
+        let marks =
+            if self.errs(Mistake::ImportMarksAreIgnored) { &[][..] } else { &block.body.import_marks };
+        for mark in marks {
+            self.close_all(now, |of, at| {
+                let over = of.last(at) + of.wait(at);
+                (of.sessions[at].property == mark.property_id && over <= mark.event_time_ms).then_some(over)
+            });
         }
-        for at in 0..self.sessions.len() {
-            if self.sessions[at].state == State::Open && self.due(at) <= now {
-                self.close(at, now);
-            }
+        self.close_all(now, |of, at| Some(of.due(at)).filter(|due| *due <= now));
+    }
+
+    /// Closes the open sessions that are due, the one due first ahead.
+    fn close_all(&mut self, now: u64, due: impl Fn(&Self, usize) -> Option<u64>) {
+        let open = (0..self.sessions.len()).filter(|at| self.sessions[*at].state == State::Open);
+        let mut over: Vec<(u64, usize)> = open.filter_map(|at| Some((due(self, at)?, at))).collect();
+        over.sort_unstable();
+        for (_, at) in over {
+            self.close(at, now);
         }
     }
 
@@ -156,14 +210,21 @@ impl<'a> Oracle<'a> {
         };
         let [class, browser, system, device] =
             USER_AGENTS.iter().find(|(text, _)| *text == raw.user_agent).unwrap().1;
+        let class = if self.errs(Mistake::ABotIsHuman) { "human" } else { class };
         let unix_s = i64::try_from(raw.event_time_ms / 1000).unwrap();
-        let offset = offset_s(zone, unix_s);
+        let receipt_s = i64::try_from(now / 1000).unwrap();
+        let by_receipt = self.errs(Mistake::OffsetIsThatOfTheTimeOfReceipt);
+        let offset = offset_s(zone, if by_receipt { receipt_s } else { unix_s });
         let local_s = unix_s + i64::from(offset);
         let page = self.page_or_other(raw, local_s / 3600, now);
         self.hits.push(Counted {
             raw: raw.clone(),
             received: now,
-            timeout: self.timeout_ms.unwrap_or(u64::from(*timeout_s) * 1000),
+            timeout: if self.errs(Mistake::TimeoutOf29InsteadOf30Minutes) {
+                (u64::from(*timeout_s) * 1000).saturating_sub(60_000)
+            } else {
+                u64::from(*timeout_s) * 1000
+            },
             grace: u64::from(*grace_s) * 1000,
             page: page.clone(),
         });
@@ -183,7 +244,9 @@ impl<'a> Oracle<'a> {
             operating_system: system.to_owned(),
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
-        let of_session = &self.sessions[session].key;
+        let own = key_of_hit(raw, &key);
+        let of_hit = self.errs(Mistake::AcquisitionIsThatOfTheHit);
+        let of_session = if of_hit { &own } else { &self.sessions[session].key };
         key.source.clone_from(&of_session.source);
         key.medium.clone_from(&of_session.medium);
         key.campaign.clone_from(&of_session.campaign);
@@ -203,9 +266,10 @@ impl<'a> Oracle<'a> {
         if raw.hit_id.is_empty() {
             return false;
         }
+        let forever = self.errs(Mistake::IdsAreRememberedForEver);
         let kept = &self.ids[self.ids.len().saturating_sub(self.bounds.ids)..];
         let seen = kept.iter().any(|(property, id, received)| {
-            *property == raw.property_id && *id == raw.hit_id && now - received < DAY_MS
+            *property == raw.property_id && *id == raw.hit_id && (forever || now - received < DAY_MS)
         });
         if !seen {
             self.ids.push((raw.property_id.clone(), raw.hit_id.clone(), now));
@@ -246,14 +310,16 @@ impl<'a> Oracle<'a> {
             return (at, false);
         }
         let (first, last) = (self.first(at), self.last(at));
-        if t + timeout < first {
+        if t + timeout < first && !self.errs(Mistake::OlderHitJoins) {
             // A session of its own, opened and closed at once: it takes no room and nobody finds it.
             let own = self.add(hit, class, key);
             self.book(own);
             self.sessions[own].state = State::Forgotten;
             return (own, true);
         }
-        if t <= last + timeout && t <= first + DAY_MS {
+        let at_timeout = t == last + timeout && self.errs(Mistake::HitAtTheTimeoutIsLater);
+        let uncapped = self.errs(Mistake::SessionMayLastLongerThanADay);
+        if t <= last + timeout && !at_timeout && (uncapped || t <= first + DAY_MS) {
             self.known_as(at, visitor);
             self.sessions[at].hits.push(hit);
             return (at, false);
@@ -264,11 +330,12 @@ impl<'a> Oracle<'a> {
 
     fn find(&self, hit: usize, class: &str) -> Option<usize> {
         let raw = &self.hits[hit].raw;
+        let forgets = self.errs(Mistake::SessionIdIsForgottenWhenItsSessionIsOver);
         let by = |visitor: u64| {
             self.sessions.iter().position(|session| {
                 let findable = match session.state {
                     State::Open => true,
-                    State::Over => !session.session_id.is_empty(),
+                    State::Over => !session.session_id.is_empty() && !forgets,
                     State::Forgotten => false,
                 };
                 findable
@@ -278,19 +345,23 @@ impl<'a> Oracle<'a> {
                     && session.visitors.contains(&visitor)
             })
         };
-        by(raw.visitor_id).or_else(|| by(raw.previous_visitor_id?))
+        let before = raw.previous_visitor_id.filter(|_| !self.errs(Mistake::VisitorOfTheDayBeforeIsIgnored));
+        by(raw.visitor_id).or_else(|| by(before?))
     }
 
     fn known_as(&mut self, at: usize, visitor: u64) {
-        if !self.sessions[at].visitors.contains(&visitor) {
+        if !self.sessions[at].visitors.contains(&visitor) && !self.errs(Mistake::NewVisitorIdIsForgotten) {
             self.sessions[at].visitors.push(visitor);
         }
     }
 
     fn open(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
-        while self.sessions.iter().filter(|session| session.state == State::Open).count() >= self.bounds.sessions {
+        let by_age = self.errs(Mistake::TheSessionThatOpenedFirstMakesRoom);
+        while self.sessions.iter().filter(|session| session.state == State::Open).count()
+            >= self.bounds.sessions
+        {
             let open = (0..self.sessions.len()).filter(|at| self.sessions[*at].state == State::Open);
-            let first_due = open.min_by_key(|at| (self.due(*at), *at)).unwrap();
+            let first_due = open.min_by_key(|at| (if by_age { 0 } else { self.due(*at) }, *at)).unwrap();
             self.close(first_due, self.hits[hit].received);
         }
         self.add(hit, class, key)
@@ -298,21 +369,13 @@ impl<'a> Oracle<'a> {
 
     fn add(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
         let raw = &self.hits[hit].raw;
-        let tagged = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().2;
-        let [source, medium] = REFERRERS.iter().find(|(url, _)| *url == raw.referrer).unwrap().1;
-        let [source, medium, campaign] = tagged.unwrap_or([source, medium, ""]);
         self.sessions.push(Session {
             property: raw.property_id.clone(),
             class,
             visitors: vec![raw.visitor_id],
             session_id: raw.session_id.clone(),
             hits: vec![hit],
-            key: RowKey {
-                source: source.to_owned(),
-                medium: medium.to_owned(),
-                campaign: campaign.to_owned(),
-                ..key.clone()
-            },
+            key: key_of_hit(raw, key),
             state: State::Open,
         });
         self.sessions.len() - 1
@@ -336,11 +399,15 @@ impl<'a> Oracle<'a> {
 
     /// Time-out and grace of the rules that the latest hit named.
     fn wait(&self, at: usize) -> u64 {
-        self.latest(at).timeout + self.latest(at).grace
+        let of_first = self.errs(Mistake::RulesOfTheFirstHitDecideWhenItIsOver);
+        let hit = if of_first { &self.hits[self.sessions[at].hits[0]] } else { self.latest(at) };
+        hit.timeout + hit.grace
     }
 
     fn due(&self, at: usize) -> u64 {
-        self.last(at).max(self.latest(at).received) + self.wait(at)
+        let by_event = self.errs(Mistake::ReceivedTimeDoesNotHoldItOpen);
+        let received = if by_event { 0 } else { self.latest(at).received };
+        self.last(at).max(received) + self.wait(at)
     }
 
     fn opened(&self, at: usize) -> u64 {
@@ -363,7 +430,9 @@ impl<'a> Oracle<'a> {
         self.book(at);
         let remembered = !self.sessions[at].session_id.is_empty() && now - self.opened(at) < DAY_MS;
         let over = |session: &Session| session.state == State::Over && !session.session_id.is_empty();
-        while remembered && self.sessions.iter().filter(|session| over(session)).count() >= self.bounds.sessions {
+        while remembered
+            && self.sessions.iter().filter(|session| over(session)).count() >= self.bounds.sessions
+        {
             let all = (0..self.sessions.len()).filter(|other| over(&self.sessions[*other]));
             let oldest = all.min_by_key(|other| (self.opened(*other), *other)).unwrap();
             self.sessions[oldest].state = State::Forgotten;
@@ -374,12 +443,19 @@ impl<'a> Oracle<'a> {
     fn book(&mut self, at: usize) {
         let hits: Vec<&Counted> = self.sessions[at].hits.iter().map(|hit| &self.hits[*hit]).collect();
         let views: Vec<&Counted> = hits.iter().copied().filter(|hit| hit.raw.event == "page_view").collect();
+        let by_coming = self.errs(Mistake::ExitPageIsTheLastToCome);
         // The last of the greatest, as `max_by_key` gives it, is the later in WAL order.
         let exit = if views.is_empty() { &hits } else { &views };
-        let exit = exit.iter().max_by_key(|hit| hit.raw.event_time_ms).unwrap().page.clone();
+        let exit = exit
+            .iter()
+            .max_by_key(|hit| if by_coming { 0 } else { hit.raw.event_time_ms })
+            .unwrap()
+            .page
+            .clone();
         let duration = self.last(at) - self.first(at);
         let engagement: u64 = hits.iter().map(|hit| hit.raw.engagement_ms).sum();
-        let engaged = views.len() >= 2 || duration > 10_000 || engagement > 10_000;
+        let long = if self.errs(Mistake::EngagedAtTenSeconds) { 9_999 } else { 10_000 };
+        let engaged = views.len() >= 2 || duration > long || engagement > long;
         let (page_views, events) = (views.len() as u64, hits.len() as u64);
         let sums = self.booked.sessions.entry((self.sessions[at].key.clone(), exit)).or_default();
         sums.0 += 1;
@@ -387,5 +463,18 @@ impl<'a> Oracle<'a> {
         sums.2 += page_views;
         sums.3 += events;
         sums.4 += duration;
+    }
+}
+
+/// The key with the acquisition that this hit alone would give.
+fn key_of_hit(raw: &RawHit, key: &RowKey) -> RowKey {
+    let tagged = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().2;
+    let [source, medium] = REFERRERS.iter().find(|(url, _)| *url == raw.referrer).unwrap().1;
+    let [source, medium, campaign] = tagged.unwrap_or([source, medium, ""]);
+    RowKey {
+        source: source.to_owned(),
+        medium: medium.to_owned(),
+        campaign: campaign.to_owned(),
+        ..key.clone()
     }
 }

@@ -9,7 +9,7 @@ use hit::{Rules, RulesSource};
 use processing::Detection;
 
 /// Zone, then from which instant (unix seconds) which offset (seconds) holds.
-pub const ZONES: [(&str, &[(i64, i32)]); 6] = [
+pub(crate) const ZONES: [(&str, &[(i64, i32)]); 6] = [
     ("UTC", &[(0, 0)]),
     // Summer time from 2026-03-29T01:00Z to 2026-10-25T01:00Z.
     ("Europe/Berlin", &[(1_761_440_400, 3600), (1_774_746_000, 7200), (1_792_890_000, 3600)]),
@@ -22,10 +22,10 @@ pub const ZONES: [(&str, &[(i64, i32)]); 6] = [
 ];
 
 /// Instants (unix seconds) near which something changes: days, months, daylight saving.
-pub const INSTANTS: [i64; 11] = [
+pub(crate) const INSTANTS: [i64; 11] = [
     1_774_746_000, // Berlin, spring
     1_792_890_000, // Berlin, autumn
-    1_774_735_200, // Berlin, midnight before the spring change: 2026-03-28T22:00Z is 23:00
+    1_774_738_800, // Berlin, midnight before the spring change: 2026-03-28T23:00Z
     1_792_879_200, // Berlin, midnight before the autumn change: 2026-10-24T22:00Z
     1_772_953_200, // New York, spring
     1_793_512_800, // New York, autumn
@@ -37,31 +37,38 @@ pub const INSTANTS: [i64; 11] = [
 ];
 
 /// The offset of a zone at an instant, seconds.
-pub fn offset_s(zone: &str, unix_s: i64) -> i32 {
+pub(crate) fn offset_s(zone: &str, unix_s: i64) -> i32 {
     let (_, changes) = ZONES.iter().find(|(name, _)| *name == zone).unwrap();
     changes.iter().rev().find(|(from, _)| *from <= unix_s).unwrap().1
 }
 
 /// A user agent and what it is: class, browser, operating system, device.
-pub const USER_AGENTS: [(&str, [&str; 4]); 4] = [
-    ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", ["human", "Firefox", "Linux", "desktop"]),
+pub(crate) const USER_AGENTS: [(&str, [&str; 4]); 4] = [
+    (
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ["human", "Firefox", "Linux", "desktop"],
+    ),
     ("Mozilla/5.0 (Linux; Android 16) Mobile Firefox/141.0", ["human", "Firefox", "Android", "mobile"]),
     ("Hungrybot/1.0 (+https://bot.example)", ["bot", "Other", "Other", "bot"]),
     ("", ["bot", "Other", "Other", "bot"]),
 ];
 
 /// A page: URL, path, and source, medium, campaign if its query has them.
-pub const PAGES: [(&str, &str, Option<[&str; 3]>); 6] = [
+pub(crate) const PAGES: [(&str, &str, Option<[&str; 3]>); 6] = [
     ("https://shop.example/", "/", None),
     ("https://shop.example", "/", None),
     ("https://www.shop.example/a/b?x=1#top", "/a/b", None),
-    ("https://shop.example/sale?utm_source=letter&utm_medium=email&utm_campaign=may%20sale", "/sale", Some(["letter", "email", "may sale"])),
+    (
+        "https://shop.example/sale?utm_source=letter&utm_medium=email&utm_campaign=may%20sale",
+        "/sale",
+        Some(["letter", "email", "may sale"]),
+    ),
     ("https://shop.example/c?utm_source=poster", "/c", Some(["poster", "(not set)", ""])),
     ("not a url", "", None),
 ];
 
 /// A referrer: URL, source, medium. The page's own host is no referrer, unless the page has none.
-pub const REFERRERS: [(&str, [&str; 2]); 4] = [
+pub(crate) const REFERRERS: [(&str, [&str; 2]); 4] = [
     ("", ["(direct)", "(none)"]),
     ("https://www.google.co.uk/", ["google", "organic"]),
     ("https://m.facebook.com/x", ["facebook", "social"]),
@@ -70,8 +77,8 @@ pub const REFERRERS: [(&str, [&str; 2]); 4] = [
 
 /// Rules by property and version: zone, time-out, grace (seconds).
 #[derive(Debug, Clone, Default)]
-pub struct World {
-    pub rules: HashMap<(String, u32), (String, u32, u32)>,
+pub(crate) struct World {
+    pub(crate) rules: HashMap<(String, u32), (String, u32, u32)>,
 }
 
 impl RulesSource for World {
@@ -87,7 +94,7 @@ impl RulesSource for World {
 }
 
 /// Detection by a few rules of its own: what uap-core's real rules say is tested beside the stage.
-pub fn detection() -> Arc<Detection> {
+pub(crate) fn detection() -> Arc<Detection> {
     static DETECTION: OnceLock<Arc<Detection>> = OnceLock::new();
     let yaml = "
 user_agent_parsers:

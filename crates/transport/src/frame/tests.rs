@@ -30,7 +30,12 @@ fn header(seq: u64) -> BatchHeader {
 
 fn one_of_each() -> Vec<Frame> {
     vec![
-        Frame::Hello(Hello { version: 1, edge: "edge-1".into(), epoch: vec![7; 16], lane: Lane::Rollup.into() }),
+        Frame::Hello(Hello {
+            version: 1,
+            edge: "edge-1".into(),
+            epoch: vec![7; 16],
+            lane: Lane::Rollup.into(),
+        }),
         Frame::HelloReply(HelloReply { version: 1, hub: "hub-1".into() }),
         Frame::Refused(Refused { code: "corrupt".into(), message: "no".into() }),
         Frame::Batch(header(1)),
@@ -41,7 +46,13 @@ fn one_of_each() -> Vec<Frame> {
 #[test]
 fn golden_bytes_of_version_1() {
     let lines: Vec<String> = one_of_each().iter().map(|frame| hex::encode(frame.encode())).collect();
-    expect![[r#""#]].assert_eq(&lines.join("\n"));
+    expect![[r#"
+        1e0000000108011206656467652d311a10070707070707070707070707070707072001
+        0900000002080112056875622d31
+        0d000000030a07636f727275707412026e6f
+        2d0000000408011206656467652d311a100707070707070707070707070707070720022801300a38144063480355b73f4b36
+        030000000508ac02"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]

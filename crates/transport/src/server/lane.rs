@@ -103,18 +103,20 @@ async fn open(
     let hello = match hello {
         Ok(Ok(Some(Frame::Hello(hello)))) => hello,
         Ok(Ok(None)) => return Err(End::Finished),
-        Ok(Ok(Some(_))) => return Err(Refusal::new(RefusalCode::Version, "the first frame is no hello").into()),
+        Ok(Ok(Some(_))) => {
+            return Err(Refusal::new(RefusalCode::Version, "the first frame is no hello").into());
+        }
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => return Err(Refusal::new(RefusalCode::Version, "no hello came in time").into()),
     };
     let peer = peer.map_err(|error| Refusal::new(RefusalCode::Identity, error))?;
-    let id = check_hello(&peer, hello)?;
+    let id = check_hello(&peer, &hello)?;
     let reply = HelloReply { version: VERSION, hub: shared.hub.id().to_owned() };
     send.write_all(&Frame::HelloReply(reply).encode()).await.map_err(|_| End::Lost)?;
     Ok(id)
 }
 
-fn check_hello(peer: &Identity, hello: Hello) -> Result<LaneId, Refusal> {
+fn check_hello(peer: &Identity, hello: &Hello) -> Result<LaneId, Refusal> {
     if hello.version < VERSION {
         let text = format!("the edge speaks version {} at most, this hub {VERSION}", hello.version);
         return Err(Refusal::new(RefusalCode::Version, text));
@@ -203,10 +205,8 @@ async fn take_batch(
     };
     let header = check_header(id, message)?;
     let weight = u32::try_from(header.payload_bytes).unwrap_or(u32::MAX).clamp(1, shared.config.lane_bytes);
-    let shares = vec![
-        share(Arc::clone(lane_bytes), weight).await?,
-        share(shared.total_bytes(id.lane), weight).await?,
-    ];
+    let shares =
+        vec![share(Arc::clone(lane_bytes), weight).await?, share(shared.total_bytes(id.lane), weight).await?];
     let stall = Duration::from_millis(shared.config.stall_timeout_ms);
     let payload = take_payload(frames, header.payload_bytes, stall).await?;
     let seq = header.id.seq;
@@ -257,5 +257,8 @@ async fn take_payload(frames: &mut FrameReader, length: u64, stall: Duration) ->
 }
 
 fn shutting_down() -> Refusal {
-    Refusal::new(RefusalCode::ShuttingDown, "this hub is shutting down; what it has not acknowledged goes to another")
+    Refusal::new(
+        RefusalCode::ShuttingDown,
+        "this hub is shutting down; what it has not acknowledged goes to another",
+    )
 }

@@ -1,0 +1,39 @@
+# What people and CI call; the work is in scripts/.
+SHELL := /bin/bash
+# A toolchain that rustup has just installed is not on the path of every shell.
+CARGO_HOME ?= $(HOME)/.cargo
+export PATH := $(PATH):$(CARGO_HOME)/bin
+
+# Where `make run` keeps its data.
+DATA ?= .meridian
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test test-long test-fresh check bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what building and running needs and this machine lacks
+	@scripts/setup.sh run
+
+build: setup ## Build everything
+	cargo build --workspace --locked
+
+run: build ## Run all of Meridian here, with demo visits; Ctrl-C stops it (DATA=DIR keeps the data elsewhere)
+	@exec scripts/run.sh "$(DATA)"
+
+test: ## Run all tests, the embedded engine included
+	@scripts/test.sh
+
+test-long: ## Run all tests in their long variants, then test-fresh
+	@MERIDIAN_TEST_LONG=1 scripts/test.sh
+	@scripts/test-fresh.sh
+
+test-fresh: ## Run `make run` and `make test` in a clean Debian (as root, on Debian)
+	@scripts/test-fresh.sh
+
+check: ## Check format, lints, documentation, licences and the rules of the tree
+	@scripts/check.sh
+
+bench: ## Measure how long a hit takes to be in a report
+	@scripts/bench.sh

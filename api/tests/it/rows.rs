@@ -1,0 +1,155 @@
+//! Minute rows written by hand: a local time with its zone, a page, an event, and the counts.
+
+use batch::rows::{HitRow, RowKey, SessionRow};
+use jiff::Zoned;
+use warehouse::{HitRollupRow, SessionRollupRow, WarehouseConfig, WatermarkRow};
+
+/// 2100: rows never come too late here.
+const NOT_AFTER_S: u32 = 4_102_444_800;
+
+/// The key of a row at this local time, `2015-05-17T10:05+05:30[Asia/Kolkata]`, from this source.
+pub(crate) fn key(property: &str, at: &str, page: &str, source: &str) -> anyhow::Result<RowKey> {
+    let at: Zoned = at.parse()?;
+    let days = at.date().since(jiff::civil::date(1970, 1, 1))?.get_days();
+    Ok(RowKey {
+        property: property.to_owned(),
+        local_date: u16::try_from(days)?,
+        minute: u32::try_from(at.timestamp().as_second() / 60)?,
+        utc_offset_s: at.offset().seconds(),
+        traffic_class: "human".to_owned(),
+        page_path: page.to_owned(),
+        source: source.to_owned(),
+        medium: "organic".to_owned(),
+        campaign: String::new(),
+        country: "IN".to_owned(),
+        device: "desktop".to_owned(),
+        browser: "Firefox".to_owned(),
+        operating_system: "Linux".to_owned(),
+    })
+}
+
+/// Page views of one visitor.
+pub(crate) fn views(key: RowKey, views: u64, visitor: u64) -> HitRow {
+    HitRow {
+        key,
+        event_name: "page_view".to_owned(),
+        page_views: views,
+        events: views,
+        sessions: 0,
+        engagement_ms: 0,
+        visitors: vec![visitor],
+        new_visitors: vec![],
+    }
+}
+
+/// One closed session.
+pub(crate) fn closed(key: RowKey, exit_page: &str, engaged: u64, duration_ms: u64) -> SessionRow {
+    SessionRow {
+        key,
+        exit_page: exit_page.to_owned(),
+        sessions: 1,
+        engaged_sessions: engaged,
+        page_views: 1,
+        events: 1,
+        duration_ms,
+    }
+}
+
+/// Inserts as plan 1 of this generation.
+pub(crate) async fn insert(
+    config: &WarehouseConfig,
+    generation: u32,
+    hits: &[HitRow],
+    sessions: &[SessionRow],
+) -> anyhow::Result<()> {
+    let client = warehouse::client(config)?;
+    let mut insert = client.insert::<HitRollupRow<'_>>("hit_rollup").await?;
+    for hit in hits {
+        let key = &hit.key;
+        insert
+            .write(&HitRollupRow {
+                property: &key.property,
+                slot: hit::slot_of(&key.property),
+                generation,
+                local_date: key.local_date,
+                minute: key.minute * 60,
+                utc_offset_s: key.utc_offset_s,
+                traffic_class: &key.traffic_class,
+                page_path: &key.page_path,
+                source: &key.source,
+                medium: &key.medium,
+                campaign: &key.campaign,
+                country: &key.country,
+                device: &key.device,
+                browser: &key.browser,
+                operating_system: &key.operating_system,
+                event_name: &hit.event_name,
+                page_views: hit.page_views,
+                events: hit.events,
+                sessions: hit.sessions,
+                engagement_ms: hit.engagement_ms,
+                visitors: &hit.visitors,
+                new_visitors: &hit.new_visitors,
+                plan: 1,
+                not_after: NOT_AFTER_S,
+            })
+            .await?;
+    }
+    insert.end().await?;
+    let mut insert = client.insert::<SessionRollupRow<'_>>("session_rollup").await?;
+    for session in sessions {
+        let key = &session.key;
+        insert
+            .write(&SessionRollupRow {
+                property: &key.property,
+                slot: hit::slot_of(&key.property),
+                generation,
+                local_date: key.local_date,
+                minute: key.minute * 60,
+                utc_offset_s: key.utc_offset_s,
+                traffic_class: &key.traffic_class,
+                page_path: &key.page_path,
+                source: &key.source,
+                medium: &key.medium,
+                campaign: &key.campaign,
+                country: &key.country,
+                device: &key.device,
+                browser: &key.browser,
+                operating_system: &key.operating_system,
+                exit_page: &session.exit_page,
+                sessions: session.sessions,
+                engaged_sessions: session.engaged_sessions,
+                page_views: session.page_views,
+                events: session.events,
+                duration_ms: session.duration_ms,
+                plan: 1,
+                not_after: NOT_AFTER_S,
+            })
+            .await?;
+    }
+    insert.end().await?;
+    Ok(())
+}
+
+/// Says that this edge is loaded until then.
+pub(crate) async fn watermark(
+    config: &WarehouseConfig,
+    edge: &str,
+    epoch: &str,
+    until_ms: i64,
+) -> anyhow::Result<()> {
+    let mut insert = warehouse::client(config)?.insert::<WatermarkRow>("watermark").await?;
+    insert
+        .write(&WatermarkRow {
+            edge: edge.to_owned(),
+            epoch: epoch.to_owned(),
+            lane: "rollup".to_owned(),
+            shard: 0,
+            plan: 1,
+            seq: 1,
+            position: 1,
+            complete_until: until_ms,
+        })
+        .await?;
+    Ok(insert.end().await?)
+}

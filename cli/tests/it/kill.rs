@@ -1,0 +1,176 @@
+//! Every service is killed while it has work in hand, and what was acknowledged is reported, once.
+//!
+//! A seeded client sends hits with ids to 100 properties over several connections, repeats what was not answered, and
+//! some of what was. Meanwhile each service is stopped (SIGSTOP), looked at from outside, and killed (SIGKILL) if it
+//! has work in hand; if not it goes on and is drawn again a little later. In the end the reports of each property are
+//! compared with what the client counted, and `status` with what it had answered.
+
+mod traffic;
+mod victim;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::system::command::Property;
+use crate::system::process::Stopped;
+use crate::system::{Options, System};
+use traffic::{Expected, Traffic, Workload};
+use victim::{Moment, Victim};
+
+const PROPERTIES: usize = 100;
+const FULL_HITS: u64 = 100_000;
+const FEWER_HITS: u64 = 30_000;
+/// Every victim dies this often.
+const ROUNDS: usize = 2;
+/// A victim without work in hand this often in a row is no chance any more.
+const MAX_DRAWS: u32 = 600;
+
+#[test]
+fn acknowledged_hits_are_reported_once_whatever_is_killed() {
+    survive(&Options { processes: true, ..Options::default() }, FULL_HITS);
+}
+
+#[test]
+fn two_loaders_that_are_killed_count_once() {
+    survive(&Options { processes: true, loaders: 2, ..Options::default() }, variant_hits());
+}
+
+#[test]
+fn loaders_without_a_feed_find_everything_by_listing() {
+    survive(&Options { processes: true, without_feed: true, ..Options::default() }, variant_hits());
+}
+
+/// The variants send fewer hits than the main test, unless there is time.
+fn variant_hits() -> u64 {
+    if std::env::var_os("MERIDIAN_TEST_LONG").is_some_and(|value| value == "1") {
+        FULL_HITS
+    } else {
+        FEWER_HITS
+    }
+}
+
+/// A kill that happened.
+struct Kill {
+    victim: String,
+    draws: u32,
+    evidence: String,
+}
+
+fn survive(options: &Options, hits: u64) {
+    let seed = seed();
+    eprintln!("seed {seed} (MERIDIAN_TEST_SEED={seed} draws the same hits and pauses again)");
+    let system = System::start(options);
+    let properties: Vec<Property> = (0..PROPERTIES).map(|_| system.create_property(&[])).collect();
+    let measurement_ids = properties.iter().map(|property| property.measurement_id.clone()).collect();
+    let workload = Workload { seed, hits, measurement_ids };
+    let traffic = Traffic::start(&system, workload);
+
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut kills = Vec::new();
+    let mut recovered = Moment::now();
+    for _ in 0..ROUNDS {
+        let mut victims = victim::all(options.loaders);
+        victims.shuffle(&mut random);
+        for victim in victims {
+            kills.push(kill_at_work(&system, &traffic, victim, recovered, &mut random));
+            recovered = Moment::now();
+        }
+    }
+    print_kills(&kills);
+    assert!(!traffic.is_over(), "all hits were sent before the last kill: the pace is wrong");
+
+    let expected = traffic.finish(&system);
+    eprintln!("{}", expected.summary());
+    let status = system.settle();
+    check_reports(&system, &properties, &expected);
+    check_accounting(&status, &expected);
+}
+
+/// From the environment, to repeat a run; else new each time.
+fn seed() -> u64 {
+    match std::env::var("MERIDIAN_TEST_SEED") {
+        Ok(text) => text.parse().expect("MERIDIAN_TEST_SEED is a number"),
+        Err(_) => getrandom::u64().unwrap(),
+    }
+}
+
+/// Draws until the victim has work in hand, kills it, and waits until it is there again.
+fn kill_at_work(
+    system: &System,
+    traffic: &Traffic,
+    victim: Victim,
+    recovered: Moment,
+    random: &mut StdRng,
+) -> Kill {
+    for draws in 1..=MAX_DRAWS {
+        let name = victim.child();
+        let Some(pid) = system.children().get(name).copied() else { continue };
+        let before = victim.look_before(system, recovered.unix_ms());
+        let moment = Moment::now();
+        let Some(stopped) = Stopped::stop(pid) else { continue };
+        if let Some(evidence) = victim.work_in_hand(system, traffic, &before, moment) {
+            stopped.kill();
+            system.wait_until_ready_again(name, pid);
+            return Kill { victim: name.to_owned(), draws, evidence };
+        }
+        drop(stopped);
+        // A draw at a random moment, not a wait for something.
+        std::thread::sleep(Duration::from_millis(random.random_range(5..120)));
+    }
+    panic!("{} had no work in hand in {MAX_DRAWS} draws", victim.child());
+}
+
+fn print_kills(kills: &[Kill]) {
+    let mut table = comfy_table::Table::new();
+    table.set_header(["killed", "draws", "work in hand"]);
+    for kill in kills {
+        table.add_row([&kill.victim, &kill.draws.to_string(), &kill.evidence]);
+    }
+    eprintln!("{table}");
+}
+
+/// Reported = acknowledged, per property and traffic class. Since yesterday: the test may run at midnight.
+fn check_reports(system: &System, properties: &[Property], expected: &Expected) {
+    let options = "--from yesterday --dimensions traffic_class --metrics events,page_views,visitors,sessions";
+    let mut wrong = Vec::new();
+    for (index, property) in properties.iter().enumerate() {
+        let rows = system.rows(property, options);
+        let reported: BTreeMap<String, Value> =
+            rows.into_iter().map(|row| (row["traffic_class"].as_str().unwrap().to_owned(), row)).collect();
+        let expected: BTreeMap<String, Value> = expected
+            .of_property(index)
+            .into_iter()
+            .map(|(class, figures)| {
+                let row = json!({
+                    "traffic_class": class, "events": figures.events, "page_views": figures.page_views,
+                    "visitors": figures.visitors(), "sessions": figures.visitors(),
+                });
+                (class.to_owned(), row)
+            })
+            .collect();
+        if reported != expected {
+            wrong.push(format!("{}: sent {expected:?}, reported {reported:?}", property.property_id));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {PROPERTIES} properties are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Every hit that the edge acknowledged is counted, or a repeat; none is lost under way.
+fn check_accounting(status: &Value, expected: &Expected) {
+    let count = |name: &str| status["hits"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {status}"));
+    assert_eq!(status["pending"], json!(0), "{status}");
+    assert_eq!(count("loaded"), count("acknowledged"), "{status}");
+    assert_eq!(count("acknowledged") - count("repeated"), expected.unique_hits(), "{status}");
+    // The edge may have committed a hit and died before it answered.
+    assert!(count("acknowledged") >= expected.acknowledged_hits(), "{status}");
+    assert!(count("repeated") >= expected.repeated_on_purpose(), "{status}");
+    let dropped: u64 =
+        status["hits"]["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert_eq!(dropped, 0, "{status}");
+    assert_eq!(status["hits"]["by_class"], expected.by_class(), "{status}");
+}

@@ -1,0 +1,102 @@
+//! Rows add up, and hold each visitor once.
+
+use super::*;
+use crate::handover::{Client, TrafficClass};
+
+fn dimensions(page: &str) -> Dimensions {
+    let client = Client {
+        traffic_class: TrafficClass::Human,
+        browser: "Firefox".to_owned(),
+        operating_system: "Linux".to_owned(),
+        device: "desktop",
+    };
+    Dimensions {
+        property: "p_a".into(),
+        local_date: 1,
+        minute: 1440,
+        utc_offset_s: 0,
+        page_path: page.into(),
+        country: "DE".into(),
+        client: Arc::new(client),
+    }
+}
+
+fn acquisition() -> Arc<Acquisition> {
+    Arc::new(Acquisition { source: "s".to_owned(), medium: "m".to_owned(), campaign: "c".to_owned() })
+}
+
+fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
+    EnrichedHit {
+        dimensions: dimensions("/"),
+        event: "page_view".into(),
+        is_page_view: true,
+        event_time_ms: 0,
+        received_at_ms: 0,
+        visitor_id,
+        previous_visitor_id: Some(99),
+        session_id: None,
+        has_client_id,
+        first_visit,
+        engagement_ms: 10,
+        timeout_ms: 0,
+        grace_ms: 0,
+    }
+}
+
+#[test]
+fn hits_add_up_in_one_row_per_key() {
+    let mut rows = Aggregator::default();
+    // (visitor, client id, first visit, opens): new are 2 (cookieless, opens) and 4 (says so).
+    for (visitor, has_client_id, first_visit, opens_session) in [
+        (3, true, false, true),
+        (2, false, false, true),
+        (3, true, false, false),
+        (4, true, true, false),
+        (5, false, false, false),
+    ] {
+        let placement = Placement { opens_session, acquisition: acquisition() };
+        rows.add_hit(hit(visitor, has_client_id, first_visit), placement);
+    }
+    let click = EnrichedHit { event: "click".into(), is_page_view: false, ..hit(3, true, false) };
+    rows.add_hit(click, Placement { opens_session: false, acquisition: acquisition() });
+    assert_eq!(rows.rows(), 2);
+    let taken = rows.take();
+    assert_eq!(rows.rows(), 0);
+    let [click, view] = taken.hits.as_slice() else { panic!("{taken:?}") };
+    assert_eq!((click.event_name.as_str(), click.page_views, click.events), ("click", 0, 1));
+    assert_eq!((view.page_views, view.events, view.sessions, view.engagement_ms), (5, 5, 2, 50));
+    assert_eq!(view.visitors, [2, 3, 4, 5]);
+    assert_eq!(view.new_visitors, [2, 4]);
+    assert_eq!((view.key.source.as_str(), view.key.device.as_str()), ("s", "desktop"));
+}
+
+#[test]
+fn sessions_add_up_in_one_row_per_key_and_exit_page() {
+    let mut rows = Aggregator::default();
+    for (exit_page, engaged) in [("/x", true), ("/y", false), ("/x", false)] {
+        rows.add_session(ClosedSession {
+            dimensions: dimensions("/in"),
+            acquisition: acquisition(),
+            exit_page: exit_page.into(),
+            engaged,
+            page_views: 1,
+            events: 2,
+            duration_ms: 3,
+        });
+    }
+    let taken = rows.take().sessions;
+    let sums: Vec<_> = taken
+        .iter()
+        .map(|row| {
+            (
+                row.exit_page.as_str(),
+                row.sessions,
+                row.engaged_sessions,
+                row.page_views,
+                row.events,
+                row.duration_ms,
+            )
+        })
+        .collect();
+    assert_eq!(sums, [("/x", 2, 1, 2, 4, 6), ("/y", 1, 0, 1, 2, 3)]);
+}

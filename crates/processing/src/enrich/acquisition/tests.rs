@@ -1,0 +1,56 @@
+//! Where sessions come from: page, referrer, and what follows.
+
+use super::*;
+
+#[test]
+fn source_medium_campaign() {
+    let page = "https://www.shop.example/";
+    let tagged = "https://shop.example/?utm_source=letter&utm_medium=email&utm_campaign=may";
+    for (page, referrer, expected) in [
+        (page, "", ["(direct)", "(none)", ""]),
+        (page, "garbage", ["(direct)", "(none)", ""]),
+        (page, "https://shop.example/other", ["(direct)", "(none)", ""]),
+        (page, "https://www.shop.example/other", ["(direct)", "(none)", ""]),
+        (page, "https://blog.shop.example/", ["blog.shop.example", "referral", ""]),
+        (page, "https://www.news.example/a?b", ["news.example", "referral", ""]),
+        (page, "android-app://com.mail.app/", ["com.mail.app", "referral", ""]),
+        (page, "https://www.google.com/", ["google", "organic", ""]),
+        (page, "https://www.google.co.uk/search?q=x", ["google", "organic", ""]),
+        (page, "https://google.de", ["google", "organic", ""]),
+        (page, "https://google.com.au", ["google", "organic", ""]),
+        (page, "https://news.google.com/", ["google", "organic", ""]),
+        (page, "https://mail.google.com/", ["mail.google.com", "referral", ""]),
+        (page, "https://google.news.example/", ["google.news.example", "referral", ""]),
+        (page, "https://notgoogle.com/", ["notgoogle.com", "referral", ""]),
+        (page, "https://uk.search.yahoo.com/", ["yahoo", "organic", ""]),
+        (page, "https://search.yahoo.co.jp/", ["yahoo", "organic", ""]),
+        (page, "https://www.bing.com/", ["bing", "organic", ""]),
+        (page, "https://duckduckgo.com/", ["duckduckgo", "organic", ""]),
+        (page, "https://yandex.com.tr/", ["yandex", "organic", ""]),
+        (page, "https://ya.ru/", ["yandex", "organic", ""]),
+        (page, "https://www.ecosia.org/", ["ecosia", "organic", ""]),
+        (page, "https://search.brave.com/", ["brave", "organic", ""]),
+        (page, "https://l.facebook.com/l.php", ["facebook", "social", ""]),
+        (page, "https://t.co/abc", ["twitter", "social", ""]),
+        (page, "https://not.co/abc", ["not.co", "referral", ""]),
+        (page, "https://netflix.com/", ["netflix.com", "referral", ""]),
+        (page, "https://out.reddit.com/", ["reddit", "social", ""]),
+        ("", "https://www.bing.com/", ["bing", "organic", ""]),
+        (tagged, "https://www.bing.com/", ["letter", "email", "may"]),
+        ("https://a.example/?utm_source=x", "https://www.bing.com/", ["x", "(not set)", ""]),
+        (
+            "https://a.example/?utm_medium=cpc&utm_campaign=y",
+            "https://www.bing.com/",
+            ["bing", "organic", ""],
+        ),
+    ] {
+        let found = acquisition(&Address::parse(page), referrer);
+        assert_eq!([found.source, found.medium, found.campaign], expected, "{page} from {referrer}");
+    }
+}
+
+#[test]
+fn long_source_is_cut() {
+    let page = Address::parse(&format!("https://a.example/?utm_source={}", "s".repeat(300)));
+    assert_eq!(acquisition(&page, "").source.len(), CAMPAIGN_BYTES);
+}

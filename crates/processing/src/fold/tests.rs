@@ -1,0 +1,84 @@
+//! Counting pages per property and local hour: the limit, the hour's end, forgetting, changes.
+
+use super::*;
+use crate::handover::{Client, TrafficClass};
+
+const HOUR_MS: u64 = 3_600_000;
+
+fn counts(max_pages_per_property_hour: u64, page_window_pages: u64) -> PageCounts {
+    PageCounts::new(&Limits {
+        max_pages_per_property_hour,
+        page_window_bytes: page_window_pages * BYTES_PER_PAGE,
+        ..Limits::default()
+    })
+}
+
+fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, received_at_ms: u64) -> String {
+    let client = Client {
+        traffic_class: TrafficClass::Human,
+        browser: String::new(),
+        operating_system: String::new(),
+        device: "other",
+    };
+    let mut dimensions = Dimensions {
+        property: property.into(),
+        local_date: 0,
+        minute,
+        utc_offset_s: 1800,
+        page_path: page.into(),
+        country: "".into(),
+        client: Arc::new(client),
+    };
+    counts.begin_block(received_at_ms);
+    counts.fold(&mut dimensions, received_at_ms);
+    dimensions.page_path.to_string()
+}
+
+#[test]
+fn pages_beyond_the_limit_become_other() {
+    let mut pages = counts(2, 100);
+    assert_eq!(fold(&mut pages, "p_a", 0, "/1", 0), "/1");
+    assert_eq!(fold(&mut pages, "p_a", 29, "/2", 0), "/2");
+    assert_eq!(fold(&mut pages, "p_a", 29, "/3", 0), OTHER);
+    assert_eq!(fold(&mut pages, "p_a", 29, "/1", 0), "/1", "known pages stay");
+    assert_eq!(fold(&mut pages, "p_b", 29, "/3", 0), "/3", "properties count apart");
+    assert_eq!(fold(&mut pages, "p_a", 30, "/3", 0), "/3", "half past is a new local hour at +00:30");
+    assert_eq!(pages.pages(), 4);
+}
+
+#[test]
+fn hour_is_forgotten_after_26_hours() {
+    let mut pages = counts(1, 100);
+    fold(&mut pages, "p_a", 0, "/1", 5);
+    assert_eq!(fold(&mut pages, "p_a", 0, "/2", 5 + 26 * HOUR_MS - 1), OTHER);
+    assert_eq!(fold(&mut pages, "p_a", 0, "/2", 5 + 26 * HOUR_MS), "/2");
+    assert_eq!(pages.pages(), 1);
+}
+
+#[test]
+fn at_the_memory_limit_the_hour_that_began_first_goes() {
+    let mut pages = counts(2, 2);
+    fold(&mut pages, "p_a", 0, "/1", 0);
+    fold(&mut pages, "p_a", 0, "/2", 0);
+    fold(&mut pages, "p_b", 0, "/1", 0);
+    assert_eq!(pages.pages(), 1);
+    assert_eq!(fold(&mut pages, "p_a", 0, "/3", 0), "/3", "its count began anew");
+}
+
+#[test]
+fn counts_restored_from_changes_are_the_same() {
+    let (mut pages, mut restored) = (counts(3, 8), counts(3, 8));
+    for round in 0..40_u32 {
+        let property = if round % 3 == 0 { "p_a" } else { "p_b" };
+        let received_at_ms = u64::from(round / 2) * 5 * HOUR_MS;
+        fold(&mut pages, property, round / 5 * 30, &format!("/{}", round % 7), received_at_ms);
+        if round % 4 == 0 {
+            restored.apply(&pages.take_change());
+            assert_eq!(restored.whole(), pages.whole(), "round {round}");
+            assert_eq!(restored.pages(), pages.pages());
+        }
+    }
+    let mut whole = counts(3, 8);
+    whole.apply(&pages.whole());
+    assert_eq!(whole.whole(), pages.whole());
+}

@@ -1,0 +1,147 @@
+//! The processor as its shell sees it: order of blocks, seals, restoring, totals.
+
+use std::collections::BTreeMap;
+
+use hit::{BlockBody, BlockHeader, Rules};
+
+use super::*;
+use crate::handover::{DropReason, TrafficClass};
+
+struct OneProperty;
+
+impl RulesSource for OneProperty {
+    fn rules(&self, property_id: &str, version: u32) -> Option<Arc<Rules>> {
+        (property_id == "p_a" && version == 1).then(|| Arc::new(Rules::first("UTC")))
+    }
+}
+
+const EPOCH: Epoch = Epoch([3; 16]);
+const START_MS: u64 = 1_780_272_000_000;
+
+fn detection() -> Arc<Detection> {
+    let yaml = "
+user_agent_parsers: [{regex: '(Firefox)/(\\d+)'}]
+os_parsers: [{regex: '(Linux)'}]
+device_parsers: [{regex: 'Spider', device_replacement: 'Spider'}]
+";
+    Arc::new(Detection::new(yaml, r#"[{"pattern": "bot"}]"#).unwrap())
+}
+
+fn edge() -> EdgeId {
+    "edge-1".parse().unwrap()
+}
+
+fn new(limits: Limits) -> Processor {
+    Processor::new(edge(), EPOCH, detection(), Arc::new(OneProperty), limits)
+}
+
+fn restore(checkpoint: Option<&[u8]>, changes: &[Vec<u8>]) -> Result<Processor, StateError> {
+    let rules = Arc::new(OneProperty);
+    Processor::restore(edge(), EPOCH, detection(), rules, Limits::default(), checkpoint, changes)
+}
+
+/// Page views of these visitors, received `number` minutes after the start.
+fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
+    let received_at_ms = START_MS + number * 60_000;
+    let hit = |visitor: &u64| RawHit {
+        property_id: "p_a".to_owned(),
+        rules_version: 1,
+        event_time_ms: received_at_ms,
+        visitor_id: *visitor,
+        event: "page_view".to_owned(),
+        url: format!("https://a.example/{visitor}"),
+        user_agent: "Firefox/140 Linux".to_owned(),
+        ..RawHit::default()
+    };
+    let hits: Vec<RawHit> = visitors.iter().map(hit).collect();
+    let header =
+        BlockHeader { block: number, from, hits: u32::try_from(hits.len()).unwrap(), received_at_ms };
+    Block { header, body: BlockBody { hits, import_marks: Vec::new() } }
+}
+
+#[test]
+fn blocks_come_without_gap_or_not_at_all() {
+    let mut processor = new(Limits::default());
+    processor.on_block(&block(0, 0, &[1, 2])).unwrap();
+    let mut refused = |block: &Block| processor.on_block(block).unwrap_err().to_string();
+    assert_eq!(refused(&block(2, 2, &[])), "the WAL has a gap: block 2 came where block 1 was due");
+    assert_eq!(refused(&block(0, 0, &[])), "the WAL has a gap: block 0 came where block 1 was due");
+    assert_eq!(refused(&block(1, 3, &[])), "the WAL has a gap: block 1 begins at position 3, expected 2");
+    let mut early = block(1, 2, &[]);
+    early.header.received_at_ms = START_MS - 1;
+    assert!(refused(&early).contains("before the block ahead of it"));
+    let mut short = block(1, 2, &[1]);
+    short.body.hits.clear();
+    assert_eq!(refused(&short), "block 1 says 1 hits and holds 0");
+    processor.on_block(&block(1, 2, &[1])).unwrap();
+    assert_eq!((processor.next_block(), processor.next_position()), (2, 3));
+}
+
+#[test]
+fn seal_covers_what_came_since_the_last() {
+    let mut processor = new(Limits::default());
+    let nothing = processor.seal().unwrap();
+    assert_eq!((nothing.from, nothing.to, nothing.last_block, nothing.complete_until_ms), (0, 0, None, 0));
+    processor.on_block(&block(0, 0, &[1, 2])).unwrap();
+    processor.on_block(&block(1, 2, &[3])).unwrap();
+    let first = processor.seal().unwrap();
+    assert_eq!((first.from, first.to, first.last_block), (0, 3, Some(1)));
+    assert_eq!((first.complete_until_ms, first.rows.hits.len()), (START_MS + 60_000, 3));
+    processor.on_block(&block(2, 3, &[])).unwrap();
+    let tick = processor.seal().unwrap();
+    assert_eq!((tick.from, tick.to, tick.last_block), (3, 3, Some(2)));
+    assert!(tick.rows.is_empty());
+}
+
+#[test]
+fn rows_tell_when_a_seal_is_due() {
+    let mut processor = new(Limits { max_rows_per_batch: 2, ..Limits::default() });
+    processor.on_block(&block(0, 0, &[1])).unwrap();
+    assert_eq!((processor.rows(), processor.should_seal()), (1, false));
+    processor.on_block(&block(1, 1, &[2])).unwrap();
+    assert_eq!((processor.rows(), processor.should_seal()), (2, true));
+    processor.seal().unwrap();
+    assert_eq!((processor.rows(), processor.should_seal()), (0, false));
+}
+
+#[test]
+fn totals_account_for_every_hit() {
+    let mut processor = new(Limits::default());
+    let mut block = block(0, 0, &[1, 2, 3, 4, 5]);
+    block.body.hits[1].user_agent = "a bot".to_owned();
+    block.body.hits[2].rules_version = 2;
+    block.body.hits[3].hit_id = "x".to_owned();
+    block.body.hits[4].hit_id = "x".to_owned();
+    processor.on_block(&block).unwrap();
+    let totals = processor.totals();
+    assert_eq!((totals.hits, totals.repeated), (5, 1));
+    assert_eq!(totals.by_class, BTreeMap::from([(TrafficClass::Human, 2), (TrafficClass::Bot, 1)]));
+    assert_eq!(totals.dropped, BTreeMap::from([(DropReason::UnknownProperty, 1)]));
+    let gauges = processor.gauges();
+    assert_eq!((gauges.open_sessions, gauges.id_window_entries), (3, 1));
+    assert_eq!((gauges.id_window_bytes, gauges.id_window_reach_ms, gauges.counted_pages), (48, 0, 3));
+    processor.seal().unwrap();
+    let restored = restore(Some(&processor.checkpoint().unwrap()), &[]).unwrap();
+    assert_eq!((restored.totals(), restored.gauges()), (processor.totals(), processor.gauges()));
+}
+
+#[test]
+fn state_is_restored_in_order_only() {
+    let mut processor = new(Limits::default());
+    let mut changes = Vec::new();
+    for number in 0..3 {
+        processor.on_block(&block(number, number, &[1])).unwrap();
+        let refused = processor.checkpoint().unwrap_err().to_string();
+        assert_eq!(refused, "a checkpoint must follow a seal: 1 blocks were processed since");
+        changes.push(processor.seal().unwrap().state_change);
+    }
+    let whole = processor.checkpoint().unwrap();
+    assert_eq!(restore(None, &changes).unwrap().checkpoint().unwrap(), whole);
+    assert_eq!(restore(Some(&whole), &[]).unwrap().checkpoint().unwrap(), whole);
+    let refused = |changes: &[Vec<u8>]| restore(None, changes).err().unwrap().to_string();
+    let missing = [changes[0].clone(), changes[2].clone()];
+    assert!(refused(&missing).starts_with("a change of state begins at block 2, expected block 1"));
+    let doubled = [changes[0].clone(), changes[0].clone()];
+    assert!(refused(&doubled).starts_with("a change of state begins at block 0, expected block 1"));
+    assert!(restore(Some(&changes[0]), &[]).is_err());
+}

@@ -1,0 +1,277 @@
+//! Sessions, case by case: each test says one sentence of the definitions.
+
+use super::*;
+use crate::handover::{Client, Dimensions, TrafficClass};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+/// Times count from here, so that they may go below.
+const START: u64 = 1_000 * HOUR;
+
+/// A page view of visitor 1 at this time, received at once; time-out 30 min, grace 5 min.
+fn hit(event_time_ms: u64) -> EnrichedHit {
+    let client = Client {
+        traffic_class: TrafficClass::Human,
+        browser: String::new(),
+        operating_system: String::new(),
+        device: "other",
+    };
+    EnrichedHit {
+        dimensions: Dimensions {
+            property: "p_a".into(),
+            local_date: 0,
+            minute: u32::try_from(event_time_ms / MINUTE).unwrap(),
+            utc_offset_s: 0,
+            page_path: format!("/{}", event_time_ms / MINUTE).into(),
+            country: "".into(),
+            client: Arc::new(client),
+        },
+        event: "page_view".into(),
+        is_page_view: true,
+        event_time_ms,
+        received_at_ms: event_time_ms,
+        visitor_id: 1,
+        previous_visitor_id: None,
+        session_id: None,
+        has_client_id: false,
+        first_visit: false,
+        engagement_ms: 0,
+        timeout_ms: 30 * MINUTE,
+        grace_ms: 5 * MINUTE,
+    }
+}
+
+fn acquired(source: &str) -> Acquisition {
+    Acquisition { source: source.to_owned(), medium: String::new(), campaign: String::new() }
+}
+
+fn sessions() -> Sessions {
+    Sessions::new(100)
+}
+
+fn opens(sessions: &mut Sessions, hit: &EnrichedHit) -> bool {
+    sessions.begin_block(hit.received_at_ms);
+    sessions.place(hit, || acquired("any")).opens_session
+}
+
+/// (page views, events, duration) of the sessions that were closed.
+fn closed(sessions: &mut Sessions) -> Vec<(u64, u64, u64)> {
+    sessions.take_closed().iter().map(|s| (s.page_views, s.events, s.duration_ms)).collect()
+}
+
+#[test]
+fn hit_joins_within_the_timeout_and_not_a_millisecond_later() {
+    let mut all = sessions();
+    assert!(opens(&mut all, &hit(START)));
+    assert!(!opens(&mut all, &hit(START + 30 * MINUTE)));
+    assert!(opens(&mut all, &hit(START + 60 * MINUTE + 1)));
+    assert_eq!(closed(&mut all), [(2, 2, 30 * MINUTE)]);
+}
+
+#[test]
+fn late_hit_joins_back_to_the_timeout_and_an_older_one_stands_alone() {
+    let mut all = sessions();
+    opens(&mut all, &hit(START));
+    assert!(!opens(&mut all, &EnrichedHit { received_at_ms: START, ..hit(START - 30 * MINUTE) }));
+    assert!(opens(&mut all, &EnrichedHit { received_at_ms: START, ..hit(START - 60 * MINUTE - 1) }));
+    assert_eq!(closed(&mut all), [(1, 1, 0)], "the older one is over at once");
+    assert!(!opens(&mut all, &hit(START + MINUTE)), "the open session is still there");
+}
+
+#[test]
+fn session_lasts_24_hours_at_most() {
+    let mut all = sessions();
+    for quarter in 0..=96 {
+        assert_eq!(opens(&mut all, &hit(START + quarter * 15 * MINUTE)), quarter == 0);
+    }
+    assert!(opens(&mut all, &hit(START + 24 * HOUR + 1)));
+    assert_eq!(closed(&mut all), [(97, 97, 24 * HOUR)]);
+}
+
+#[test]
+fn session_is_over_after_timeout_and_grace_of_received_time() {
+    let mut all = sessions();
+    // Came 10 minutes late: the waiting begins when it was received.
+    opens(&mut all, &EnrichedHit { received_at_ms: START + 10 * MINUTE, ..hit(START) });
+    all.on_time(START + 45 * MINUTE - 1);
+    assert_eq!(closed(&mut all), []);
+    all.on_time(START + 45 * MINUTE);
+    assert_eq!(closed(&mut all), [(1, 1, 0)]);
+    assert_eq!(all.open_count(), 0);
+    all.on_time(u64::MAX);
+    assert_eq!(closed(&mut all), []);
+}
+
+#[test]
+fn rules_of_the_latest_hit_decide_when_it_is_over() {
+    let mut all = sessions();
+    opens(&mut all, &hit(START));
+    let changed = EnrichedHit { timeout_ms: MINUTE, grace_ms: 0, ..hit(START + MINUTE) };
+    assert!(!opens(&mut all, &changed));
+    all.on_time(START + 2 * MINUTE);
+    assert_eq!(closed(&mut all), [(2, 2, MINUTE)]);
+}
+
+#[test]
+fn import_mark_closes_what_it_has_passed() {
+    let mut all = sessions();
+    let now = START + 1_000 * HOUR;
+    let imported = |time| EnrichedHit { received_at_ms: now, ..hit(time) };
+    opens(&mut all, &imported(START));
+    opens(&mut all, &EnrichedHit { visitor_id: 2, ..imported(START + 1) });
+    all.on_import_mark("p_b", START + 100 * HOUR, now);
+    all.on_import_mark("p_a", START + 35 * MINUTE - 1, now);
+    assert_eq!(closed(&mut all), []);
+    all.on_import_mark("p_a", START + 35 * MINUTE, now);
+    assert_eq!(closed(&mut all).len(), 1);
+    assert_eq!(all.open_count(), 1);
+}
+
+#[test]
+fn visitor_of_the_day_before_carries_the_session_over_midnight() {
+    let mut all = sessions();
+    opens(&mut all, &hit(START));
+    let today = EnrichedHit { visitor_id: 2, previous_visitor_id: Some(1), ..hit(START + MINUTE) };
+    assert!(!opens(&mut all, &today));
+    let later = EnrichedHit { visitor_id: 2, ..hit(START + 31 * MINUTE) };
+    assert!(!opens(&mut all, &later), "known by the new id");
+    let late = EnrichedHit { received_at_ms: START + 31 * MINUTE, ..hit(START + 1) };
+    assert!(!opens(&mut all, &late), "and by the old one");
+    all.on_time(u64::MAX);
+    assert_eq!(closed(&mut all), [(4, 4, 31 * MINUTE)]);
+}
+
+#[test]
+fn classes_and_properties_do_not_share_sessions() {
+    let mut all = sessions();
+    opens(&mut all, &hit(START));
+    let mut other = hit(START);
+    other.dimensions.property = "p_b".into();
+    assert!(opens(&mut all, &other));
+    let mut bot = hit(START);
+    bot.dimensions.client =
+        Arc::new(Client { traffic_class: TrafficClass::Bot, ..(*bot.dimensions.client).clone() });
+    assert!(opens(&mut all, &bot));
+    assert_eq!(all.open_count(), 3);
+}
+
+#[test]
+fn session_id_holds_whatever_the_gap() {
+    let mut all = sessions();
+    let named = |time| EnrichedHit { session_id: Some(7), ..hit(time) };
+    assert!(opens(&mut all, &named(START)));
+    assert!(opens(&mut all, &hit(START)), "a hit without one has a session by time");
+    assert!(!opens(&mut all, &named(START + 34 * MINUTE)));
+    all.on_time(START + 70 * MINUTE);
+    assert_eq!(closed(&mut all), [(1, 1, 0), (2, 2, 34 * MINUTE)]);
+    assert_eq!((all.open_count(), all.remembered_count()), (0, 1));
+    let placement = all.place(&named(START + 23 * HOUR), || acquired("another"));
+    assert_eq!((placement.opens_session, placement.acquisition.source.as_str()), (false, "any"));
+    all.on_time(START + 24 * HOUR - 1);
+    assert_eq!(closed(&mut all), [], "a hit after its closing is in no session row");
+    assert!(!opens(&mut all, &named(START + 24 * HOUR - 1)));
+    assert!(opens(&mut all, &named(START + 24 * HOUR)), "forgotten");
+}
+
+#[test]
+fn session_id_in_constant_use_is_forgotten_after_24_hours_too() {
+    let mut all = sessions();
+    let named = |time| EnrichedHit { session_id: Some(7), ..hit(time) };
+    for quarter in 0..96 {
+        assert_eq!(opens(&mut all, &named(START + quarter * 15 * MINUTE)), quarter == 0);
+    }
+    assert!(opens(&mut all, &named(START + 24 * HOUR)));
+    assert_eq!(closed(&mut all), [(96, 96, 95 * 15 * MINUTE)]);
+}
+
+#[test]
+fn exit_page_is_the_last_page_viewed_by_event_time() {
+    let at = |minute: u64, is_page_view| EnrichedHit {
+        is_page_view,
+        received_at_ms: START + HOUR,
+        ..hit(START + minute * MINUTE)
+    };
+    let page = |minute: u64| format!("/{}", START / MINUTE + minute);
+    for (hits, expected) in [
+        (vec![at(0, true), at(9, true), at(5, true)], page(9)),
+        (vec![at(0, true), at(9, false)], page(0)),
+        (vec![at(5, false), at(9, false), at(7, false)], page(9)),
+        (vec![at(9, false), at(0, true)], page(0)),
+    ] {
+        let mut all = sessions();
+        hits.iter().for_each(|hit| {
+            opens(&mut all, hit);
+        });
+        all.on_time(u64::MAX);
+        assert_eq!(&*all.take_closed()[0].exit_page, expected);
+    }
+    let mut tie = at(9, true);
+    tie.dimensions.page_path = "/later".into();
+    let mut all = sessions();
+    opens(&mut all, &at(9, true));
+    opens(&mut all, &tie);
+    all.on_time(u64::MAX);
+    assert_eq!(&*all.take_closed()[0].exit_page, "/later");
+}
+
+#[test]
+fn engaged_is_two_views_or_more_than_ten_seconds() {
+    let event = |time, engagement_ms| EnrichedHit { is_page_view: false, engagement_ms, ..hit(time) };
+    for (hits, engaged) in [
+        (vec![hit(START)], false),
+        (vec![hit(START), hit(START)], true),
+        (vec![hit(START), event(START + 10_000, 0)], false),
+        (vec![hit(START), event(START + 10_001, 0)], true),
+        (vec![hit(START), event(START, 10_000)], false),
+        (vec![event(START, 5_000), event(START, 5_001)], true),
+    ] {
+        let mut all = sessions();
+        hits.iter().for_each(|hit| {
+            opens(&mut all, hit);
+        });
+        all.on_time(u64::MAX);
+        assert_eq!(all.take_closed()[0].engaged, engaged, "{hits:?}");
+    }
+}
+
+#[test]
+fn first_hit_in_wal_order_gives_the_key_for_ever() {
+    let mut all = sessions();
+    opens(&mut all, &hit(START));
+    opens(&mut all, &EnrichedHit { received_at_ms: START, ..hit(START - MINUTE) });
+    all.on_time(u64::MAX);
+    assert_eq!(all.take_closed()[0].dimensions, hit(START).dimensions);
+}
+
+#[test]
+fn at_the_limit_the_session_due_first_makes_room() {
+    let mut all = Sessions::new(2);
+    for (visitor_id, timeout_ms) in [(1, 30 * MINUTE), (2, MINUTE), (3, HOUR)] {
+        opens(&mut all, &EnrichedHit { visitor_id, timeout_ms, ..hit(START) });
+    }
+    assert_eq!((all.open_count(), closed(&mut all).len()), (2, 1));
+    assert!(!opens(&mut all, &hit(START)), "the first is still open");
+    assert!(opens(&mut all, &EnrichedHit { visitor_id: 2, ..hit(START) }));
+}
+
+#[test]
+fn sessions_restored_from_changes_are_the_same() {
+    let (mut all, mut restored) = (Sessions::new(4), Sessions::new(4));
+    for round in 0..200_u64 {
+        let named = EnrichedHit {
+            visitor_id: round % 5,
+            previous_visitor_id: (round % 7 == 0).then_some(round % 3),
+            session_id: (round % 4 == 0).then_some(round % 2),
+            ..hit(START + round * 13 * MINUTE)
+        };
+        opens(&mut all, &named);
+        all.on_time(named.received_at_ms);
+        if round % 3 == 0 {
+            restored.apply(all.take_change());
+            assert_eq!(restored.whole(), all.whole(), "round {round}");
+        }
+    }
+    let mut whole = Sessions::new(4);
+    whole.apply(all.whole());
+    assert_eq!(whole.whole(), all.whole());
+}

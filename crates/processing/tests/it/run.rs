@@ -1,0 +1,114 @@
+//! Runs blocks through the processor as an edge does: seals, checkpoints, crashes, restores, replays.
+
+use std::sync::Arc;
+
+use hit::{Block, BlockBody, BlockHeader, EdgeId, Epoch, ImportMark, RawHit};
+use processing::deduplicate::BYTES_PER_ID;
+use processing::{Limits, Processor, Sealed};
+
+use crate::oracle::Bounds;
+use crate::world::{World, detection};
+
+/// What happens after a block.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct After {
+    pub(crate) seal: bool,
+    /// With a seal: a whole checkpoint takes the place of the changes so far.
+    pub(crate) checkpoint: bool,
+    /// The process dies: what was not sealed is gone.
+    pub(crate) crash: bool,
+}
+
+/// Hits and import marks received at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) received_at_ms: u64,
+    pub(crate) hits: Vec<RawHit>,
+    pub(crate) marks: Vec<ImportMark>,
+    pub(crate) after: After,
+}
+
+/// The blocks of these steps.
+pub(crate) fn blocks(steps: &[Step]) -> Vec<Block> {
+    let mut from = 0;
+    let numbered = steps.iter().enumerate().map(|(number, step)| {
+        let hits = u32::try_from(step.hits.len()).unwrap();
+        let header = BlockHeader { block: number as u64, from, hits, received_at_ms: step.received_at_ms };
+        from = header.to();
+        Block { header, body: BlockBody { hits: step.hits.clone(), import_marks: step.marks.clone() } }
+    });
+    numbered.collect()
+}
+
+pub(crate) fn limits(bounds: Bounds) -> Limits {
+    Limits {
+        id_window_bytes: bounds.ids as u64 * BYTES_PER_ID,
+        max_open_sessions: bounds.sessions as u64,
+        max_pages_per_property_hour: bounds.pages_per_hour as u64,
+        ..Limits::default()
+    }
+}
+
+fn edge() -> EdgeId {
+    "edge-1".parse().unwrap()
+}
+
+/// A new processor, or the one that is restored from what was stored.
+pub(crate) fn processor(
+    world: &World,
+    limits: &Limits,
+    stored: Option<(&Option<Vec<u8>>, &[Vec<u8>])>,
+) -> Processor {
+    let rules = Arc::new(world.clone());
+    let epoch = Epoch([7; 16]);
+    match stored {
+        None => Processor::new(edge(), epoch, detection(), rules, limits.clone()),
+        Some((checkpoint, changes)) => Processor::restore(
+            edge(),
+            epoch,
+            detection(),
+            rules,
+            limits.clone(),
+            checkpoint.as_deref(),
+            changes,
+        )
+        .unwrap(),
+    }
+}
+
+/// All that a run leaves.
+pub(crate) struct Outcome {
+    pub(crate) sealed: Vec<Sealed>,
+    pub(crate) processor: Processor,
+}
+
+/// Runs the steps, seals at the end too; `crashes` says whether processes die where a step says so.
+pub(crate) fn run(world: &World, limits: &Limits, steps: &[Step], crashes: bool) -> Outcome {
+    let blocks = blocks(steps);
+    let mut processor_now = processor(world, limits, None);
+    let (mut checkpoint, mut changes): (Option<Vec<u8>>, Vec<Vec<u8>>) = (None, Vec::new());
+    let mut sealed = Vec::new();
+    for (step, block) in steps.iter().zip(&blocks) {
+        processor_now.on_block(block).unwrap();
+        let totals = processor_now.totals();
+        assert_eq!(totals.hits, totals.repeated + totals.counted() + totals.dropped_total());
+        if step.after.seal {
+            let seal = processor_now.seal().unwrap();
+            changes.push(seal.state_change.clone());
+            sealed.push(seal);
+            if step.after.checkpoint {
+                checkpoint = Some(processor_now.checkpoint().unwrap());
+                changes.clear();
+            }
+        }
+        if crashes && step.after.crash {
+            processor_now = processor(world, limits, Some((&checkpoint, &changes)));
+            let next = usize::try_from(processor_now.next_block()).unwrap();
+            for block in &blocks[next..=usize::try_from(block.header.block).unwrap()] {
+                processor_now.on_block(block).unwrap();
+            }
+        }
+    }
+    sealed.push(processor_now.seal().unwrap());
+    Outcome { sealed, processor: processor_now }
+}

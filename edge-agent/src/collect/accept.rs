@@ -1,0 +1,210 @@
+//! From parsed hits to a submission: whose they are, who sent them, when they happened; then the commit.
+//!
+//! Each hit is encoded once, here, as it will lie in the WAL. The full client address ends here: it makes the visitor
+//! id and the country, and is cut.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hit::{RawHit, block, limits};
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, USER_AGENT};
+use ipnet::IpNet;
+use property::{Properties, Property};
+use service::SharedClock;
+
+use super::client;
+use super::fields::Place;
+use super::locate::Locator;
+use super::parse::{CollectRequest, HitTime, MarkRequest, ParsedHit};
+use super::refusal::{Code, Refusal};
+use super::salts::{SaltMap, Salts};
+use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
+use crate::handoff::Intake;
+
+/// The header for the API secret, beside `Authorization: Bearer`.
+const SECRET_HEADER: &str = "x-meridian-secret";
+
+/// What accepting needs.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    /// Properties.
+    pub(crate) properties: Arc<Properties>,
+    /// Salts.
+    pub(crate) salts: Arc<Salts>,
+    /// Countries.
+    pub(crate) locator: Locator,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The way to the committer.
+    pub(crate) intake: Intake,
+    /// Time.
+    pub(crate) clock: SharedClock,
+}
+
+/// What the request says about whoever sent it.
+struct Sender<'a> {
+    address: IpAddr,
+    user_agent: std::borrow::Cow<'a, str>,
+}
+
+impl Acceptor {
+    /// Commits the hits of a request; gives how many.
+    pub(crate) async fn collect(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        request: CollectRequest<'_>,
+    ) -> Result<u32, Refusal> {
+        let property = self.property(&request.measurement_id).await?;
+        let has_secret = check_secret(&property, headers)?;
+        if !has_secret {
+            request.hits.iter().try_for_each(refuse_without_secret)?;
+        }
+        let sender = Sender {
+            address: client::address(peer, headers, &self.trusted_proxies),
+            user_agent: headers.get(USER_AGENT).map_or("".into(), |v| String::from_utf8_lossy(v.as_bytes())),
+        };
+        let now_ms = self.clock.now_ms();
+        let salts = self.salts.held();
+        let mut body = Vec::with_capacity(request.hits.len() * 512);
+        let mut hits = 0;
+        for hit in request.hits {
+            let event_time_ms = event_time(&hit, now_ms)?;
+            block::push_hit(&mut body, &self.raw_hit(hit, &property, &sender, event_time_ms, &salts));
+            hits += 1;
+        }
+        self.intake.commit(body, hits).await?;
+        Ok(hits)
+    }
+
+    /// Commits an import mark.
+    pub(crate) async fn mark(&self, headers: &HeaderMap, request: MarkRequest<'_>) -> Result<(), Refusal> {
+        let property = self.property(&request.measurement_id).await?;
+        if !check_secret(&property, headers)? {
+            return Err(secret_required(String::new(), "an import mark needs"));
+        }
+        refuse_future(Place::Request, "until", request.until_ms, self.clock.now_ms())?;
+        let mark =
+            hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: request.until_ms };
+        let mut body = Vec::new();
+        block::push_import_mark(&mut body, &mark);
+        self.intake.commit(body, 0).await?;
+        Ok(())
+    }
+
+    async fn property(&self, measurement_id: &str) -> Result<Arc<Property>, Refusal> {
+        self.properties.find_measurement_id(measurement_id).await.ok_or_else(|| {
+            let message = "no property has this measurement id; `meridian property list` shows them";
+            Refusal::field(Code::UnknownMeasurementId, "measurement_id", measurement_id, message)
+        })
+    }
+
+    fn raw_hit(
+        &self,
+        hit: ParsedHit<'_>,
+        property: &Property,
+        sender: &Sender<'_>,
+        event_time_ms: u64,
+        salts: &SaltMap,
+    ) -> RawHit {
+        let address = hit.ip.map_or(sender.address, |ip| ip.to_canonical());
+        let user_agent = cut(hit.user_agent.as_deref().unwrap_or(&sender.user_agent));
+        let traits = Traits { host: &hit.host, address, user_agent };
+        let ids = visitor_ids(property, &hit.client_id, traits, event_time_ms, salts);
+        RawHit {
+            property_id: property.property_id.clone(),
+            rules_version: property.current_rules().version,
+            event_time_ms,
+            visitor_id: ids.visitor_id,
+            previous_visitor_id: ids.previous_visitor_id,
+            hit_id: hit.id.into_owned(),
+            attempt: hit.attempt,
+            country: self.locator.country(address),
+            truncated_ip: client::truncate(address),
+            user_agent: user_agent.to_owned(),
+            client_id: hit.client_id.into_owned(),
+            session_id: hit.session_id.into_owned(),
+            first_visit: hit.first_visit,
+            event: hit.event.into_owned(),
+            url: hit.url.into_owned(),
+            referrer: hit.referrer.into_owned(),
+            title: hit.title.into_owned(),
+            language: hit.language.into_owned(),
+            screen: hit.screen.into_owned(),
+            engagement_ms: hit.engagement_ms,
+            params: hit.params,
+            backdated: matches!(hit.time, HitTime::At(_)),
+        }
+    }
+}
+
+fn visitor_ids(
+    property: &Property,
+    client_id: &str,
+    traits: Traits<'_>,
+    event_time_ms: u64,
+    salts: &SaltMap,
+) -> VisitorIds {
+    let keys = PropertyKeys {
+        property_id: &property.property_id,
+        visitor_key: property.visitor_key.bytes(),
+        zone: property.zone(),
+        session_timeout_ms: u64::from(property.current_rules().session_timeout_s) * 1000,
+    };
+    if client_id.is_empty() {
+        visitor::cookieless(keys, traits, event_time_ms, salts)
+    } else {
+        visitor::with_client_id(keys, client_id)
+    }
+}
+
+fn event_time(hit: &ParsedHit<'_>, now_ms: u64) -> Result<u64, Refusal> {
+    match hit.time {
+        HitTime::Age(age_ms) => Ok(now_ms.saturating_sub(age_ms)),
+        HitTime::At(at_ms) => {
+            refuse_future(hit.place, "timestamp", at_ms, now_ms)?;
+            Ok(at_ms)
+        }
+    }
+}
+
+fn refuse_future(place: Place, name: &'static str, at_ms: u64, now_ms: u64) -> Result<(), Refusal> {
+    if at_ms <= now_ms.saturating_add(limits::AHEAD_MS) {
+        return Ok(());
+    }
+    let ahead_s = (at_ms - now_ms) / 1000;
+    let message = format!("{name} lies {ahead_s} s ahead of this edge's clock; at most 60 s are taken");
+    Err(place.invalid(name, at_ms, message))
+}
+
+/// Whether the property's API secret came along; a wrong one is refused even where none is needed.
+fn check_secret(property: &Property, headers: &HeaderMap) -> Result<bool, Refusal> {
+    let bearer = || headers.get(AUTHORIZATION).map(|value| (value, "Bearer "));
+    let found = headers.get(SECRET_HEADER).map(|value| (value, "")).or_else(bearer);
+    let Some((value, scheme)) = found else { return Ok(false) };
+    let secret = value.to_str().ok().and_then(|text| text.strip_prefix(scheme)).map(str::trim);
+    if secret.is_some_and(|secret| property.accepts_api_secret(secret)) {
+        return Ok(true);
+    }
+    // The secret is not repeated: answers end up in logs.
+    let message = "this is not the api_secret of the property; `property create` showed it once";
+    Err(Refusal::whole(Code::InvalidSecret, message))
+}
+
+fn refuse_without_secret(hit: &ParsedHit<'_>) -> Result<(), Refusal> {
+    match hit.needs_secret {
+        Some(name) => Err(secret_required(hit.place.field(name), "timestamp, ip and user_agent need")),
+        None => Ok(()),
+    }
+}
+
+fn secret_required(field: String, who: &str) -> Refusal {
+    let message = format!("{who} the property's api_secret, as X-Meridian-Secret or Authorization: Bearer");
+    Refusal::field(Code::SecretRequired, field, "", message)
+}
+
+/// A user agent cut to what a hit keeps: it is not the client's choice, so a long one is no error.
+fn cut(user_agent: &str) -> &str {
+    &user_agent[..user_agent.floor_char_boundary(limits::USER_AGENT_BYTES)]
+}

@@ -1,0 +1,86 @@
+//! Reads a request's body: at most 64 KiB on the wire and after gzip, and within a time.
+
+use std::io::Read;
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use hit::limits;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::HeaderMap;
+use hyper::body::{Body, Bytes};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+
+use super::refusal::{Code, Refusal};
+
+/// Reads and decompresses the body.
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, timeout: Duration) -> Result<Bytes, Refusal>
+where
+    B: Body,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    check_media_type(headers)?;
+    let is_gzip = is_gzip(headers)?;
+    let collected = tokio::time::timeout(timeout, Limited::new(body, limits::REQUEST_BYTES).collect()).await;
+    let Ok(collected) = collected else {
+        let message = format!("the body did not come within {} ms", timeout.as_millis());
+        return Err(Refusal::whole(Code::Timeout, message));
+    };
+    let bytes = collected.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            too_large("the body")
+        } else {
+            Refusal::whole(Code::InvalidJson, "the body ended early")
+        }
+    })?;
+    let bytes = bytes.to_bytes();
+    if is_gzip { gunzip(&bytes) } else { Ok(bytes) }
+}
+
+fn too_large(what: &str) -> Refusal {
+    let limit = limits::REQUEST_BYTES;
+    Refusal::whole(Code::TooLarge, format!("{what} has more than {limit} bytes; send fewer hits at a time"))
+}
+
+fn gunzip(bytes: &[u8]) -> Result<Bytes, Refusal> {
+    let limit = u64::try_from(limits::REQUEST_BYTES).unwrap_or(u64::MAX);
+    let mut plain = Vec::with_capacity(bytes.len() * 4);
+    MultiGzDecoder::new(bytes).take(limit + 1).read_to_end(&mut plain).map_err(|_| {
+        Refusal::whole(Code::UnsupportedEncoding, "Content-Encoding is gzip, but the body is not gzip")
+    })?;
+    if plain.len() > limits::REQUEST_BYTES {
+        return Err(too_large("the decompressed body"));
+    }
+    Ok(Bytes::from(plain))
+}
+
+fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
+    match text(headers, &CONTENT_ENCODING) {
+        "" | "identity" => Ok(false),
+        encoding if encoding.eq_ignore_ascii_case("gzip") => Ok(true),
+        other => {
+            let message = "Content-Encoding may be gzip, or left out";
+            Err(Refusal::field(Code::UnsupportedEncoding, "Content-Encoding", other, message))
+        }
+    }
+}
+
+/// `sendBeacon` sends text/plain; a body without a type is taken as JSON as well.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let media_type = text(headers, &CONTENT_TYPE);
+    let essence = media_type.split(';').next().unwrap_or("").trim();
+    let known =
+        ["", "application/json", "text/plain"].iter().any(|known| essence.eq_ignore_ascii_case(known));
+    if known {
+        return Ok(());
+    }
+    let message = "Content-Type may be application/json or text/plain";
+    Err(Refusal::field(Code::UnsupportedMediaType, "Content-Type", media_type, message))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap_or("(not ASCII)").trim())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Where an address is: its country, from a file in MaxMind's format that is read once at start.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use maxminddb::{Reader, path};
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("geo_database = {path:?} is no country database in MaxMind's format: {reason}")]
+pub(crate) struct LocateError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// Finds countries; without a database it finds none.
+#[derive(Debug, Clone)]
+pub(crate) struct Locator(Option<Arc<Reader<Vec<u8>>>>);
+
+impl Locator {
+    /// Reads the database.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, LocateError> {
+        let Some(path) = path else { return Ok(Self(None)) };
+        let reader = Reader::open_readfile(path)
+            .map_err(|error| LocateError { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Self(Some(Arc::new(reader))))
+    }
+
+    /// ISO 3166-1 alpha-2, upper case; empty: unknown.
+    pub(crate) fn country(&self, address: IpAddr) -> String {
+        self.find(address).unwrap_or_default()
+    }
+
+    fn find(&self, address: IpAddr) -> Option<String> {
+        let found = self.0.as_ref()?.lookup(address).ok()?;
+        // MaxMind nests the code, the ip-location-db files do not.
+        let flat: Option<&str> = found.decode_path(&path!["country_code"]).ok().flatten();
+        let code = match flat {
+            Some(code) => Some(code),
+            None => found.decode_path(&path!["country", "iso_code"]).ok().flatten(),
+        }?;
+        let is_code = code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic());
+        is_code.then(|| code.to_ascii_uppercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_database_every_country_is_unknown() {
+        let locator = Locator::open(None).unwrap();
+        assert_eq!(locator.country("203.0.113.9".parse().unwrap()), "");
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.mmdb");
+        std::fs::write(&path, b"nothing").unwrap();
+        let error = Locator::open(Some(&path)).unwrap_err().to_string();
+        assert!(error.starts_with("geo_database = ") && error.contains("x.mmdb"), "{error}");
+    }
+}

@@ -1,0 +1,81 @@
+//! What the edge says about itself on `/status`: how far it has come, its queues, its stores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use service::SharedClock;
+use service::status::{EdgeCounters, EdgePosition, QueueStatus, ServiceReport, ServiceStatus};
+
+use crate::config::Config;
+use crate::disk::Owner;
+use crate::handoff::IntakeLevel;
+use crate::ledger::{Accounts, Ledger};
+use crate::metrics::ShipMetrics;
+
+/// What the report is made of.
+pub(crate) struct EdgeStatus {
+    /// Edge and epoch.
+    pub(crate) owner: Owner,
+    /// Accounts.
+    pub(crate) ledger: Arc<Ledger>,
+    /// Level of the intake.
+    pub(crate) intake: Arc<IntakeLevel>,
+    /// For what is in flight.
+    pub(crate) ship: ShipMetrics,
+    /// For the limits.
+    pub(crate) config: Config,
+    /// Time.
+    pub(crate) clock: SharedClock,
+}
+
+impl EdgeStatus {
+    /// The report; reads counters only.
+    pub(crate) fn report(&self) -> ServiceReport {
+        let accounts = self.ledger.snapshot();
+        let mut status = ServiceStatus::new("edge", self.owner.edge.as_str());
+        status.queues = self.queues(&accounts);
+        let lag_ms = accounts.oldest_ms().map_or(0, |oldest| self.clock.now_ms().saturating_sub(oldest));
+        status.lag_seconds = std::time::Duration::from_millis(lag_ms).as_secs_f64();
+        status.stores.insert("wal".into(), accounts.wal_bytes);
+        status.stores.insert("state".into(), accounts.state_bytes);
+        let totals = &accounts.totals;
+        let position = EdgePosition {
+            edge: self.owner.edge.to_string(),
+            epoch: self.owner.epoch.to_string(),
+            acknowledged: Some(accounts.acknowledged),
+            loaded: None,
+            counters: EdgeCounters {
+                acknowledged: accounts.acknowledged,
+                repeated: totals.repeated,
+                by_class: totals.by_class.iter().map(|(class, n)| (class.as_str().to_owned(), *n)).collect(),
+                dropped: totals.dropped.iter().map(|(reason, n)| (reason.as_str().to_owned(), *n)).collect(),
+            },
+        };
+        ServiceReport { services: vec![status], positions: vec![position] }
+    }
+
+    fn queues(&self, accounts: &Accounts) -> BTreeMap<String, QueueStatus> {
+        let queue =
+            |length: u64, limit: u64, unit: &str| QueueStatus { length, limit, unit: unit.to_owned() };
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let disk = self.config.wal.max_bytes;
+        let rollup_bytes = accounts.rollup.values().map(|(_, bytes)| bytes).sum();
+        let in_flight = u64::try_from(self.ship.in_flight_batches.get()).unwrap_or(0);
+        // What waits on disk is bounded by the disk budget and not by a number of its own: limit 0.
+        [
+            ("collect", self.intake.submissions(), count(self.config.collect.queue_submissions), "requests"),
+            ("unprocessed_blocks", accounts.next_block - accounts.processed_blocks, 0, "blocks"),
+            ("unprocessed_hits", accounts.acknowledged - accounts.processed, 0, "hits"),
+            ("queued_hits", accounts.queued(), 0, "hits"),
+            ("outbox_rollup", count(accounts.rollup.len()), 0, "batches"),
+            ("outbox_rollup_bytes", rollup_bytes, disk, "bytes"),
+            ("outbox_raw", count(accounts.raw.len()), 0, "batches"),
+            ("outbox_raw_bytes", accounts.raw.values().sum(), disk, "bytes"),
+            ("in_flight", in_flight, 0, "batches"),
+            ("disk", accounts.wal_bytes + accounts.state_bytes, disk, "bytes"),
+        ]
+        .into_iter()
+        .map(|(name, length, limit, unit)| (name.to_owned(), queue(length, limit, unit)))
+        .collect()
+    }
+}

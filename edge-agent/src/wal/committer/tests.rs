@@ -1,0 +1,147 @@
+//! Answers come after the commit, stamps never decrease, and a shut gate is said to everybody.
+
+use service::TestClock;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::disk::state::OutboxContents;
+use crate::fixture::{NOW_MS, open, page_view};
+use crate::handoff::{FeedReceiver, Intake, feed, intake};
+
+struct Bench {
+    clock: TestClock,
+    disk: Arc<DataDir>,
+    intake: Intake,
+    feed: FeedReceiver,
+    ledger: Arc<Ledger>,
+    thread: std::thread::JoinHandle<anyhow::Result<()>>,
+    runtime: Runtime,
+}
+
+fn bench(root: &std::path::Path, now_ms: u64, config: Config) -> Bench {
+    let clock = TestClock::new(now_ms);
+    let disk = Arc::new(open(root));
+    let gate = Arc::new(Gate::default());
+    let (intake, intake_receiver) = intake(100, 1 << 20, gate.clone());
+    let (feed, feed_receiver) = feed(100, disk.wal.end().block);
+    let progress = disk.state.load_progress().unwrap();
+    let ledger = Arc::new(Ledger::opened(&disk.wal.end(), &progress, OutboxContents::default()));
+    let parts = Parts {
+        config,
+        disk: disk.clone(),
+        intake: intake_receiver,
+        gate,
+        feed,
+        ledger: ledger.clone(),
+        clock: clock.shared(),
+        metrics: service::metrics::SharedRegistry::default().register(WalMetrics::new),
+    };
+    let committer = Committer::new(parts).unwrap();
+    let thread = std::thread::spawn(|| committer.run());
+    Bench { clock, disk, intake, feed: feed_receiver, ledger, thread, runtime: Runtime::new().unwrap() }
+}
+
+impl Bench {
+    fn commit(&self, n: u64) -> Result<(), CommitRefused> {
+        self.runtime.block_on(self.intake.commit(page_view(n), 1))
+    }
+
+    fn end(self) -> Arc<DataDir> {
+        drop(self.intake);
+        self.thread.join().unwrap().unwrap();
+        self.disk
+    }
+}
+
+#[test]
+fn an_answer_means_that_the_hit_is_in_the_wal() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config::default());
+    for n in 0..10 {
+        bench.commit(n).unwrap();
+        // What a kill at this moment would leave.
+        let copy = tempfile::tempdir().unwrap();
+        crate::fixture::copy(root.path(), copy.path());
+        let survivor = open(copy.path());
+        assert_eq!(survivor.wal.end().position, n + 1);
+        let (_, bytes) = survivor.wal.read(n).unwrap();
+        let block = block::decode(&bytes).unwrap();
+        assert_eq!(block.body.hits[0].event_time_ms, NOW_MS + n * 1_000);
+        assert_eq!(bench.ledger.snapshot().acknowledged, n + 1);
+    }
+    let fed: Vec<u64> = bench.feed.receiver.try_iter().map(|block| block.header.block).collect();
+    assert_eq!(fed, (0..10).collect::<Vec<_>>());
+    bench.end();
+}
+
+#[test]
+fn requests_that_wait_share_a_block() {
+    let root = tempfile::tempdir().unwrap();
+    let config = Config { gather_us: 200_000, block_hits: 3, ..Config::default() };
+    let bench = bench(root.path(), NOW_MS, config);
+    bench.runtime.block_on(async {
+        let (a, b, c) = tokio::join!(
+            bench.intake.commit(page_view(0), 1),
+            bench.intake.commit(page_view(1), 1),
+            bench.intake.commit(page_view(2), 1)
+        );
+        assert_eq!((a, b, c), (Ok(()), Ok(()), Ok(())));
+    });
+    let disk = bench.end();
+    let (header, _) = disk.wal.read(0).unwrap();
+    assert_eq!((header.hits, header.from), (3, 0));
+}
+
+#[test]
+fn stamps_never_decrease_and_a_clock_that_went_back_refuses() {
+    let root = tempfile::tempdir().unwrap();
+    let first = bench(root.path(), NOW_MS, Config::default());
+    first.commit(0).unwrap();
+    first.clock.set_now_ms(NOW_MS - 1_000);
+    first.commit(1).unwrap();
+    first.clock.set_now_ms(NOW_MS - 60_000);
+    assert_eq!(first.commit(2), Err(CommitRefused::Clock));
+    first.clock.set_now_ms(NOW_MS + 500);
+    // The gate opens when the committer looks again.
+    while first.commit(3) == Err(CommitRefused::Clock) {
+        std::thread::yield_now();
+    }
+    let disk = first.end();
+    let stamps: Vec<u64> = (0..3).map(|n| disk.wal.read(n).unwrap().0.received_at_ms).collect();
+    assert_eq!(stamps, [NOW_MS, NOW_MS, NOW_MS + 500]);
+    drop(disk);
+    let second = bench(root.path(), NOW_MS - 60_000, Config::default());
+    assert_eq!(second.commit(4), Err(CommitRefused::Clock));
+    second.end();
+}
+
+#[test]
+fn a_used_up_budget_refuses() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config { max_bytes: 1, ..Config::default() });
+    assert_eq!(bench.commit(0), Err(CommitRefused::Full));
+    bench.end();
+}
+
+#[test]
+fn files_are_rolled_at_their_size() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config { file_bytes: 1, ..Config::default() });
+    for n in 0..4 {
+        bench.commit(n).unwrap();
+    }
+    let disk = bench.end();
+    assert_eq!(std::fs::read_dir(root.path().join("wal")).unwrap().count(), 5);
+    drop(disk);
+    assert_eq!(open(root.path()).wal.end().position, 4);
+}
+
+#[test]
+fn an_idle_edge_writes_ticks() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config { tick_ms: 100, ..Config::default() });
+    bench.clock.advance_ms(100);
+    let tick = bench.feed.receiver.recv().unwrap();
+    assert_eq!((tick.header.block, tick.header.hits, tick.header.received_at_ms), (0, 0, NOW_MS + 100));
+    bench.end();
+}

@@ -1,0 +1,193 @@
+//! An edge process with a site of its own: certificates, one property, rules, a data directory.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use edge_agent::Config;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use identity::{Identity, Role, TlsFiles, ensure_development};
+use property::{NewProperty, Properties};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// 2026-01-01: certificates are valid from the day before, for ten years.
+const CERTIFICATES_FROM_MS: u64 = 1_767_225_600_000;
+
+const USER_AGENT_RULES: &str = "
+user_agent_parsers: [{regex: '(Firefox)/(\\d+)'}]
+os_parsers: [{regex: '(Linux)'}]
+device_parsers: [{regex: 'Spider', device_replacement: 'Spider'}]
+";
+
+/// Everything on disk.
+pub(crate) struct Site {
+    directory: TempDir,
+    pub(crate) measurement_id: String,
+    pub(crate) property_id: String,
+    pub(crate) api_secret: String,
+    pub(crate) edge_tls: TlsFiles,
+    pub(crate) hub_tls: TlsFiles,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let identities =
+            [Identity::new(Role::Edge, "edge-1").unwrap(), Identity::new(Role::Hub, "hub-1").unwrap()];
+        let tls = ensure_development(&root.join("tls"), &identities, CERTIFICATES_FROM_MS).unwrap();
+        let properties = Properties::open_or_create(root.join("properties")).unwrap();
+        let new = NewProperty { name: "Shop".into(), ..NewProperty::default() };
+        let created = properties.create(new, CERTIFICATES_FROM_MS).unwrap();
+        std::fs::write(root.join("regexes.yaml"), USER_AGENT_RULES).unwrap();
+        std::fs::write(root.join("crawlers.json"), r#"[{"pattern":"bot"}]"#).unwrap();
+        Self {
+            measurement_id: created.property.measurement_id.clone(),
+            property_id: created.property.property_id.clone(),
+            api_secret: created.api_secret,
+            edge_tls: tls[0].clone(),
+            hub_tls: tls[1].clone(),
+            directory,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A configuration with free ports, fast flushes and this hub.
+    pub(crate) fn config(&self, hub: &str) -> Config {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let mut config = Config {
+            data_dir: self.path().join("data"),
+            properties_dir: self.path().join("properties"),
+            user_agent_rules: self.path().join("regexes.yaml"),
+            crawler_list: self.path().join("crawlers.json"),
+            admin_listen: any,
+            drain_ms: 5_000,
+            tls: self.edge_tls.clone(),
+            ..Config::default()
+        };
+        config.collect.listen = any;
+        config.process.flush_interval_ms = 50;
+        config.ship.hubs = vec![hub.to_owned()];
+        config.ship.backoff_max_ms = 200;
+        config
+    }
+
+    /// Starts the binary and waits for its ready line.
+    pub(crate) async fn start(&self, config: &Config) -> Edge {
+        let file = self.path().join("edge.toml");
+        std::fs::write(&file, toml::to_string(config).unwrap()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
+            .arg("--config")
+            .arg(&file)
+            .arg("--die-with-parent")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next_line().await.unwrap().expect("the edge ended before it was ready");
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&ready["event"], &ready["service"]), (&"ready".into(), &"edge".into()));
+        let url = |name: &str| ready[name].as_str().unwrap().to_owned();
+        Edge { child, collect: url("collect"), admin: url("admin"), client: client() }
+    }
+}
+
+fn client() -> Client<HttpConnector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// A running edge.
+pub(crate) struct Edge {
+    child: Child,
+    pub(crate) collect: String,
+    pub(crate) admin: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What was answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Code and field of an error.
+    pub(crate) fn error(&self) -> (u16, String, String) {
+        let json = self.json();
+        let text = |name: &str| json["error"][name].as_str().unwrap().to_owned();
+        assert!(!text("message").is_empty());
+        let _value = text("value");
+        (self.status.as_u16(), text("code"), text("field"))
+    }
+}
+
+impl Edge {
+    /// Sends a request; `None` when the connection broke.
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Option<Answer> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.collect));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.try_send(method, path, headers, body).await.expect("no answer")
+    }
+
+    pub(crate) async fn post(&self, body: impl Into<Bytes>) -> Answer {
+        // Without a user agent it would be taken for a bot.
+        self.send(Method::POST, "/v1/collect", &[("user-agent", "Firefox/1 Linux")], body).await
+    }
+
+    /// A page of the admin port.
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        let request = Request::get(format!("{}{path}", self.admin)).body(Full::default()).unwrap();
+        let (head, body) = self.client.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and waits; whether it ended with success.
+    pub(crate) async fn stop(mut self) -> bool {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().await.unwrap().success()
+    }
+}

@@ -1,0 +1,60 @@
+//! The real binary: ready line, a batch, SIGTERM, exit code 0, and the batch in the directory.
+
+use std::process::Stdio;
+
+use batch::Lane;
+use identity::Role;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use store::StoreConfig;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use crate::harness::{batch, config, connect, copies, files, lane};
+
+async fn metrics(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_exits_with_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(files(&directory, Role::Hub, "h1"));
+    // Longer than the test: only the drain can write the segment.
+    config.segment.delay_ms = 3_600_000;
+    config.shutdown_grace_ms = 3_700_000;
+    config.store = StoreConfig::local(&directory.path().join("store")).unwrap();
+    let path = directory.path().join("hub.toml");
+    std::fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_hub"))
+        .arg("--config")
+        .arg(&path)
+        .arg("--die-with-parent")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let ready: serde_json::Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    assert_eq!((ready["event"].as_str(), ready["service"].as_str()), (Some("ready"), Some("hub")));
+    assert!(ready["admin"].as_str().unwrap().starts_with("http://"), "{ready}");
+    assert!(ready["feed"].as_str().unwrap().starts_with("https://"), "{ready}");
+
+    let quic = ready["quic"].as_str().unwrap().parse().unwrap();
+    let connection = connect(&files(&directory, Role::Edge, "e1"), quic).await;
+    let (mut sender, mut receiver) = connection.open_lane(&lane("e1", Lane::Rollup)).await.unwrap();
+    sender.send(&batch("e1", Lane::Rollup, 1)).await.unwrap();
+    let admin = ready["admin"].as_str().unwrap().strip_prefix("http://").unwrap();
+    while !metrics(admin).await.contains("hub_hits_queued 10\n") {}
+    let pid = Pid::from_raw(process.id().unwrap().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(receiver.next_ack().await.unwrap().seq, 1);
+    assert_eq!(process.wait().await.unwrap().code(), Some(0));
+    let store = store::open(&config.store).unwrap();
+    assert_eq!(copies(store.as_ref(), "e1", Lane::Rollup, 1).await, 1);
+}

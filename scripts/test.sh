@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# `make test`: everything that runs. MERIDIAN_TEST_LONG=1 asks for the long variants; MERIDIAN_ACCESS_LOG names the
+# log of the import test (without it, the one in tests/access-log).
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/parts.sh
+
+if [ -n "${MERIDIAN_ACCESS_LOG:-}" ]; then
+    [ -f "$MERIDIAN_ACCESS_LOG" ] || {
+        echo "test.sh: MERIDIAN_ACCESS_LOG names '$MERIDIAN_ACCESS_LOG', which is no file; correct it or unset it." >&2
+        exit 2
+    }
+    # Each crate's tests run in that crate's folder.
+    MERIDIAN_ACCESS_LOG=$(readlink -f "$MERIDIAN_ACCESS_LOG")
+    export MERIDIAN_ACCESS_LOG
+fi
+
+# All tests run even if one crate's fail. At the end, the sum of what cargo says per binary.
+cargo_tests() {
+    local log code=0
+    log=$(mktemp)
+    cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || code=$?
+    awk '/^test result: / { passed += $4; failed += $6; ignored += $8 }
+        END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, ignored }' "$log"
+    rm -f "$log"
+    return "$code"
+}
+
+part "setup for tests" scripts/setup.sh test
+part "access-log oracle" third-party/venv/bin/python -m unittest discover --start-directory tests/access-log
+# With the tests, so that nothing is built twice where tests switch on features of a dependency; end-to-end tests start
+# the services' binaries.
+part "build" cargo build --workspace --all-targets --locked
+part "tests" cargo_tests

@@ -1,0 +1,87 @@
+//! The statements of comparison and repair.
+//!
+//! In: tables, a plan's number in rows or its group, dates; all of them numbers and names of our own, so they stand in the
+//! text. Out: SQL. The fingerprint is a sum over rows of hash(key) × count, so it does not depend on how rows are merged.
+
+use warehouse::tables::{HourlyTable, MinuteTable};
+
+use super::group_range;
+use crate::document::LocalDate;
+
+/// Statements that may still change the tables: running ones, and mutations that go on after a restart.
+pub(super) const RUNNING: &str = "SELECT \
+     (SELECT count() FROM system.processes WHERE query_kind IN ('Insert', 'Alter') \
+      AND match(query, '(hit|session|total)_(rollup|hourly)') AND current_database = currentDatabase()) \
+     + (SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done)";
+
+pub(super) fn minute_counts(table: MinuteTable, dates: &[LocalDate]) -> String {
+    format!(
+        "SELECT local_date, count() AS rows, sum({count}) AS hits FROM {table} \
+         WHERE plan = ? AND local_date IN ({dates}) GROUP BY local_date",
+        count = table.count_column(),
+        table = table.name(),
+        dates = list(dates)
+    )
+}
+
+pub(super) fn sums_of_minutes(table: &HourlyTable, group: u64, dates: &[LocalDate]) -> String {
+    let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";
+    let (first, end) = group_range(group);
+    let condition = format!("plan >= {first} AND plan < {end}");
+    sums(table, table.source.name(), hour, &condition, dates)
+}
+
+pub(super) fn sums_of_hours(table: &HourlyTable, group: u64, dates: &[LocalDate]) -> String {
+    sums(table, table.name, "local_hour", &format!("plan_group = {group}"), dates)
+}
+
+fn sums(table: &HourlyTable, from: &str, hour: &str, condition: &str, dates: &[LocalDate]) -> String {
+    let key: Vec<&str> = table
+        .key
+        .iter()
+        .copied()
+        .filter(|column| *column != "plan_group")
+        .map(|column| if column == "local_hour" { hour } else { column })
+        .collect();
+    let sums: Vec<String> = table.sums.iter().map(|column| format!("sum({column})")).collect();
+    format!(
+        "SELECT local_date, [{sums}, sum(cityHash64({key}) * {count})] AS sums FROM {from} \
+         WHERE {condition} AND local_date IN ({dates}) GROUP BY local_date",
+        sums = sums.join(", "),
+        key = key.join(", "),
+        count = table.source.count_column(),
+        dates = list(dates)
+    )
+}
+
+pub(super) fn delete_minutes(table: MinuteTable, rows_plan: u64, date: LocalDate) -> String {
+    format!(
+        "ALTER TABLE {} DELETE IN PARTITION '{date}' WHERE plan = {rows_plan} SETTINGS mutations_sync = 2",
+        table.name()
+    )
+}
+
+pub(super) fn delete_hours(table: &HourlyTable, group: u64, date: LocalDate) -> String {
+    format!(
+        "ALTER TABLE {} DELETE IN PARTITION {} WHERE plan_group = {group} AND local_date = '{date}' \
+         SETTINGS mutations_sync = 2",
+        table.name,
+        date.month()
+    )
+}
+
+/// No deduplication: the rows before it were deleted, and comparing again finds whatever went wrong.
+pub(super) fn rebuild_hours(table: &HourlyTable, group: u64, date: LocalDate) -> String {
+    let (first, end) = group_range(group);
+    let select = table.select_where(&format!("plan >= {first} AND plan < {end} AND local_date = '{date}'"));
+    let columns: Vec<&str> = table.columns().collect();
+    format!(
+        "INSERT INTO {} ({}) SETTINGS insert_deduplicate = 0, async_insert = 0 {select}",
+        table.name,
+        columns.join(", ")
+    )
+}
+
+fn list(dates: &[LocalDate]) -> String {
+    dates.iter().map(|date| format!("'{date}'")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,241 @@
+//! The real engine as a child process, and a loader in this one.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clickhouse::Client;
+use object_store::ObjectStore;
+use service::{Context, SystemClock};
+use store::StoreConfig;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use warehouse::WarehouseConfig;
+use warehouse_loader::Config;
+
+use crate::support::{Edge, Sums};
+
+/// How long anything in these tests may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// `target/debug/embedded-clickhouse`, beside this test's own directory.
+fn binary() -> PathBuf {
+    let path = std::env::var_os("MERIDIAN_EMBEDDED_CLICKHOUSE").map_or_else(
+        || std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("embedded-clickhouse"),
+        PathBuf::from,
+    );
+    assert!(path.exists(), "{} is missing: run `cargo build -p embedded-clickhouse`", path.display());
+    path
+}
+
+fn library() -> PathBuf {
+    let path = std::env::var_os("MERIDIAN_CHDB").map_or_else(
+        || {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+            root.join("third-party/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
+        },
+        PathBuf::from,
+    );
+    assert!(path.exists(), "{} is missing: run `make setup`", path.display());
+    path
+}
+
+/// The engine; killed when dropped.
+pub(crate) struct Engine {
+    directory: TempDir,
+    child: Child,
+    pub(crate) config: WarehouseConfig,
+}
+
+impl Engine {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (child, url) = spawn(directory.path(), "127.0.0.1:0");
+        // No fsync: these tests kill processes, not machines.
+        let config = WarehouseConfig { url, fsync: false, receive_timeout_ms: 20_000, ..WarehouseConfig::default() };
+        Self { directory, child, config }
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The same data and the same address.
+    pub(crate) fn restart(&mut self) {
+        let address = self.config.url.strip_prefix("http://").unwrap().to_owned();
+        self.child = spawn(self.directory.path(), &address).0;
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        warehouse::client(&self.config).unwrap()
+    }
+
+    pub(crate) async fn number(&self, sql: &str) -> u64 {
+        let sql = format!("SELECT toUInt64({sql})");
+        self.client().query_raw(&sql).fetch_one::<u64>().await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.client().query_raw(sql).execute().await.unwrap();
+    }
+
+    /// Every table holds exactly these sums.
+    pub(crate) async fn assert_holds(&self, expected: &Sums) {
+        for table in ["hit_rollup", "hit_hourly", "total_hourly"] {
+            let sum = async |column: &str| self.number(&format!("(SELECT sum({column}) FROM {table})")).await;
+            let found = (
+                sum("page_views").await,
+                sum("events").await,
+                sum("sessions").await,
+                sum("engagement_ms").await,
+            );
+            let wanted = (expected.page_views, expected.events, expected.opened, expected.engagement_ms);
+            assert_eq!(found, wanted, "{table}");
+        }
+        for table in ["session_rollup", "session_hourly"] {
+            let sum = async |column: &str| self.number(&format!("(SELECT sum({column}) FROM {table})")).await;
+            assert_eq!((sum("sessions").await, sum("duration_ms").await), (expected.closed, expected.duration_ms), "{table}");
+        }
+        for table in ["hit_hourly", "total_hourly"] {
+            let hours: Vec<(String, u32, u64)> = self
+                .client()
+                .query_raw(&format!(
+                    "SELECT property, toUInt32(local_hour) AS hour, sum(events) AS n FROM {table} \
+                     GROUP BY property, hour ORDER BY property, hour"
+                ))
+                .fetch_all()
+                .await
+                .unwrap();
+            let wanted: Vec<(String, u32, u64)> =
+                expected.hours.iter().map(|((property, hour), n)| (property.clone(), *hour, *n)).collect();
+            assert_eq!(hours, wanted, "{table}");
+            let visitors = self.number(&format!("(SELECT uniqCombined64Merge(14)(visitors) FROM {table})")).await;
+            assert_eq!(visitors, u64::try_from(expected.visitors.len()).unwrap(), "{table}");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn spawn(directory: &Path, listen: &str) -> (Child, String) {
+    let config = directory.join("warehouse.toml");
+    let text = format!(
+        "listen = \"{listen}\"\nadmin_listen = \"127.0.0.1:0\"\ndata_dir = \"{}\"\nlibrary = \"{}\"\n[log]\nlevel = \"warn\"\n",
+        directory.join("data").display(),
+        library().display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut child = Command::new(binary())
+        .arg("--config")
+        .arg(&config)
+        .arg("--die-with-parent")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next().expect("the engine ended before it was ready; its reason stands on stderr").unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    (child, ready["http"].as_str().unwrap().to_owned())
+}
+
+/// A loader in this process.
+pub(crate) struct Running {
+    context: Context,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+/// A store in a directory of its own.
+pub(crate) struct Store {
+    pub(crate) directory: TempDir,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let objects = store::open(&StoreConfig::local(directory.path()).unwrap()).unwrap();
+        Self { directory, objects }
+    }
+
+    pub(crate) fn config(&self, id: &str, engine: &Engine) -> Config {
+        let mut config = Config {
+            id: id.into(),
+            admin_listen: ([127, 0, 0, 1], 0).into(),
+            store: StoreConfig::local(self.directory.path()).unwrap(),
+            warehouse: engine.config.clone(),
+            ..Config::default()
+        };
+        config.consume.list_interval_ms = 50;
+        config.plan.interval_ms = 1;
+        config.plan.empty_interval_ms = 1;
+        config.insert.retry_min_ms = 20;
+        config.insert.retry_max_ms = 100;
+        config
+    }
+
+    /// Makes the last plan look as if its loader had died just before `done`.
+    pub(crate) fn forget_last_done(&self) {
+        let plans = self.directory.path().join("plans/0");
+        let mut done: Vec<PathBuf> = std::fs::read_dir(plans)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().ends_with(".done.json"))
+            .collect();
+        done.sort();
+        std::fs::remove_file(done.last().unwrap()).unwrap();
+    }
+}
+
+impl Running {
+    pub(crate) fn start(config: Config) -> Self {
+        let context =
+            Context::new(SystemClock::shared()).child(Arc::new(|_, _| Ok(())));
+        let task = tokio::spawn(warehouse_loader::run(config, context.clone()));
+        Self { context, task }
+    }
+
+    pub(crate) fn status(&self) -> serde_json::Value {
+        self.context.status().unwrap_or_default()
+    }
+
+    /// Polls until `reached` says so.
+    pub(crate) async fn wait(&self, what: &str, reached: impl Fn(&serde_json::Value) -> bool) {
+        let poll = async {
+            while !reached(&self.status()) {
+                assert!(!self.task.is_finished(), "the loader ended while waiting for {what}");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, poll).await;
+        assert!(waited.is_ok(), "{what} not reached: {}", self.status());
+    }
+
+    /// Waits until all of these edges are loaded.
+    pub(crate) async fn wait_loaded(&self, edges: &[&Edge]) {
+        self.wait("all loaded", |status| {
+            edges.iter().all(|edge| {
+                let positions = status["positions"].as_array().cloned().unwrap_or_default();
+                let mine = |p: &&serde_json::Value| p["edge"] == edge.name.as_str();
+                positions.iter().find(mine).is_some_and(|p| p["loaded"] == edge.position)
+            }) && status["loader"]["plan_open"] == false
+        })
+        .await;
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        self.context.registry.encode_text().unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.context.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,61 @@
+//! Differences planted by hand are found and put right, in every table.
+
+use crate::engine::{Engine, Running, Store};
+use crate::support::{Edge, Sums, many_rows, put_segment};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_differences_are_found_and_repaired() {
+    let (engine, store) = (Engine::start(), Store::new());
+    let mut edge = Edge::new("edge-1");
+    let mut sums = Sums::default();
+    // Two plans of one group: the repair of the second must leave the first alone.
+    for number in 0..2 {
+        let rows = many_rows(u64::from(number), 400);
+        sums.add(&rows);
+        let batch = edge.batch(&rows);
+        put_segment(&store.objects, number, &[batch]).await;
+        let loader = Running::start(store.config("loader-1", &engine));
+        loader.wait_loaded(&[&edge]).await;
+        loader.stop().await;
+    }
+    engine.assert_holds(&sums).await;
+    let last = engine.number("(SELECT max(plan) FROM hit_rollup)").await;
+    let now = "now() + INTERVAL 1 HOUR";
+    let hits = format!("SELECT * REPLACE ({now} AS not_after) FROM hit_rollup WHERE plan = {last}");
+    let sessions = format!("SELECT * REPLACE ({now} AS not_after) FROM session_rollup WHERE plan = {last} LIMIT 1");
+    let sync = "SETTINGS mutations_sync = 2";
+    let plants = [
+        (
+            "a minute row is missing",
+            format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} AND page_path = '/1' {sync}"),
+            true,
+        ),
+        ("all minute rows are missing", format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} {sync}"), true),
+        ("an insert is doubled", format!("INSERT INTO hit_rollup {hits}"), true),
+        ("a session is doubled", format!("INSERT INTO session_rollup {sessions}"), true),
+        ("a view row is missing", format!("ALTER TABLE hit_hourly DELETE WHERE page_path = '/2' {sync}"), true),
+        ("another view's rows are missing", format!("ALTER TABLE total_hourly DELETE WHERE 1 {sync}"), true),
+        (
+            "a view row is doubled",
+            "INSERT INTO session_hourly SELECT * FROM session_hourly LIMIT 1".to_owned(),
+            true,
+        ),
+        (
+            "a view row has another page",
+            "INSERT INTO hit_hourly SELECT * REPLACE ('/other' AS page_path) FROM hit_hourly WHERE page_path = '/3'"
+                .to_owned(),
+            true,
+        ),
+        ("nothing", "SELECT 1".to_owned(), false),
+    ];
+    for (what, sql, differs) in plants {
+        engine.execute(&sql).await;
+        store.forget_last_done();
+        let loader = Running::start(store.config("loader-1", &engine));
+        loader.wait_loaded(&[&edge]).await;
+        let metrics = loader.metrics();
+        assert_eq!(metrics.contains("loader_repairs_total{"), differs, "{what}\n{metrics}");
+        loader.stop().await;
+        engine.assert_holds(&sums).await;
+    }
+}

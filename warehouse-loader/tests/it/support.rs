@@ -1,0 +1,140 @@
+//! Batches for tests, and what their rows add up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use batch::{BatchId, HitRow, RollupRows, RowKey, SealedBatch, SessionRow, encode_rollup, segment};
+use bytes::Bytes;
+use hit::Epoch;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use proto::batch::Lane;
+
+/// 2015-05-17T00:00Z in minutes.
+pub(crate) const BASE_MINUTE: u32 = 16_572 * 1440;
+
+/// What all rows add up to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) page_views: u64,
+    pub(crate) events: u64,
+    pub(crate) opened: u64,
+    pub(crate) engagement_ms: u64,
+    pub(crate) closed: u64,
+    pub(crate) duration_ms: u64,
+    /// (property, local hour) -> events.
+    pub(crate) hours: BTreeMap<(String, u32), u64>,
+    pub(crate) visitors: BTreeSet<u64>,
+}
+
+impl Sums {
+    pub(crate) fn add(&mut self, rows: &RollupRows) {
+        for row in &rows.hits {
+            self.page_views += row.page_views;
+            self.events += row.events;
+            self.opened += row.sessions;
+            self.engagement_ms += row.engagement_ms;
+            let local_s = i64::from(row.key.minute) * 60 + i64::from(row.key.utc_offset_s);
+            let hour = u32::try_from(local_s - local_s % 3600).unwrap();
+            *self.hours.entry((row.key.property.clone(), hour)).or_default() += row.events;
+            self.visitors.extend(&row.visitors);
+        }
+        for row in &rows.sessions {
+            self.closed += row.sessions;
+            self.duration_ms += row.duration_ms;
+        }
+    }
+}
+
+pub(crate) fn key(property: &str, minute: u32, utc_offset_s: i32, page: &str) -> RowKey {
+    let local_s = i64::from(minute) * 60 + i64::from(utc_offset_s);
+    RowKey {
+        property: property.into(),
+        local_date: u16::try_from(local_s / 86_400).unwrap(),
+        minute,
+        utc_offset_s,
+        traffic_class: "human".into(),
+        page_path: page.into(),
+        source: "google".into(),
+        medium: "organic".into(),
+        campaign: String::new(),
+        country: "NP".into(),
+        device: "desktop".into(),
+        browser: "Firefox".into(),
+        operating_system: "Linux".into(),
+    }
+}
+
+pub(crate) fn hit_row(key: RowKey, events: u64, visitors: Vec<u64>) -> HitRow {
+    HitRow {
+        key,
+        event_name: "page_view".into(),
+        page_views: events,
+        events,
+        sessions: 1,
+        engagement_ms: events * 700,
+        new_visitors: visitors.clone(),
+        visitors,
+    }
+}
+
+/// `count` rows of some properties in whole, half and quarter-hour zones, over two days.
+pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
+    const OFFSETS: [i32; 5] = [0, 19_800, 20_700, 37_800, -12_600];
+    let mut rows = RollupRows::default();
+    for at in 0..count {
+        let number = u64::from(at) + seed * 1_000_003;
+        let property = number % 40;
+        let offset = OFFSETS[usize::try_from(property % 5).unwrap()];
+        let minute = BASE_MINUTE + u32::try_from(number * 7 % 2880).unwrap();
+        let key = key(&format!("p_{property}"), minute, offset, &format!("/{}", number % 97));
+        rows.hits.push(hit_row(key.clone(), 1 + number % 3, vec![number % 1009]));
+        if number % 4 == 0 {
+            rows.sessions.push(SessionRow {
+                key,
+                exit_page: "/out".into(),
+                sessions: 1,
+                engaged_sessions: number % 2,
+                page_views: 2,
+                events: 3,
+                duration_ms: number % 100_000,
+            });
+        }
+    }
+    rows.normalize();
+    rows
+}
+
+/// Makes the batches of one edge, one after the other.
+pub(crate) struct Edge {
+    pub(crate) name: String,
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: u64,
+    pub(crate) position: u64,
+}
+
+impl Edge {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.into(), epoch: Epoch([7; 16]), seq: 0, position: 0 }
+    }
+
+    pub(crate) fn batch(&mut self, rows: &RollupRows) -> SealedBatch {
+        let hits: u64 = rows.hits.iter().map(|row| row.events).sum();
+        self.payload(Bytes::from(encode_rollup(rows).unwrap()), hits)
+    }
+
+    pub(crate) fn payload(&mut self, payload: Bytes, hits: u64) -> SealedBatch {
+        self.seq += 1;
+        let id = BatchId { edge: self.name.parse().unwrap(), epoch: self.epoch, lane: Lane::Rollup, seq: self.seq };
+        let from = self.position;
+        self.position += hits;
+        SealedBatch::seal(id, from..self.position, 1_000 * self.seq, payload).unwrap()
+    }
+}
+
+/// Writes a segment as a hub does.
+pub(crate) async fn put_segment(store: &Arc<dyn ObjectStore>, number: u32, batches: &[SealedBatch]) -> String {
+    let key = segment::key(Lane::Rollup, 1_000 + u64::from(number), "hub-1", number);
+    store.put(&Path::from(key.as_str()), segment::encode(batches).into()).await.unwrap();
+    key
+}

@@ -60,7 +60,7 @@ fn beginning() -> Start {
 #[test]
 fn a_crash_after_any_flush_gives_the_same_batches() {
     let root = tempfile::tempdir().unwrap();
-    drop(append(&open(root.path()), beginning(), 30, 8));
+    append(&open(root.path()), beginning(), 30, 8);
     let untouched = tempfile::tempdir().unwrap();
     fixture::copy(root.path(), untouched.path());
     let expected = process_all(root.path(), Some(5));
@@ -90,7 +90,7 @@ fn a_crash_after_any_flush_gives_the_same_batches() {
 #[test]
 fn counted_and_dropped_add_up_to_the_range() {
     let root = tempfile::tempdir().unwrap();
-    drop(append(&open(root.path()), beginning(), 30, 8));
+    append(&open(root.path()), beginning(), 30, 8);
     let disk = process_all(root.path(), Some(7));
     let outbox = disk.state.load_outbox().unwrap();
     let progress = disk.state.load_progress().unwrap();
@@ -129,7 +129,7 @@ fn blocks_that_the_feed_dropped_are_read_from_their_files() {
 #[test]
 fn acks_empty_the_outbox_and_delete_wal_files() {
     let root = tempfile::tempdir().unwrap();
-    drop(append(&open(root.path()), beginning(), 30, 8));
+    append(&open(root.path()), beginning(), 30, 8);
     let disk = process_all(root.path(), Some(10));
     let files = || std::fs::read_dir(root.path().join("wal")).unwrap().count();
     assert_eq!(files(), 4);

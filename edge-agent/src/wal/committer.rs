@@ -17,7 +17,7 @@ use service::SharedClock;
 use super::Config;
 use super::stamp::Stamp;
 use crate::disk::DataDir;
-use crate::disk::wal_file::{Start, WalFile};
+use crate::disk::wal_file::{self, Start, WalFile};
 use crate::handoff::{CommitRefused, CommittedBlock, Feed, Gate, IntakeReceiver, Submission};
 use crate::ledger::Ledger;
 use crate::metrics::WalMetrics;
@@ -194,7 +194,9 @@ impl Committer {
         let begun = Instant::now();
         let header = BlockHeader { block: self.next.block, from: self.next.position, hits, received_at_ms };
         let bytes = block::encode(header, body, self.parts.config.zstd_level).context("encoding a block")?;
-        if self.file_bytes >= self.parts.config.file_bytes {
+        // An empty file is never rolled: its successor would have the same name.
+        let is_empty = wal_file::first_block(self.file.path()) == Some(header.block);
+        if self.file_bytes >= self.parts.config.file_bytes && !is_empty {
             self.file = self.parts.disk.wal.roll(self.next)?;
             self.file_bytes = 0;
         }

@@ -1,5 +1,7 @@
 //! The edge as a process, with a hub that the test plays: what is promised to clients, across `kill -9`.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
+
 mod edge;
 mod hub;
 mod promises;

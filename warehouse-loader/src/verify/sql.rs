@@ -9,10 +9,11 @@ use super::group_range;
 use crate::document::LocalDate;
 
 /// Statements that may still change the tables: running ones, and mutations that go on after a restart.
-pub(super) const RUNNING: &str = "SELECT \
+/// A scalar subquery is Nullable to ClickHouse, whatever it selects; the count is never NULL.
+pub(super) const RUNNING: &str = "SELECT assumeNotNull(\
      (SELECT count() FROM system.processes WHERE query_kind IN ('Insert', 'Alter') \
       AND match(query, '(hit|session|total)_(rollup|hourly)') AND current_database = currentDatabase()) \
-     + (SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done)";
+     + (SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done))";
 
 pub(super) fn minute_counts(table: MinuteTable, dates: &[LocalDate]) -> String {
     format!(

@@ -45,7 +45,8 @@ const AGES: [u64; 12] =
 
 fn world() -> impl Strategy<Value = World> {
     let zone = select(ZONES.map(|(zone, _)| zone).to_vec());
-    let version = (zone, select(vec![60_u32, 1800, 1800, 7200]), select(vec![0_u32, 60, 300]));
+    let version =
+        (zone, select(vec![60_u32, 1800, 1800, 7200, 86_400, 86_400]), select(vec![0_u32, 60, 300]));
     vec(version, PROPERTIES.len() * 3).prop_map(|versions| {
         let names =
             PROPERTIES.iter().flat_map(|property| (1..=3).map(|version| (property.to_string(), version)));

@@ -131,7 +131,7 @@ fn files_are_rolled_at_their_size() {
         bench.commit(n).unwrap();
     }
     let disk = bench.end();
-    assert_eq!(std::fs::read_dir(root.path().join("wal")).unwrap().count(), 5);
+    assert_eq!(std::fs::read_dir(root.path().join("wal")).unwrap().count(), 4);
     drop(disk);
     assert_eq!(open(root.path()).wal.end().position, 4);
 }

@@ -121,6 +121,20 @@ fn every_example_of_the_crawler_list_is_a_bot() {
     assert!(missed.is_empty(), "{missed:?}");
 }
 
+#[test]
+fn rules_look_no_further_than_they_say() {
+    let rules = "
+user_agent_parsers: [{regex: '^.{0,100}(Fox)'}]
+os_parsers: [{regex: '^.{1,100}(Linux)'}]
+device_parsers: [{regex: '^.{0,100}bot', device_replacement: 'Spider'}]
+";
+    let detection = Detection::new(rules, r#"[{"pattern": "no such"}]"#).unwrap();
+    for (length, class, browser) in [(90, Bot, "Fox"), (99, Bot, "Other"), (101, Human, "Other")] {
+        let client = detection.classify(&format!("{}bot Fox", "x".repeat(length)));
+        assert_eq!((client.traffic_class, client.browser.as_str()), (class, browser), "{length}");
+    }
+}
+
 const RULES: &str = "
 user_agent_parsers: [{regex: '(Firefox)/(\\d+)'}]
 os_parsers: [{regex: '(Linux)'}]

@@ -199,7 +199,9 @@ impl Consumer {
             return Ok(Some(Candidate { batch, segment: segment.clone() }));
         }
         for segment in segments {
-            if let Some(batch) = self.read_batches(&segment).await?.into_iter().find(|b| *b.header() == header) {
+            if let Some(batch) =
+                self.read_batches(&segment).await?.into_iter().find(|b| *b.header() == header)
+            {
                 return Ok(Some(Candidate { batch, segment }));
             }
         }
@@ -279,8 +281,10 @@ pub fn rows_of(plan: &Plan, batches: &[SealedBatch]) -> Result<RollupRows, Consu
     let mut all = RollupRows::default();
     for batch in batches {
         let id = &batch.header().id;
-        let skipped =
-            plan.skips.iter().any(|skip| skip.edge == id.edge && skip.epoch == id.epoch && skip.seq == id.seq);
+        let skipped = plan
+            .skips
+            .iter()
+            .any(|skip| skip.edge == id.edge && skip.epoch == id.epoch && skip.seq == id.seq);
         if skipped {
             continue;
         }

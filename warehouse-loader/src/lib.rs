@@ -54,15 +54,15 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let metrics = context.registry.register(LoaderMetrics::new);
     let status = LoaderStatus::default();
     let answer = status.status_fn(config.id.clone(), context.clock.clone());
-    let admin =
-        AdminServer::start(&context, config.admin_listen(), answer, axum::Router::new()).await?;
+    let admin = AdminServer::start(&context, config.admin_listen(), answer, axum::Router::new()).await?;
     let Some(loader) = build(&config, &context, metrics, status).await? else {
         return Ok(());
     };
     let (task, wake) = loader;
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     for hub in config.feed.hubs.clone() {
-        let watch = consume::feed::watch(config.feed.clone(), hub, Arc::clone(&wake), context.shutdown.clone());
+        let watch =
+            consume::feed::watch(config.feed.clone(), hub, Arc::clone(&wake), context.shutdown.clone());
         tasks.spawn("feed", async move {
             watch.await;
             Ok(())
@@ -110,7 +110,13 @@ async fn build(
         planner: Planner::new(config.id.clone(), config.plan.takeover_ms, ledger),
         verifier: Verifier::new(&config.warehouse, sender.clone(), metrics.insert.clone())?,
         sender,
-        retirer: Retirer::new(Arc::clone(&store), log, config.retire.clone(), timeout, metrics.retire.clone()),
+        retirer: Retirer::new(
+            Arc::clone(&store),
+            log,
+            config.retire.clone(),
+            timeout,
+            metrics.retire.clone(),
+        ),
         store,
         metrics,
         status,

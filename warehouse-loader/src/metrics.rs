@@ -221,7 +221,11 @@ impl PlanMetrics {
         registry.register("loader_plans", "Plans by what became of them", self.plans.clone());
         registry.register("loader_plan_number", "Last plan that is done", self.number.clone());
         registry.register("loader_hits_out", "Hits in plans that are done", self.hits_out.clone());
-        registry.register("loader_hits_dropped", "Hits that are not loaded, by reason", self.hits_dropped.clone());
+        registry.register(
+            "loader_hits_dropped",
+            "Hits that are not loaded, by reason",
+            self.hits_dropped.clone(),
+        );
         registry.register(
             "loader_batches_quarantined",
             "Batches that cannot be used; copies lie under quarantine/",
@@ -239,7 +243,11 @@ impl InsertMetrics {
             "INSERTs whose answer was not clean",
             self.failures.clone(),
         );
-        registry.register("loader_verifications", "Comparisons of a plan with its tables", self.verifications.clone());
+        registry.register(
+            "loader_verifications",
+            "Comparisons of a plan with its tables",
+            self.verifications.clone(),
+        );
         registry.register("loader_repairs", "Repairs by table", self.repairs.clone());
     }
 }

@@ -35,7 +35,9 @@ pub enum LogError {
         after_ms: u64,
     },
     /// An object that this build cannot read.
-    #[error("{key} is not a document of format {FORMAT}: {reason}; it was made by another build or is damaged")]
+    #[error(
+        "{key} is not a document of format {FORMAT}: {reason}; it was made by another build or is damaged"
+    )]
     Document {
         /// The object.
         key: String,

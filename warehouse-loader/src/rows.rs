@@ -62,9 +62,11 @@ impl PlanRows {
 
     /// The INSERTs of at most `max_rows` rows, in the order in which a plan sends them.
     pub fn chunks(&self, max_rows: usize) -> Vec<Chunk> {
-        let hits = cut(MinuteTable::HitRollup, &self.rows.hits, max_rows, |row| (row.key.local_date, row.events));
-        let sessions =
-            cut(MinuteTable::SessionRollup, &self.rows.sessions, max_rows, |row| (row.key.local_date, row.sessions));
+        let hits =
+            cut(MinuteTable::HitRollup, &self.rows.hits, max_rows, |row| (row.key.local_date, row.events));
+        let sessions = cut(MinuteTable::SessionRollup, &self.rows.sessions, max_rows, |row| {
+            (row.key.local_date, row.sessions)
+        });
         hits.into_iter().chain(sessions).collect()
     }
 
@@ -77,23 +79,35 @@ impl PlanRows {
         let mut next = [0_usize; 2];
         for step in steps {
             let mismatch = || MismatchError { step: step.token.clone() };
-            let table = MinuteTable::ALL.into_iter().find(|table| table.name() == step.table).ok_or_else(mismatch)?;
+            let table =
+                MinuteTable::ALL.into_iter().find(|table| table.name() == step.table).ok_or_else(mismatch)?;
             let start = &mut next[usize::from(table == MinuteTable::SessionRollup)];
-            let end = usize::try_from(step.rows).ok().and_then(|rows| start.checked_add(rows)).ok_or_else(mismatch)?;
+            let end = usize::try_from(step.rows)
+                .ok()
+                .and_then(|rows| start.checked_add(rows))
+                .ok_or_else(mismatch)?;
             let range = *start..end;
             *start = end;
             let hits = match table {
-                MinuteTable::HitRollup => {
-                    sum(self.rows.hits.get(range.clone()), step.local_date, |row| (row.key.local_date, row.events))
-                }
+                MinuteTable::HitRollup => sum(self.rows.hits.get(range.clone()), step.local_date, |row| {
+                    (row.key.local_date, row.events)
+                }),
                 MinuteTable::SessionRollup => {
-                    sum(self.rows.sessions.get(range.clone()), step.local_date, |row| (row.key.local_date, row.sessions))
+                    sum(self.rows.sessions.get(range.clone()), step.local_date, |row| {
+                        (row.key.local_date, row.sessions)
+                    })
                 }
             };
             if hits != Some(step.hits) {
                 return Err(mismatch());
             }
-            chunks.push(Chunk { table, local_date: step.local_date, chunk: step.chunk, range, hits: step.hits });
+            chunks.push(Chunk {
+                table,
+                local_date: step.local_date,
+                chunk: step.chunk,
+                range,
+                hits: step.hits,
+            });
         }
         if next != [self.rows.hits.len(), self.rows.sessions.len()] {
             return Err(MismatchError { step: "(rows are left over)".to_owned() });
@@ -104,7 +118,9 @@ impl PlanRows {
 
 /// A plan's figures are not those of its rows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the rows of the plan's batches do not give its INSERT {step}: it was made by a build with other rules")]
+#[error(
+    "the rows of the plan's batches do not give its INSERT {step}: it was made by a build with other rules"
+)]
 pub struct MismatchError {
     step: String,
 }
@@ -172,11 +188,8 @@ mod tests {
     fn chunks_hold_one_date_and_no_more_rows_than_allowed() {
         let hits = vec![row(2, "/b", 1), row(1, "/a", 2), row(2, "/a", 4), row(2, "/c", 8), row(1, "/a", 16)];
         let rows = PlanRows::new(RollupRows { hits, sessions: vec![] });
-        let cut: Vec<_> = rows
-            .chunks(2)
-            .iter()
-            .map(|c| (c.local_date.0, c.chunk, c.range.clone(), c.hits))
-            .collect();
+        let cut: Vec<_> =
+            rows.chunks(2).iter().map(|c| (c.local_date.0, c.chunk, c.range.clone(), c.hits)).collect();
         assert_eq!(cut, [(1, 0, 0..1, 18), (2, 0, 1..3, 5), (2, 1, 3..4, 8)]);
         assert_eq!(rows.chunks(2)[1].step("h").token, "h-hit_rollup-1970-01-03-0");
         let mut steps: Vec<_> = rows.chunks(2).iter().map(|chunk| chunk.step("h")).collect();

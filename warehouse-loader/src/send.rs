@@ -117,8 +117,10 @@ impl Sender {
         token: &str,
         not_after: u32,
     ) -> Result<(), WarehouseError> {
-        let mut insert: Insert<SessionRollupRow<'_>> =
-            self.open(MinuteTable::SessionRollup.name()).await?.with_setting("insert_deduplication_token", token);
+        let mut insert: Insert<SessionRollupRow<'_>> = self
+            .open(MinuteTable::SessionRollup.name())
+            .await?
+            .with_setting("insert_deduplication_token", token);
         for row in rows {
             insert.write(&session_row(row, plan, not_after)).await?;
         }

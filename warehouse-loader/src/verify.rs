@@ -89,7 +89,11 @@ impl Verifier {
     ///
     /// # Errors
     /// When the password file cannot be read.
-    pub fn new(config: &WarehouseConfig, sender: Sender, metrics: InsertMetrics) -> Result<Self, WarehouseError> {
+    pub fn new(
+        config: &WarehouseConfig,
+        sender: Sender,
+        metrics: InsertMetrics,
+    ) -> Result<Self, WarehouseError> {
         Ok(Self { client: client(config)?, config: config.clone(), sender, metrics })
     }
 
@@ -129,7 +133,8 @@ impl Verifier {
         let counted: Vec<MinuteCount> = self.within("SELECT", query.fetch_all()).await?;
         let differs = |date: &LocalDate| {
             let steps = || plan.steps_of(table).filter(|step| step.local_date == *date);
-            let expected = (steps().map(|step| step.rows).sum::<u64>(), steps().map(|step| step.hits).sum::<u64>());
+            let expected =
+                (steps().map(|step| step.rows).sum::<u64>(), steps().map(|step| step.hits).sum::<u64>());
             let actual = counted.iter().find(|count| count.local_date == date.0);
             expected != actual.map_or((0, 0), |count| (count.rows, count.hits))
         };

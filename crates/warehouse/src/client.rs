@@ -85,7 +85,10 @@ impl WarehouseConfig {
         }
         if self.minute_ttl_days < 14 {
             // A plan group lives at most 7 days, and its minute rows must outlive any repair of it.
-            return Err(format!("warehouse.minute_ttl_days is {}: set it to at least 14", self.minute_ttl_days));
+            return Err(format!(
+                "warehouse.minute_ttl_days is {}: set it to at least 14",
+                self.minute_ttl_days
+            ));
         }
         Ok(())
     }
@@ -115,15 +118,16 @@ pub(crate) fn server_client(config: &WarehouseConfig) -> Result<Client, Warehous
     connector.set_keepalive(Some(Duration::from_secs(60)));
     connector.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
     connector.set_nodelay(true);
-    let http = HyperClient::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE_TIMEOUT).build(connector);
+    let http =
+        HyperClient::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE_TIMEOUT).build(connector);
     let mut client = Client::with_http_client(http).with_url(config.url.trim_end_matches('/'));
     if !config.user.is_empty() {
         client = client.with_user(config.user.as_str());
     }
     if !config.password_file.as_os_str().is_empty() {
         let path = config.password_file.clone();
-        let password = std::fs::read_to_string(&path)
-            .map_err(|source| WarehouseError::PasswordFile { path, source })?;
+        let password =
+            std::fs::read_to_string(&path).map_err(|source| WarehouseError::PasswordFile { path, source })?;
         client = client.with_password(password.trim_end_matches(['\r', '\n']));
     }
     Ok(client)

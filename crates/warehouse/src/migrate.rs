@@ -60,7 +60,9 @@ pub enum MigrateError {
         found: String,
     },
     /// A later build has been here.
-    #[error("the warehouse has migration {0:04}, which this build does not know: use the build that applied it, or a later one")]
+    #[error(
+        "the warehouse has migration {0:04}, which this build does not know: use the build that applied it, or a later one"
+    )]
     Newer(u32),
 }
 

@@ -118,7 +118,15 @@ pub const SESSION_HOURLY: HourlyTable = HourlyTable {
 pub const TOTAL_HOURLY: HourlyTable = HourlyTable {
     name: "total_hourly",
     source: MinuteTable::HitRollup,
-    key: &["property", "generation", "traffic_class", "local_date", "local_hour", "utc_offset_s", "plan_group"],
+    key: &[
+        "property",
+        "generation",
+        "traffic_class",
+        "local_date",
+        "local_hour",
+        "utc_offset_s",
+        "plan_group",
+    ],
     sums: &["page_views", "events", "sessions", "engagement_ms"],
     sets: &["visitors", "new_visitors"],
 };

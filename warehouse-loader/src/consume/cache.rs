@@ -40,7 +40,8 @@ impl BatchCache {
     /// Drops all that `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&Stream, u64) -> bool) {
         self.payloads.retain(|(stream, seq), _| keep(stream, *seq));
-        self.bytes = self.payloads.values().map(|payload| u64::try_from(payload.len()).unwrap_or(u64::MAX)).sum();
+        self.bytes =
+            self.payloads.values().map(|payload| u64::try_from(payload.len()).unwrap_or(u64::MAX)).sum();
     }
 
     /// Bytes in it.
@@ -67,9 +68,15 @@ mod tests {
         let mut cache = BatchCache::new(100);
         cache.put(&batch(1));
         cache.put(&batch(2));
-        assert_eq!((cache.get(&stream, 1).is_some(), cache.get(&stream, 2).is_some(), cache.bytes()), (true, false, 60));
+        assert_eq!(
+            (cache.get(&stream, 1).is_some(), cache.get(&stream, 2).is_some(), cache.bytes()),
+            (true, false, 60)
+        );
         cache.retain(|_, seq| seq > 1);
         cache.put(&batch(2));
-        assert_eq!((cache.get(&stream, 1).is_some(), cache.get(&stream, 2).is_some(), cache.bytes()), (false, true, 60));
+        assert_eq!(
+            (cache.get(&stream, 1).is_some(), cache.get(&stream, 2).is_some(), cache.bytes()),
+            (false, true, 60)
+        );
     }
 }

@@ -43,10 +43,14 @@ impl FeedConfig {
     pub fn validate(&self) -> Result<(), String> {
         for hub in &self.hubs {
             if let Err(error) = Endpoint::from_shared(hub.clone()) {
-                return Err(format!("feed.hubs holds {hub:?}, which is no URL ({error}): use https://HOST:PORT"));
+                return Err(format!(
+                    "feed.hubs holds {hub:?}, which is no URL ({error}): use https://HOST:PORT"
+                ));
             }
             if hub.starts_with("https://") && self.tls.is_none() {
-                return Err(format!("feed.hubs holds {hub:?}, which needs the table [feed.tls]: set ca, cert and key"));
+                return Err(format!(
+                    "feed.hubs holds {hub:?}, which needs the table [feed.tls]: set ca, cert and key"
+                ));
             }
         }
         Ok(())
@@ -66,7 +70,9 @@ pub async fn watch(config: FeedConfig, hub: String, wake: Arc<Notify>, shutdown:
         };
         match ended {
             Ok(()) => pause_ms = RECONNECT_MIN_MS,
-            Err(error) => tracing::debug!(hub, error = %format!("{error:#}"), "feed not connected; listing goes on"),
+            Err(error) => {
+                tracing::debug!(hub, error = %format!("{error:#}"), "feed not connected; listing goes on")
+            }
         }
         // Jitter, so that loaders do not come back to a hub all at once.
         let jittered = rand::rng().random_range(pause_ms / 2..=pause_ms);

@@ -112,7 +112,8 @@ impl Index {
 
     /// Segments to read, the oldest first.
     pub fn unread(&self) -> Vec<String> {
-        let unread = |(key, segment): (&String, &Segment)| (segment.content == Content::Unread).then(|| key.clone());
+        let unread =
+            |(key, segment): (&String, &Segment)| (segment.content == Content::Unread).then(|| key.clone());
         self.segments.iter().filter_map(unread).collect()
     }
 
@@ -149,7 +150,9 @@ impl Index {
                 }
                 Some(known) if known.header != *header => result.conflicts.push(header.id.clone()),
                 Some(known) => {
-                    if known.segments.len() < MAX_COPIES && known.segments.iter().all(|segment| segment != key) {
+                    if known.segments.len() < MAX_COPIES
+                        && known.segments.iter().all(|segment| segment != key)
+                    {
                         known.segments.push(key.to_owned());
                     }
                 }
@@ -216,7 +219,11 @@ impl Index {
 
     /// Streams with batches that wait.
     pub fn streams(&self) -> Vec<Stream> {
-        self.streams.iter().filter(|(_, index)| !index.waiting.is_empty()).map(|(stream, _)| stream.clone()).collect()
+        self.streams
+            .iter()
+            .filter(|(_, index)| !index.waiting.is_empty())
+            .map(|(stream, _)| stream.clone())
+            .collect()
     }
 
     /// Batches that wait.
@@ -245,7 +252,8 @@ impl Index {
         let loaded = |(stream, top): &(Stream, u64)| marks.get(stream).is_some_and(|mark| mark.seq >= *top);
         let is_retired = |key: &str, segment: &Segment| match &segment.content {
             Content::Read(tops) => {
-                segment::created_at_ms(key).is_some_and(|created| created < before_ms) && tops.iter().all(loaded)
+                segment::created_at_ms(key).is_some_and(|created| created < before_ms)
+                    && tops.iter().all(loaded)
             }
             Content::Unread | Content::Damaged => false,
         };

@@ -30,7 +30,8 @@ impl Loader {
         let pause = if selection.is_empty() {
             Some(if read_all { self.list_interval } else { Duration::ZERO })
         } else if empty && skipped.is_empty() {
-            self.too_soon(self.empty_at_ms, self.config.empty_interval_ms).map(|left| left.min(self.list_interval))
+            self.too_soon(self.empty_at_ms, self.config.empty_interval_ms)
+                .map(|left| left.min(self.list_interval))
         } else {
             None
         };

@@ -36,12 +36,12 @@ impl Loader {
         let rows = self.rows_of(&plan).await?;
         let chunks = rows.chunks_as(&plan.inserts)?;
         let sent = self.send_all(&plan, &rows, &chunks).await?;
-        let must_verify = match sent {
+        let (must_verify, clean) = match sent {
             Sent::Stopped => return Ok(Next::Go),
-            Sent::All { clean } => verify || !clean,
-            Sent::Overtaken { clean } => !clean,
+            Sent::All { clean } => (verify || !clean, clean),
+            Sent::Overtaken { clean } => (!clean, clean),
         };
-        if must_verify && !self.verify(&plan, &rows, &chunks).await? {
+        if must_verify && !self.verify(&plan, &rows, &chunks, clean).await? {
             return Ok(Next::Go);
         }
         if matches!(sent, Sent::All { .. }) {
@@ -93,37 +93,54 @@ impl Loader {
         Ok(Sent::All { clean })
     }
 
-    /// Compares and repairs until the warehouse holds the plan. `false`: shutdown came first.
-    async fn verify(&self, plan: &Plan, rows: &PlanRows, chunks: &[Chunk]) -> Result<bool, LoadError> {
+    /// Compares and repairs until the warehouse holds the plan. `clean`: nothing that was sent here is open, so another
+    /// loader's `done` is enough. `false`: shutdown came first.
+    async fn verify(
+        &self,
+        plan: &Plan,
+        rows: &PlanRows,
+        chunks: &[Chunk],
+        clean: bool,
+    ) -> Result<bool, LoadError> {
         let mut backoff = Backoff::new(&self.insert_config);
         let mut round = 0_u32;
+        let mut settled = true;
         while !self.shutdown.is_cancelled() {
             let was_done = self.log.is_done(plan.n).await?;
-            let error = match self.verifier.compare(plan).await {
+            if was_done && clean && round == 0 {
+                return Ok(true);
+            }
+            let result = match self.verifier.compare(plan).await {
                 Ok(differences) if differences.is_empty() => {
                     tracing::info!(plan = plan.n, repairs = round, "plan verified");
                     return Ok(true);
                 }
                 // Another loader finished while we compared: what we saw may be its work half done.
                 Ok(_) if self.log.is_done(plan.n).await? != was_done => continue,
+                // Two loaders that repair the same plan in step would undo each other's work for ever: the pause has jitter.
+                Ok(_) if !settled => {
+                    settled = true;
+                    self.pause(backoff.next(true)).await;
+                    continue;
+                }
                 Ok(differences) => {
                     round = round.saturating_add(1);
+                    settled = false;
                     let now_ms = self.clock.now_ms();
-                    match self.verifier.repair(plan, rows, chunks, &differences, round, now_ms).await {
-                        Ok(()) => continue,
-                        Err(error) => error,
-                    }
+                    self.verifier.repair(plan, rows, chunks, &differences, round, now_ms).await
                 }
-                Err(error) => error,
+                Err(error) => Err(error),
             };
-            let error = LoadError::from(error);
-            let retryable = error.is_retryable();
-            if retryable {
-                tracing::warn!(plan = plan.n, %error, "verification is repeated");
-            } else {
-                tracing::error!(plan = plan.n, %error, "verification failed; someone must act, it is repeated slowly");
+            if let Err(error) = result {
+                let error = LoadError::from(error);
+                let retryable = error.is_retryable();
+                if retryable {
+                    tracing::warn!(plan = plan.n, %error, "verification is repeated");
+                } else {
+                    tracing::error!(plan = plan.n, %error, "verification failed; someone must act, it is repeated slowly");
+                }
+                self.pause(backoff.next(retryable)).await;
             }
-            self.pause(backoff.next(retryable)).await;
         }
         Ok(false)
     }

@@ -132,7 +132,8 @@ impl Ledger {
         self.check(plan)?;
         for take in &plan.takes {
             let stream = take.stream();
-            let skipped: u64 = plan.skips.iter().filter(|skip| skip.stream() == stream).map(|skip| skip.hits()).sum();
+            let skipped: u64 =
+                plan.skips.iter().filter(|skip| skip.stream() == stream).map(|skip| skip.hits()).sum();
             let mark = self.marks.entry(stream).or_insert_with(|| empty_mark(take));
             mark.seq = take.seq_to;
             mark.position = take.to;
@@ -155,7 +156,11 @@ impl Ledger {
         }
         for take in &plan.takes {
             let (seq, position) = self.position(&take.stream());
-            if take.seq_from != seq + 1 || take.seq_to < take.seq_from || take.from != position || take.to < take.from {
+            if take.seq_from != seq + 1
+                || take.seq_to < take.seq_from
+                || take.from != position
+                || take.to < take.from
+            {
                 return Err(LedgerError::Take {
                     n: plan.n,
                     edge: format!("{}-{}", take.edge, take.epoch),

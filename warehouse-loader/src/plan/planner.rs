@@ -159,15 +159,13 @@ impl Planner {
                 self.state = State::CheckVoid { plan, verify: false };
             }
             (Event::CreateUnclear, _) => {}
-            (Event::Checkpoint(checkpoint), State::CheckVoid { plan, verify }) => {
-                match checkpoint {
-                    Some(checkpoint) if checkpoint.n >= plan.n => {
-                        self.ledger = Ledger::from_checkpoint(&checkpoint);
-                        return Ok(Progress::Jumped);
-                    }
-                    _ => self.state = State::Run { plan, verify },
+            (Event::Checkpoint(checkpoint), State::CheckVoid { plan, verify }) => match checkpoint {
+                Some(checkpoint) if checkpoint.n >= plan.n => {
+                    self.ledger = Ledger::from_checkpoint(&checkpoint);
+                    return Ok(Progress::Jumped);
                 }
-            }
+                _ => self.state = State::Run { plan, verify },
+            },
             (Event::Done, State::Run { plan, .. }) => {
                 self.ledger.apply(&plan)?;
                 return Ok(Progress::Applied(plan));

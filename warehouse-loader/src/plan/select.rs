@@ -55,7 +55,14 @@ pub struct Selection {
 impl Selection {
     /// Nothing is taken yet.
     pub fn new(ledger: Ledger, limits: Limits) -> Self {
-        Self { ledger, limits, takes: BTreeMap::new(), skips: vec![], rows: RollupRows::default(), batches: 0 }
+        Self {
+            ledger,
+            limits,
+            takes: BTreeMap::new(),
+            skips: vec![],
+            rows: RollupRows::default(),
+            batches: 0,
+        }
     }
 
     /// The seq and position at which a stream goes on.
@@ -147,7 +154,8 @@ impl Selection {
         let rows = PlanRows::new(self.rows);
         let hash = hash_of(&takes, &self.skips)?;
         let (rows_plan, group_started_at_ms) = self.ledger.next_rows_plan(now_ms);
-        let inserts = rows.chunks(self.limits.max_insert_rows).iter().map(|chunk| chunk.step(&hash)).collect();
+        let inserts =
+            rows.chunks(self.limits.max_insert_rows).iter().map(|chunk| chunk.step(&hash)).collect();
         let plan = Plan {
             format: FORMAT,
             shard: self.ledger.shard(),

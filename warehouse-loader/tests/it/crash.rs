@@ -17,7 +17,9 @@ async fn an_engine_killed_in_the_middle_of_inserts_loses_and_doubles_nothing() {
         sums.add(&rows);
         let batch = edge.batch(&rows);
         put_segment(&store.objects, number, &[batch]).await;
-        loader.wait("an insert is running", |status| status["loader"]["insert_running_since_ms"].is_u64()).await;
+        loader
+            .wait("an insert is running", |status| status["loader"]["insert_running_since_ms"].is_u64())
+            .await;
         engine.kill();
         engine.restart();
         loader.wait_loaded(&[&edge]).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clickhouse::Client;
 use object_store::ObjectStore;
+use service::logs::LogConfig;
 use service::{Context, SystemClock};
 use store::StoreConfig;
 use tempfile::TempDir;
@@ -54,7 +55,8 @@ impl Engine {
         let directory = tempfile::tempdir().unwrap();
         let (child, url) = spawn(directory.path(), "127.0.0.1:0");
         // No fsync: these tests kill processes, not machines.
-        let config = WarehouseConfig { url, fsync: false, receive_timeout_ms: 20_000, ..WarehouseConfig::default() };
+        let config =
+            WarehouseConfig { url, fsync: false, receive_timeout_ms: 20_000, ..WarehouseConfig::default() };
         Self { directory, child, config }
     }
 
@@ -74,7 +76,7 @@ impl Engine {
     }
 
     pub(crate) async fn number(&self, sql: &str) -> u64 {
-        let sql = format!("SELECT toUInt64({sql})");
+        let sql = format!("SELECT toUInt64(ifNull({sql}, 0))");
         self.client().query_raw(&sql).fetch_one::<u64>().await.unwrap()
     }
 
@@ -97,7 +99,11 @@ impl Engine {
         }
         for table in ["session_rollup", "session_hourly"] {
             let sum = async |column: &str| self.number(&format!("(SELECT sum({column}) FROM {table})")).await;
-            assert_eq!((sum("sessions").await, sum("duration_ms").await), (expected.closed, expected.duration_ms), "{table}");
+            assert_eq!(
+                (sum("sessions").await, sum("duration_ms").await),
+                (expected.closed, expected.duration_ms),
+                "{table}"
+            );
         }
         for table in ["hit_hourly", "total_hourly"] {
             let hours: Vec<(String, u32, u64)> = self
@@ -112,7 +118,8 @@ impl Engine {
             let wanted: Vec<(String, u32, u64)> =
                 expected.hours.iter().map(|((property, hour), n)| (property.clone(), *hour, *n)).collect();
             assert_eq!(hours, wanted, "{table}");
-            let visitors = self.number(&format!("(SELECT uniqCombined64Merge(14)(visitors) FROM {table})")).await;
+            let visitors =
+                self.number(&format!("(SELECT uniqCombined64Merge(14)(visitors) FROM {table})")).await;
             assert_eq!(visitors, u64::try_from(expected.visitors.len()).unwrap(), "{table}");
         }
     }
@@ -141,7 +148,8 @@ fn spawn(directory: &Path, listen: &str) -> (Child, String) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next().expect("the engine ended before it was ready; its reason stands on stderr").unwrap();
+    let line =
+        lines.next().expect("the engine ended before it was ready; its reason stands on stderr").unwrap();
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
     (child, ready["http"].as_str().unwrap().to_owned())
 }
@@ -196,8 +204,9 @@ impl Store {
 
 impl Running {
     pub(crate) fn start(config: Config) -> Self {
-        let context =
-            Context::new(SystemClock::shared()).child(Arc::new(|_, _| Ok(())));
+        // The first of the process stays; it shows what the loader says if a test fails.
+        let _installed = service::logs::init(&LogConfig { level: "warn".into(), ..LogConfig::default() });
+        let context = Context::new(SystemClock::shared()).child(Arc::new(|_, _| Ok(())));
         let task = tokio::spawn(warehouse_loader::run(config, context.clone()));
         Self { context, task }
     }

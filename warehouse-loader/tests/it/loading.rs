@@ -39,7 +39,10 @@ async fn batches_of_two_edges_are_loaded_once_and_a_repeated_plan_changes_nothin
     ] {
         assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
     }
-    assert_eq!(engine.number("(SELECT sum(position) FROM watermark FINAL)").await, one.position + two.position);
+    assert_eq!(
+        engine.number("(SELECT sum(position) FROM watermark FINAL)").await,
+        one.position + two.position
+    );
     loader.stop().await;
 
     for _ in 0..2 {
@@ -104,11 +107,8 @@ async fn a_batch_that_cannot_be_used_is_quarantined_and_the_rest_goes_on() {
     let (first, third) = (many_rows(1, 50), many_rows(2, 50));
     sums.add(&first);
     sums.add(&third);
-    let batches = [
-        edge.batch(&first),
-        edge.payload(Bytes::from_static(b"no payload at all"), 30),
-        edge.batch(&third),
-    ];
+    let batches =
+        [edge.batch(&first), edge.payload(Bytes::from_static(b"no payload at all"), 30), edge.batch(&third)];
     put_segment(&store.objects, 1, &batches).await;
     store.objects.put(&Path::from("segments/rollup/0000000000001-hub-1-0.seg"), "cut".into()).await.unwrap();
     let loader = Running::start(store.config("loader-1", &engine));
@@ -177,7 +177,10 @@ async fn migrations_run_side_by_side_and_again_and_a_later_build_is_refused() {
     for table in warehouse::tables::HOURLY {
         let mut columns: Vec<String> = engine
             .client()
-            .query_raw(&format!("SELECT name FROM system.columns WHERE database = 'meridian' AND table = '{}'", table.name))
+            .query_raw(&format!(
+                "SELECT name FROM system.columns WHERE database = 'meridian' AND table = '{}'",
+                table.name
+            ))
             .fetch_all()
             .await
             .unwrap();
@@ -200,8 +203,11 @@ async fn stale_rows_are_refused_and_a_repeat_with_a_later_deadline_is_still_reco
     }
     let now = u32::try_from(engine.number("toUnixTimestamp(now())").await).unwrap();
     let insert = async |token: &str, not_after: u32| {
-        let mut insert =
-            client.insert::<HitRollupRow<'_>>("hit_rollup").await.unwrap().with_setting("insert_deduplication_token", token);
+        let mut insert = client
+            .insert::<HitRollupRow<'_>>("hit_rollup")
+            .await
+            .unwrap()
+            .with_setting("insert_deduplication_token", token);
         insert.write(&row(not_after)).await.unwrap();
         insert.end().await
     };

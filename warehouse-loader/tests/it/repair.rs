@@ -22,7 +22,8 @@ async fn planted_differences_are_found_and_repaired() {
     let last = engine.number("(SELECT max(plan) FROM hit_rollup)").await;
     let now = "now() + INTERVAL 1 HOUR";
     let hits = format!("SELECT * REPLACE ({now} AS not_after) FROM hit_rollup WHERE plan = {last}");
-    let sessions = format!("SELECT * REPLACE ({now} AS not_after) FROM session_rollup WHERE plan = {last} LIMIT 1");
+    let sessions =
+        format!("SELECT * REPLACE ({now} AS not_after) FROM session_rollup WHERE plan = {last} LIMIT 1");
     let sync = "SETTINGS mutations_sync = 2";
     let plants = [
         (
@@ -30,10 +31,18 @@ async fn planted_differences_are_found_and_repaired() {
             format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} AND page_path = '/1' {sync}"),
             true,
         ),
-        ("all minute rows are missing", format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} {sync}"), true),
+        (
+            "all minute rows are missing",
+            format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} {sync}"),
+            true,
+        ),
         ("an insert is doubled", format!("INSERT INTO hit_rollup {hits}"), true),
         ("a session is doubled", format!("INSERT INTO session_rollup {sessions}"), true),
-        ("a view row is missing", format!("ALTER TABLE hit_hourly DELETE WHERE page_path = '/2' {sync}"), true),
+        (
+            "a view row is missing",
+            format!("ALTER TABLE hit_hourly DELETE WHERE page_path = '/2' {sync}"),
+            true,
+        ),
         ("another view's rows are missing", format!("ALTER TABLE total_hourly DELETE WHERE 1 {sync}"), true),
         (
             "a view row is doubled",
@@ -42,7 +51,8 @@ async fn planted_differences_are_found_and_repaired() {
         ),
         (
             "a view row has another page",
-            "INSERT INTO hit_hourly SELECT * REPLACE ('/other' AS page_path) FROM hit_hourly WHERE page_path = '/3'"
+            "INSERT INTO hit_hourly SELECT * REPLACE ('/other' AS page_path) FROM \
+             (SELECT * FROM hit_hourly WHERE page_path = '/3')"
                 .to_owned(),
             true,
         ),

@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -101,7 +101,8 @@ impl Sim {
             }
         };
         let ledger = checkpoint.as_ref().map_or_else(|| Ledger::empty(0), Ledger::from_checkpoint);
-        let mut consumer = Consumer::new(Arc::clone(store), ConsumeConfig::default(), ConsumeMetrics::default());
+        let mut consumer =
+            Consumer::new(Arc::clone(store), ConsumeConfig::default(), ConsumeMetrics::default());
         for (stream, mark) in ledger.marks() {
             consumer.index_mut().on_loaded(stream, mark.seq);
         }
@@ -109,7 +110,12 @@ impl Sim {
     }
 
     /// One action. Failures of the store leave the planner where it is.
-    async fn step(&mut self, now_ms: u64, warehouse: &mut Warehouse, runs: &mut Vec<u64>) -> anyhow::Result<()> {
+    async fn step(
+        &mut self,
+        now_ms: u64,
+        warehouse: &mut Warehouse,
+        runs: &mut Vec<u64>,
+    ) -> anyhow::Result<()> {
         let event = match self.planner.action() {
             Action::Look { n } => match self.log.read(n).await? {
                 None => Event::Absent,
@@ -131,11 +137,13 @@ impl Sim {
                 let batches = self.consumer.batches_of(&plan).await?;
                 let rows = PlanRows::new(rows_of(&plan, &batches)?);
                 rows.chunks_as(&plan.inserts)?;
+                if plan.inserts.iter().any(|step| !warehouse.contains_key(&step.token)) {
+                    runs.push(plan.n);
+                }
                 for step in &plan.inserts {
                     warehouse.entry(step.token.clone()).or_insert((step.rows, step.hits));
                 }
                 self.log.put_done(plan.n, &self.id, now_ms).await?;
-                runs.push(plan.n);
                 Event::Done
             }
         };
@@ -184,7 +192,11 @@ impl Sim {
     }
 
     fn loaded(&self, edge: &Edge) -> bool {
-        self.planner.ledger().marks().values().any(|mark| mark.edge.as_str() == edge.name && mark.seq == edge.seq)
+        self.planner
+            .ledger()
+            .marks()
+            .values()
+            .any(|mark| mark.edge.as_str() == edge.name && mark.seq == edge.seq)
     }
 }
 
@@ -204,10 +216,18 @@ async fn race(seed: u64) {
         let copies = if rng.random_range(0..4) == 0 { 2 } else { 1 };
         for copy in 0..copies {
             // Segments come in another order than the batches in them, and some batches twice.
-            let key = put_segment(&reliable, rng.random_range(0..1_000) * 100 + number + copy * 50, &[batch.clone()]).await;
-            let bytes = object_store::ObjectStoreExt::get(&reliable, &Path::from(key.as_str())).await.unwrap();
+            let key = put_segment(
+                &reliable,
+                rng.random_range(0..1_000) * 100 + number + copy * 50,
+                &[batch.clone()],
+            )
+            .await;
+            let bytes =
+                object_store::ObjectStoreExt::get(&reliable, &Path::from(key.as_str())).await.unwrap();
             let bytes = bytes.bytes().await.unwrap();
-            object_store::ObjectStoreExt::put(&flaky.inner, &Path::from(key.as_str()), bytes.into()).await.unwrap();
+            object_store::ObjectStoreExt::put(&flaky.inner, &Path::from(key.as_str()), bytes.into())
+                .await
+                .unwrap();
         }
     }
     let mut sims = [Sim::start("a", &store).await, Sim::start("b", &store).await];
@@ -225,14 +245,20 @@ async fn race(seed: u64) {
             break;
         }
     }
-    assert!(sims.iter().all(|sim| edges.iter().all(|edge| sim.loaded(edge))), "seed {seed} did not come to an end");
+    assert!(
+        sims.iter().all(|sim| edges.iter().all(|edge| sim.loaded(edge))),
+        "seed {seed} did not come to an end"
+    );
     let hits: u64 =
         warehouse.iter().filter(|(token, _)| token.contains("hit_rollup")).map(|(_, (_, hits))| hits).sum();
     assert_eq!(hits, sums.events, "seed {seed}");
-    let sessions: u64 =
-        warehouse.iter().filter(|(token, _)| token.contains("session_rollup")).map(|(_, (_, hits))| hits).sum();
+    let sessions: u64 = warehouse
+        .iter()
+        .filter(|(token, _)| token.contains("session_rollup"))
+        .map(|(_, (_, hits))| hits)
+        .sum();
     assert_eq!(sessions, sums.closed, "seed {seed}");
-    assert!(runs.windows(2).all(|pair| pair[1] <= pair[0] + 1), "seed {seed}: plans run in order, {runs:?}");
+    assert!(runs.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: plans load in order, {runs:?}");
 }
 
 #[tokio::test]

@@ -125,7 +125,12 @@ impl Edge {
 
     pub(crate) fn payload(&mut self, payload: Bytes, hits: u64) -> SealedBatch {
         self.seq += 1;
-        let id = BatchId { edge: self.name.parse().unwrap(), epoch: self.epoch, lane: Lane::Rollup, seq: self.seq };
+        let id = BatchId {
+            edge: self.name.parse().unwrap(),
+            epoch: self.epoch,
+            lane: Lane::Rollup,
+            seq: self.seq,
+        };
         let from = self.position;
         self.position += hits;
         SealedBatch::seal(id, from..self.position, 1_000 * self.seq, payload).unwrap()
@@ -133,7 +138,11 @@ impl Edge {
 }
 
 /// Writes a segment as a hub does.
-pub(crate) async fn put_segment(store: &Arc<dyn ObjectStore>, number: u32, batches: &[SealedBatch]) -> String {
+pub(crate) async fn put_segment(
+    store: &Arc<dyn ObjectStore>,
+    number: u32,
+    batches: &[SealedBatch],
+) -> String {
     let key = segment::key(Lane::Rollup, 1_000 + u64::from(number), "hub-1", number);
     store.put(&Path::from(key.as_str()), segment::encode(batches).into()).await.unwrap();
     key

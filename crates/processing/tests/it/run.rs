@@ -53,27 +53,19 @@ fn edge() -> EdgeId {
     "edge-1".parse().unwrap()
 }
 
-/// A new processor, or the one that is restored from what was stored.
-pub(crate) fn processor(
-    world: &World,
-    limits: &Limits,
-    stored: Option<(&Option<Vec<u8>>, &[Vec<u8>])>,
-) -> Processor {
+/// What an edge has on disk.
+#[derive(Default)]
+struct Stored {
+    checkpoint: Option<Vec<u8>>,
+    changes: Vec<Vec<u8>>,
+}
+
+/// The processor as it was stored; with nothing stored, a new one.
+fn restore(world: &World, limits: &Limits, stored: &Stored) -> Processor {
     let rules = Arc::new(world.clone());
-    let epoch = Epoch([7; 16]);
-    match stored {
-        None => Processor::new(edge(), epoch, detection(), rules, limits.clone()),
-        Some((checkpoint, changes)) => Processor::restore(
-            edge(),
-            epoch,
-            detection(),
-            rules,
-            limits.clone(),
-            checkpoint.as_deref(),
-            changes,
-        )
-        .unwrap(),
-    }
+    let checkpoint = stored.checkpoint.as_deref();
+    let (epoch, limits) = (Epoch([7; 16]), limits.clone());
+    Processor::restore(edge(), epoch, detection(), rules, limits, checkpoint, &stored.changes).unwrap()
 }
 
 /// All that a run leaves.
@@ -85,30 +77,30 @@ pub(crate) struct Outcome {
 /// Runs the steps, seals at the end too; `crashes` says whether processes die where a step says so.
 pub(crate) fn run(world: &World, limits: &Limits, steps: &[Step], crashes: bool) -> Outcome {
     let blocks = blocks(steps);
-    let mut processor_now = processor(world, limits, None);
-    let (mut checkpoint, mut changes): (Option<Vec<u8>>, Vec<Vec<u8>>) = (None, Vec::new());
+    let mut stored = Stored::default();
+    let mut processor = restore(world, limits, &stored);
     let mut sealed = Vec::new();
     for (step, block) in steps.iter().zip(&blocks) {
-        processor_now.on_block(block).unwrap();
-        let totals = processor_now.totals();
+        processor.on_block(block).unwrap();
+        let totals = processor.totals();
         assert_eq!(totals.hits, totals.repeated + totals.counted() + totals.dropped_total());
         if step.after.seal {
-            let seal = processor_now.seal().unwrap();
-            changes.push(seal.state_change.clone());
+            let seal = processor.seal().unwrap();
+            stored.changes.push(seal.state_change.clone());
             sealed.push(seal);
             if step.after.checkpoint {
-                checkpoint = Some(processor_now.checkpoint().unwrap());
-                changes.clear();
+                stored.checkpoint = Some(processor.checkpoint().unwrap());
+                stored.changes.clear();
             }
         }
         if crashes && step.after.crash {
-            processor_now = processor(world, limits, Some((&checkpoint, &changes)));
-            let next = usize::try_from(processor_now.next_block()).unwrap();
+            processor = restore(world, limits, &stored);
+            let next = usize::try_from(processor.next_block()).unwrap();
             for block in &blocks[next..=usize::try_from(block.header.block).unwrap()] {
-                processor_now.on_block(block).unwrap();
+                processor.on_block(block).unwrap();
             }
         }
     }
-    sealed.push(processor_now.seal().unwrap());
-    Outcome { sealed, processor: processor_now }
+    sealed.push(processor.seal().unwrap());
+    Outcome { sealed, processor }
 }

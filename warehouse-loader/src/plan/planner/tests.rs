@@ -48,7 +48,9 @@ fn a_plan_of_ours_is_created_checked_run_and_done() {
 
 #[test]
 fn after_an_unclear_create_what_is_there_is_followed() {
-    for (by, then) in [("a", Action::CheckVoid { n: 1 }), ("b", Action::WaitForDone { n: 1, until_ms: 10_005 })] {
+    for (by, then) in
+        [("a", Action::CheckVoid { n: 1 }), ("b", Action::WaitForDone { n: 1, until_ms: 10_005 })]
+    {
         let mut planner = planner();
         planner.on_event(Event::Absent, 5).unwrap();
         planner.on_event(Event::CreateUnclear, 5).unwrap();

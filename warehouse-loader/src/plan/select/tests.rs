@@ -50,7 +50,11 @@ fn batches_are_taken_in_order_and_equal_keys_are_merged() {
     let mut selection = Selection::new(Ledger::empty(0), Limits::default());
     assert_eq!(selection.offer(&header(2, 10..20), "s1", Ok(rows(1))), Offer::NotNext);
     assert_eq!(selection.offer(&header(1, 0..10), "s1", Ok(rows(1))), Offer::Taken);
-    assert_eq!(selection.offer(&header(1, 0..10), "s2", Ok(rows(1))), Offer::NotNext, "the copy in another segment");
+    assert_eq!(
+        selection.offer(&header(1, 0..10), "s2", Ok(rows(1))),
+        Offer::NotNext,
+        "the copy in another segment"
+    );
     assert_eq!(selection.offer(&header(2, 10..20), "s2", Ok(rows(2))), Offer::Taken);
     let (plan, planned) = selection.finish("a", 7).unwrap();
     assert_eq!((plan.n, plan.rows_plan, plan.created_at_ms), (1, 1, 7));

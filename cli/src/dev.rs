@@ -116,7 +116,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (events_in, mut events) = mpsc::channel(EVENTS);
     let mut running = Running::default();
     let outcome = async {
-        let ready = start_all(&arguments, &layout, &configs, &context, &mut running, &events_in, &mut events).await?;
+        let ready =
+            start_all(&arguments, &layout, &configs, &context, &mut running, &events_in, &mut events).await?;
         announce(&arguments, &layout, &configs, &ready).await?;
         let demo = demo::start_if_asked(&arguments, &configs, &layout, &shutdown);
         watch(&mut running, &mut events, demo).await
@@ -154,7 +155,8 @@ async fn start_all(
             running.tasks.push(start_task(service, configs, context, told)?);
             tokio::time::timeout(READY_TIMEOUT, task_ready(running, tells)).await
         };
-        let fields = fields.map_err(|_| anyhow!("{service} was not ready within {} s", READY_TIMEOUT.as_secs()))??;
+        let fields =
+            fields.map_err(|_| anyhow!("{service} was not ready within {} s", READY_TIMEOUT.as_secs()))??;
         ready.insert(service, fields);
     }
     Ok(ready)
@@ -193,7 +195,10 @@ fn start_task(
 }
 
 /// Waits until the service that was started last is ready, or has ended.
-async fn task_ready(running: &mut Running, tells: oneshot::Receiver<Map<String, Value>>) -> anyhow::Result<Ready> {
+async fn task_ready(
+    running: &mut Running,
+    tells: oneshot::Receiver<Map<String, Value>>,
+) -> anyhow::Result<Ready> {
     if let Ok(fields) = tells.await {
         return Ok(Ready { pid: i32::try_from(std::process::id())?, fields });
     }
@@ -299,5 +304,9 @@ async fn stop_all(mut running: Running, events: &mut mpsc::Receiver<Event>) -> a
             }
         }
     }
-    if failures.is_empty() { Ok(()) } else { bail!("not everything stopped in order: {}", failures.join("; ")) }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        bail!("not everything stopped in order: {}", failures.join("; "))
+    }
 }

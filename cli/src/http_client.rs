@@ -57,7 +57,8 @@ impl HttpClient {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body)).with_context(|| format!("{url} is not a URL that can be asked"))?;
+        let request =
+            request.body(Full::new(body)).with_context(|| format!("{url} is not a URL that can be asked"))?;
         let exchange = async {
             let response = self.pool.request(request).await.map_err(|error| anyhow!(root_cause(&error)))?;
             let (parts, body) = response.into_parts();
@@ -82,7 +83,8 @@ impl HttpClient {
         if answer.status != StatusCode::OK {
             bail!("{url} answered {}", answer.status);
         }
-        serde_json::from_slice(&answer.body).with_context(|| format!("{url} did not answer with the expected JSON"))
+        serde_json::from_slice(&answer.body)
+            .with_context(|| format!("{url} did not answer with the expected JSON"))
     }
 }
 

@@ -31,9 +31,11 @@ const SHOWN_BROKEN_LINES: usize = 5;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Import page requests from a web server's access log (Common or Combined Log Format, plain or gzip)
-    #[command(after_help = "Page requests are GETs answered with 2xx or 304 whose path ends without an extension or in \
+    #[command(
+        after_help = "Page requests are GETs answered with 2xx or 304 whose path ends without an extension or in \
 html, htm, xhtml, php, asp, aspx or jsp. The log is read whole and sorted by time first: about 500 bytes of memory for \
-each page request.")]
+each page request."
+    )]
     AccessLog(Arguments),
 }
 
@@ -153,7 +155,8 @@ fn print_summary(summary: &Summary, format: Format) -> anyhow::Result<()> {
 /// Finds out where to send, for which property, with which secret and host name.
 async fn find_target(arguments: &Arguments) -> anyhow::Result<Target> {
     let kept = arguments.api.data.property_keys(&arguments.property)?;
-    let api_secret = arguments.api_secret.clone().or_else(|| kept.as_ref().map(|keys| keys.api_secret.clone()));
+    let api_secret =
+        arguments.api_secret.clone().or_else(|| kept.as_ref().map(|keys| keys.api_secret.clone()));
     let Some(api_secret) = api_secret else {
         bail!(
             "an import needs the API secret of {}: give --api-secret or MERIDIAN_API_SECRET, or --data with the data \
@@ -187,7 +190,8 @@ async fn find_target(arguments: &Arguments) -> anyhow::Result<Target> {
 
 async fn find_property(arguments: &Arguments) -> anyhow::Result<proto::config::Property> {
     let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
-    let answer = client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
+    let answer =
+        client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
     let mut properties = answer.into_inner().properties.into_iter();
     properties.find(|property| property.property_id == arguments.property).with_context(|| {
         format!("there is no property {}; `meridian property list` shows those there are", arguments.property)

@@ -101,7 +101,8 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
 
 async fn list(arguments: ListArguments) -> anyhow::Result<()> {
     let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
-    let answer = client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
+    let answer =
+        client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
     let properties = answer.into_inner().properties;
     match arguments.format {
         Format::Json => {

@@ -63,8 +63,8 @@ enum Format {
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let format = arguments.format;
     let order_by = arguments.order_by.iter().map(|text| parse_order(text)).collect::<anyhow::Result<_>>()?;
-    let mut client = ReportServiceClient::new(arguments.api.connect().await?)
-        .max_decoding_message_size(64 * 1024 * 1024);
+    let mut client =
+        ReportServiceClient::new(arguments.api.connect().await?).max_decoding_message_size(64 * 1024 * 1024);
     let request = RunReportRequest {
         property_id: arguments.property,
         from: arguments.from,
@@ -89,7 +89,9 @@ fn parse_order(text: &str) -> anyhow::Result<OrderBy> {
     let (field, descending) = match text.rsplit_once(':') {
         None | Some((_, "asc")) => (text.trim_end_matches(":asc"), false),
         Some((field, "desc")) => (field, true),
-        Some((_, other)) => bail!("--order-by {text:?} ends in {other:?}; write FIELD, FIELD:asc or FIELD:desc"),
+        Some((_, other)) => {
+            bail!("--order-by {text:?} ends in {other:?}; write FIELD, FIELD:asc or FIELD:desc")
+        }
     };
     Ok(OrderBy { field: field.to_owned(), descending })
 }
@@ -100,7 +102,8 @@ pub fn to_json(report: &RunReportResponse) -> Value {
         .rows
         .iter()
         .map(|row| {
-            let dimensions = report.dimensions.iter().cloned().zip(row.dimension_values.iter().map(|value| json!(value)));
+            let dimensions =
+                report.dimensions.iter().cloned().zip(row.dimension_values.iter().map(|value| json!(value)));
             let metrics = report.metrics.iter().cloned().zip(row.metric_values.iter().map(number));
             Value::Object(dimensions.chain(metrics).collect())
         })
@@ -180,7 +183,11 @@ fn to_csv(report: &RunReportResponse) -> String {
 /// One line by RFC 4180: fields with a comma, quote or line break are quoted, quotes doubled.
 fn csv_line(fields: impl Iterator<Item = String>) -> String {
     let quoted = fields.map(|field| {
-        if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+        if field.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field
+        }
     });
     let mut line = quoted.collect::<Vec<_>>().join(",");
     line.push_str("\r\n");

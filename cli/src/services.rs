@@ -103,7 +103,10 @@ impl ApiOptions {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT);
         let channel = endpoint.connect().await.map_err(|_| {
-            anyhow!("nobody answers at {}; start `meridian dev`, or give the API's address with --grpc", self.grpc)
+            anyhow!(
+                "nobody answers at {}; start `meridian dev`, or give the API's address with --grpc",
+                self.grpc
+            )
         })?;
         Ok(KeyedChannel::new(channel, KeyHeader(header)))
     }

@@ -17,7 +17,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Admin addresses to ask, separated by commas; `meridian dev` answers for all its services
-    #[arg(long, env = "MERIDIAN_ADMIN", value_delimiter = ',', value_name = "URL", default_value = "http://127.0.0.1:9091")]
+    #[arg(
+        long,
+        env = "MERIDIAN_ADMIN",
+        value_delimiter = ',',
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9091"
+    )]
     admin: Vec<String>,
     /// Wait until reports show every acknowledged hit (pending is 0)
     #[arg(long)]
@@ -86,8 +92,11 @@ async fn ask(client: &HttpClient, admin: &[String]) -> anyhow::Result<Status> {
     }))
     .await;
     if answers.iter().all(|(_, answer)| answer.is_err()) {
-        let reasons: Vec<String> =
-            answers.into_iter().filter_map(|(_, answer)| answer.err()).map(|error| format!("{error:#}")).collect();
+        let reasons: Vec<String> = answers
+            .into_iter()
+            .filter_map(|(_, answer)| answer.err())
+            .map(|error| format!("{error:#}"))
+            .collect();
         anyhow::bail!("{}; give the admin address with --admin", reasons.join("; "));
     }
     let reports = answers.into_iter().map(|(address, answer)| {

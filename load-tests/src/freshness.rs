@@ -88,7 +88,8 @@ async fn send_hits(
             .header("content-type", "application/json")
             .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0")
             .body(Full::new(Bytes::from(body)))?;
-        let answer = client.request(request).await.map_err(|error| anyhow!("no answer from {url}: {error}"))?;
+        let answer =
+            client.request(request).await.map_err(|error| anyhow!("no answer from {url}: {error}"))?;
         ensure!(answer.status().is_success(), "{url} answered {}", answer.status());
         acknowledged.send((page, Instant::now())).await.context("the watcher of reports ended")?;
     }
@@ -165,8 +166,14 @@ impl Reports {
     async fn pages(&mut self) -> anyhow::Result<Vec<String>> {
         let mut request = tonic::Request::new(self.request.clone());
         request.metadata_mut().insert("authorization", self.key.parse()?);
-        let report = self.client.run_report(request).await.map_err(|status| anyhow!("{}", status.message()))?;
-        Ok(report.into_inner().rows.into_iter().filter_map(|row| row.dimension_values.into_iter().next()).collect())
+        let report =
+            self.client.run_report(request).await.map_err(|status| anyhow!("{}", status.message()))?;
+        Ok(report
+            .into_inner()
+            .rows
+            .into_iter()
+            .filter_map(|row| row.dimension_values.into_iter().next())
+            .collect())
     }
 }
 

@@ -103,12 +103,15 @@ pub fn lag_seconds(oldest_ms: Option<u64>, now_ms: u64) -> f64 {
     oldest_ms.map_or(0.0, |oldest| now_ms.saturating_sub(oldest) as f64 / 1_000.0)
 }
 
+/// Hits are bounded by their batches only; fits readers whose integers have a sign.
+const NO_LIMIT: u64 = u64::MAX >> 1;
+
 fn report(id: &str, snapshot: Snapshot, now_ms: u64) -> ServiceReport {
     let queue = |length, limit, unit: &str| QueueStatus { length, limit, unit: unit.to_owned() };
     let mut service = ServiceStatus::new("loader", id);
     service.queues = BTreeMap::from([
         ("waiting".to_owned(), queue(snapshot.batches, snapshot.batches_limit, "batches")),
-        ("waiting_hits".to_owned(), queue(snapshot.hits, u64::MAX, "hits")),
+        ("waiting_hits".to_owned(), queue(snapshot.hits, NO_LIMIT, "hits")),
         ("cache".to_owned(), queue(snapshot.cached_bytes, snapshot.cached_limit, "bytes")),
     ]);
     service.lag_seconds = lag_seconds(snapshot.oldest_ms, now_ms);

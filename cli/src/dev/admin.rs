@@ -43,9 +43,9 @@ struct Asker {
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve(listen: SocketAddr, services: Vec<Behind>) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on --admin {listen}; choose a free address, or port 0 for any"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on --admin {listen}; choose a free address, or port 0 for any")
+    })?;
     let address = listener.local_addr()?;
     let asker = Asker { services: services.into(), client: HttpClient::new(REQUEST_TIMEOUT) };
     let routes = Router::new()
@@ -89,7 +89,8 @@ async fn status(State(asker): State<Asker>) -> Json<ServiceReport> {
                 whole.positions.extend(report.positions);
             }
             Err(error) => {
-                let unreachable = ServiceStatus::unreachable(behind.service, behind.admin, format!("{error:#}"));
+                let unreachable =
+                    ServiceStatus::unreachable(behind.service, behind.admin, format!("{error:#}"));
                 whole.services.push(unreachable);
             }
         }

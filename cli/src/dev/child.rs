@@ -161,7 +161,8 @@ fn run_once(program: &Program, state: &State, events: &mpsc::Sender<Event>) -> a
         let line = line.context("its standard output broke")?;
         if let Some(fields) = ready_fields(&line) {
             *state.pause.lock().unwrap_or_else(PoisonError::into_inner) = FIRST_PAUSE;
-            let _nobody_listens = events.blocking_send(Event::Ready { service: program.service, pid, fields });
+            let _nobody_listens =
+                events.blocking_send(Event::Ready { service: program.service, pid, fields });
         }
     }
     let status = child.wait().context("cannot wait for it")?;

@@ -65,15 +65,24 @@ impl Configs {
     ///
     /// # Errors
     /// When no port is free or the assets are not installed.
-    pub fn build(arguments: &Arguments, layout: &Layout, ports: &mut Ports, log: &LogConfig) -> anyhow::Result<Self> {
+    pub fn build(
+        arguments: &Arguments,
+        layout: &Layout,
+        ports: &mut Ports,
+        log: &LogConfig,
+    ) -> anyhow::Result<Self> {
         let asset = |name: &str| {
             let path = arguments.assets.join(name);
             if path.exists() {
                 return Ok(path);
             }
-            bail!("{} is not there; install it with `make setup`, or give its folder with --assets", path.display())
+            bail!(
+                "{} is not there; install it with `make setup`, or give its folder with --assets",
+                path.display()
+            )
         };
-        let (http, api_listen) = (ports.address(arguments.http)?, arguments.api.unwrap_or(next_port(arguments.http)));
+        let (http, api_listen) =
+            (ports.address(arguments.http)?, arguments.api.unwrap_or(next_port(arguments.http)));
         let warehouse = embedded_clickhouse::Config {
             listen: ports.loopback()?,
             admin_listen: ports.loopback()?,
@@ -96,7 +105,8 @@ impl Configs {
         hub.feed.enabled = !arguments.without_feed;
         hub.feed.listen = ports.loopback()?;
         let mut loaders = Vec::new();
-        for (tls, id) in layout.loader_tls.iter().zip(["loader-1", "loader-2"]).take(arguments.loaders.into()) {
+        for (tls, id) in layout.loader_tls.iter().zip(["loader-1", "loader-2"]).take(arguments.loaders.into())
+        {
             let mut loader = warehouse_loader::Config {
                 admin_listen: ports.loopback()?,
                 log: log.clone(),
@@ -128,7 +138,9 @@ impl Configs {
             properties_dir: layout.path("properties"),
             user_agent_rules: asset("uap-core/regexes.yaml")?,
             crawler_list: asset("crawler-user-agents/crawler-user-agents.json")?,
-            geo_database: Some(asset("@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb")?),
+            geo_database: Some(asset(
+                "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb",
+            )?),
             admin_listen: ports.loopback()?,
             tls: layout.edge_tls.clone(),
             log: log.clone(),
@@ -178,7 +190,9 @@ impl Configs {
         service: &'static str,
         context: Context,
     ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
-        fn spawn(run: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> JoinHandle<anyhow::Result<()>> {
+        fn spawn(
+            run: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+        ) -> JoinHandle<anyhow::Result<()>> {
             tokio::spawn(Box::pin(run))
         }
         Ok(match service {

@@ -104,11 +104,13 @@ impl Demo {
 
     async fn property(&self) -> anyhow::Result<DemoProperty> {
         if let Ok(text) = std::fs::read_to_string(&self.file) {
-            return serde_json::from_str(&text).with_context(|| format!("{} is damaged", self.file.display()));
+            return serde_json::from_str(&text)
+                .with_context(|| format!("{} is damaged", self.file.display()));
         }
         let mut client = PropertyServiceClient::new(self.options.connect().await?);
         let request = CreatePropertyRequest { name: "Demo shop".into(), ..CreatePropertyRequest::default() };
-        let created = client.create_property(request).await.map_err(|status| call_error(&status))?.into_inner();
+        let created =
+            client.create_property(request).await.map_err(|status| call_error(&status))?.into_inner();
         let property =
             DemoProperty { property_id: created.property_id, measurement_id: created.measurement_id };
         std::fs::write(&self.file, serde_json::to_string(&property)?)?;
@@ -128,7 +130,7 @@ impl Demo {
         );
     }
 
-    /// Asks until the report has rows, then prints it.
+    /// Asks until the report has rows, then prints its first ones.
     async fn first_report(&self, property: &DemoProperty) -> anyhow::Result<()> {
         let mut client = ReportServiceClient::new(self.options.connect().await?);
         let request = RunReportRequest {
@@ -137,13 +139,18 @@ impl Demo {
             to: "today".into(),
             metrics: ["visitors", "page_views", "events"].map(str::to_owned).to_vec(),
             dimensions: vec!["page_path".into()],
+            limit: 10,
             ..RunReportRequest::default()
         };
         while !self.shutdown.is_cancelled() {
-            let report = client.run_report(request.clone()).await.map_err(|status| call_error(&status))?.into_inner();
-            if !report.rows.is_empty() {
-                println!("\n{}\n", crate::report::to_table(&report));
-                return Ok(());
+            match client.run_report(request.clone()).await.map(tonic::Response::into_inner) {
+                Ok(report) if !report.rows.is_empty() => {
+                    println!("\n{}\n", crate::report::to_table(&report));
+                    return Ok(());
+                }
+                Ok(_nothing_yet) => {}
+                // A service may be on its way back up.
+                Err(status) => tracing::warn!(message = status.message(), "no report yet"),
             }
             tokio::time::sleep(REPORT_POLL).await;
         }
@@ -176,7 +183,8 @@ async fn trickle(collect: String, measurement_id: String, shutdown: Cancellation
 async fn visit(client: HttpClient, url: String, measurement_id: String, seed: u64) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let pick = |random: &mut StdRng, from: &[&'static str]| from.choose(random).copied().unwrap_or_default();
-    let address = format!("{}.{}.{}.{}", random.random_range(11..200), random.random::<u8>(), random.random::<u8>(), 7);
+    let address =
+        format!("{}.{}.{}.{}", random.random_range(11..200), random.random::<u8>(), random.random::<u8>(), 7);
     let user_agent = pick(&mut random, &USER_AGENTS);
     let mut referrer = pick(&mut random, &SOURCES).to_owned();
     let mut query = pick(&mut random, &CAMPAIGNS);
@@ -187,7 +195,11 @@ async fn visit(client: HttpClient, url: String, measurement_id: String, seed: u6
             "id": format!("{:032x}", random.random::<u128>()),
         });
         let body = json!({ "measurement_id": measurement_id, "hits": [hit] }).to_string();
-        let headers = [("content-type", "text/plain"), ("user-agent", user_agent), ("x-forwarded-for", address.as_str())];
+        let headers = [
+            ("content-type", "text/plain"),
+            ("user-agent", user_agent),
+            ("x-forwarded-for", address.as_str()),
+        ];
         let answer = client.send(Method::POST, &url, &headers, Bytes::from(body)).await?;
         ensure!(answer.status.is_success(), "{}", answer.status);
         referrer = page;

@@ -36,19 +36,26 @@ impl Layout {
     /// # Errors
     /// When the data directory cannot be written.
     pub fn prepare(data: &Path, now_ms: u64) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data)
-            .with_context(|| format!("cannot make the data directory {}; choose another with --data", data.display()))?;
+        std::fs::create_dir_all(data).with_context(|| {
+            format!("cannot make the data directory {}; choose another with --data", data.display())
+        })?;
         let root = data.canonicalize().with_context(|| format!("cannot find {}", data.display()))?;
         for folder in ["config", "edge", "properties", "store", "warehouse"] {
             std::fs::create_dir_all(root.join(folder))
                 .with_context(|| format!("cannot make {}", root.join(folder).display()))?;
         }
-        let identities = [(Role::Edge, "edge-1"), (Role::Hub, "hub-1"), (Role::Loader, "loader-1"), (Role::Loader, "loader-2")]
-            .into_iter()
-            .map(|(role, id)| Identity::new(role, id))
-            .collect::<Result<Vec<_>, _>>()?;
+        let identities = [
+            (Role::Edge, "edge-1"),
+            (Role::Hub, "hub-1"),
+            (Role::Loader, "loader-1"),
+            (Role::Loader, "loader-2"),
+        ]
+        .into_iter()
+        .map(|(role, id)| Identity::new(role, id))
+        .collect::<Result<Vec<_>, _>>()?;
         let mut files = ensure_development(&root.join("certs"), &identities, now_ms)?.into_iter();
-        let mut next = || files.next().ok_or_else(|| anyhow!("a certificate is missing in {}", root.display()));
+        let mut next =
+            || files.next().ok_or_else(|| anyhow!("a certificate is missing in {}", root.display()));
         Ok(Self { edge_tls: next()?, hub_tls: next()?, loader_tls: [next()?, next()?], root: root.clone() })
     }
 

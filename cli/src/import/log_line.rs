@@ -50,7 +50,8 @@ pub enum LineError {
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
     let quoted = r#""((?:[^"\\]|\\.)*)""#;
     let time = r"\[([0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-])([0-9]{2})([0-9]{2})\]";
-    let pattern = format!(r"(?s)\A(\S+) \S+ \S+ {time} {quoted} ([0-9]{{3}}) (?:[0-9]+|-)(?: {quoted} {quoted})?\z");
+    let pattern =
+        format!(r"(?s)\A(\S+) \S+ \S+ {time} {quoted} ([0-9]{{3}}) (?:[0-9]+|-)(?: {quoted} {quoted})?\z");
     Regex::new(&pattern).unwrap()
 });
 

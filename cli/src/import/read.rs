@@ -24,11 +24,13 @@ pub struct Line<'a> {
 
 /// A progress bar over the bytes of a file; hidden when stderr is no terminal or the size is not known.
 pub fn progress_of(file: &Path) -> ProgressBar {
-    let Some(size) = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len()) else {
+    let Some(size) = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len())
+    else {
         return ProgressBar::hidden();
     };
     let bar = ProgressBar::new(size);
-    if let Ok(style) = ProgressStyle::with_template("reading {wide_bar} {bytes} of {total_bytes}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("reading {wide_bar} {bytes} of {total_bytes}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -38,7 +40,11 @@ pub fn progress_of(file: &Path) -> ProgressBar {
 ///
 /// # Errors
 /// When the file cannot be opened or read, or its gzip stream is broken.
-pub fn for_each_line(file: &Path, progress: &ProgressBar, mut take: impl FnMut(Line<'_>)) -> anyhow::Result<()> {
+pub fn for_each_line(
+    file: &Path,
+    progress: &ProgressBar,
+    mut take: impl FnMut(Line<'_>),
+) -> anyhow::Result<()> {
     let name = file.display().to_string();
     let bytes: Box<dyn Read> = if name == "-" {
         Box::new(std::io::stdin().lock())
@@ -46,13 +52,16 @@ pub fn for_each_line(file: &Path, progress: &ProgressBar, mut take: impl FnMut(L
         Box::new(File::open(file).with_context(|| format!("cannot open the log {name}"))?)
     };
     let mut bytes = BufReader::new(progress.wrap_read(bytes));
-    let gzip = bytes.fill_buf().with_context(|| format!("cannot read the log {name}"))?.starts_with(&GZIP_MAGIC);
+    let gzip =
+        bytes.fill_buf().with_context(|| format!("cannot read the log {name}"))?.starts_with(&GZIP_MAGIC);
     let mut lines: Box<dyn BufRead> =
         if gzip { Box::new(BufReader::new(MultiGzDecoder::new(bytes))) } else { Box::new(bytes) };
     let mut buffer = Vec::new();
     for number in 1.. {
         buffer.clear();
-        let read = lines.read_until(b'\n', &mut buffer).with_context(|| format!("cannot read line {number} of {name}"))?;
+        let read = lines
+            .read_until(b'\n', &mut buffer)
+            .with_context(|| format!("cannot read line {number} of {name}"))?;
         if read == 0 {
             break;
         }

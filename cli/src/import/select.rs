@@ -101,7 +101,8 @@ impl Selection {
         if target.len() > limits::URL_BYTES / 2 && url.as_str().len() > limits::URL_BYTES - 255 {
             return Ok(Err("url_too_long"));
         }
-        let referrer = if parsed.referrer.len() > limits::URL_BYTES { String::new() } else { parsed.referrer };
+        let referrer =
+            if parsed.referrer.len() > limits::URL_BYTES { String::new() } else { parsed.referrer };
         let user_agent = parsed.user_agent.unwrap_or_default();
         Ok(Ok(PageRequest {
             line,

@@ -90,7 +90,8 @@ impl Sender {
         let mut windows = requests.chunks(WINDOW).peekable();
         while let Some(window) = windows.next() {
             let lanes = self.split_by_visitor(window);
-            let sent = lanes.iter().zip(&self.clients).map(|(lane, client)| self.send_lane(client, lane, &progress));
+            let sent =
+                lanes.iter().zip(&self.clients).map(|(lane, client)| self.send_lane(client, lane, &progress));
             for lane in try_join_all(sent).await? {
                 outcome.acknowledged += lane.acknowledged;
                 outcome.refused.extend(lane.refused);
@@ -187,14 +188,17 @@ impl Sender {
     /// Posts until there is an answer that is not "later".
     async fn post(&self, client: &HttpClient, url: &str, body: &Value) -> anyhow::Result<Answer> {
         let body = Bytes::from(body.to_string());
-        let headers = [("content-type", "application/json"), ("x-meridian-secret", self.target.api_secret.as_str())];
+        let headers =
+            [("content-type", "application/json"), ("x-meridian-secret", self.target.api_secret.as_str())];
         let started = std::time::Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let answer = client.send(Method::POST, url, &headers, body.clone()).await;
             let (wait, reason) = match answer {
                 Ok(answer) if !is_for_now(answer.status) => return Ok(answer),
-                Ok(answer) => (retry_after(&answer).unwrap_or(pause), anyhow!("{}", error_of(&answer).message)),
+                Ok(answer) => {
+                    (retry_after(&answer).unwrap_or(pause), anyhow!("{}", error_of(&answer).message))
+                }
                 Err(error) => (pause, error),
             };
             if started.elapsed() > GIVE_UP_AFTER {
@@ -232,7 +236,8 @@ impl Target {
 fn hit_id(request: &PageRequest) -> String {
     use siphasher::sip128::{Hasher128, SipHasher24};
     let mut hasher = SipHasher24::new();
-    (request.time_ms, request.address, &request.user_agent, &request.target, &request.referrer).hash(&mut hasher);
+    (request.time_ms, request.address, &request.user_agent, &request.target, &request.referrer)
+        .hash(&mut hasher);
     request.occurrence.hash(&mut hasher);
     format!("{:032x}", hasher.finish128().as_u128())
 }
@@ -260,7 +265,9 @@ fn hit_index(field: &str) -> Option<usize> {
 
 fn progress_bar(hits: usize) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(hits).unwrap_or(u64::MAX));
-    if let Ok(style) = ProgressStyle::with_template("sending {wide_bar} {pos} of {len} hits, {per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("sending {wide_bar} {pos} of {len} hits, {per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar

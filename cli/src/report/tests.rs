@@ -31,12 +31,17 @@ fn json_names_every_value() {
 
 #[test]
 fn csv_quotes_by_rfc_4180() {
-    assert_eq!(to_csv(&report()), "page_path,page_views,bounce_rate\r\n\"/a,\"\"b\"\"\",12,0.5\r\n/,3,0.0\r\n");
+    assert_eq!(
+        to_csv(&report()),
+        "page_path,page_views,bounce_rate\r\n\"/a,\"\"b\"\"\",12,0.5\r\n/,3,0.0\r\n"
+    );
 }
 
 #[test]
 fn order_is_field_and_direction() {
-    let order = |text| parse_order(text).map(|order| (order.field, order.descending)).map_err(|error| error.to_string());
+    let order = |text| {
+        parse_order(text).map(|order| (order.field, order.descending)).map_err(|error| error.to_string())
+    };
     assert_eq!(order("page_views:desc"), Ok(("page_views".into(), true)));
     assert_eq!(order("date"), Ok(("date".into(), false)));
     assert_eq!(order("date:asc"), Ok(("date".into(), false)));

@@ -106,8 +106,8 @@ pub async fn migrate(config: &WarehouseConfig) -> Result<(), MigrateError> {
 }
 
 /// The files still to apply, after checking those that were.
-fn pending<'a>(
-    files: &'a [(u32, &'static str, &'static str)],
+fn pending(
+    files: &[(u32, &'static str, &'static str)],
     applied: &[Applied],
 ) -> Result<Vec<(u32, &'static str, &'static str)>, MigrateError> {
     let known = |number| files.iter().any(|(file, ..)| *file == number);

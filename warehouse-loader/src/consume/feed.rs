@@ -71,7 +71,7 @@ pub async fn watch(config: FeedConfig, hub: String, wake: Arc<Notify>, shutdown:
         match ended {
             Ok(()) => pause_ms = RECONNECT_MIN_MS,
             Err(error) => {
-                tracing::debug!(hub, error = %format!("{error:#}"), "feed not connected; listing goes on")
+                tracing::debug!(hub, error = %format!("{error:#}"), "feed not connected; listing goes on");
             }
         }
         // Jitter, so that loaders do not come back to a hub all at once.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use warehouse::tables::PLANS_PER_GROUP;
 
-use crate::document::{Checkpoint, FORMAT, LANE, Mark, Plan, Stream, Take};
+use crate::document::{Checkpoint, FORMAT, LANE, Mark, Plan, Skip, Stream, Take};
 
 /// A group older than this is closed, so that its minute rows outlive any repair (they stay 14 days at least).
 pub const GROUP_MAX_AGE_MS: u64 = 7 * 24 * 3_600_000;
@@ -103,9 +103,7 @@ impl Ledger {
     pub fn next_rows_plan(&self, now_ms: u64) -> (u64, u64) {
         let next = self.rows_plan + 1;
         let old = now_ms.saturating_sub(self.group_started_at_ms) >= GROUP_MAX_AGE_MS;
-        if self.last == 0 {
-            (next, now_ms)
-        } else if next.is_multiple_of(PLANS_PER_GROUP) {
+        if self.last == 0 || next.is_multiple_of(PLANS_PER_GROUP) {
             (next, now_ms)
         } else if old {
             (next.next_multiple_of(PLANS_PER_GROUP), now_ms)
@@ -132,8 +130,7 @@ impl Ledger {
         self.check(plan)?;
         for take in &plan.takes {
             let stream = take.stream();
-            let skipped: u64 =
-                plan.skips.iter().filter(|skip| skip.stream() == stream).map(|skip| skip.hits()).sum();
+            let skipped: u64 = plan.skips.iter().filter(|skip| skip.stream() == stream).map(Skip::hits).sum();
             let mark = self.marks.entry(stream).or_insert_with(|| empty_mark(take));
             mark.seq = take.seq_to;
             mark.position = take.to;

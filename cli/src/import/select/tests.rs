@@ -3,7 +3,9 @@
 use super::*;
 
 fn line(method: &str, target: &str, status: u16) -> String {
-    format!(r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "{method} {target} HTTP/1.1" {status} 5 "-" "agent""#)
+    format!(
+        r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "{method} {target} HTTP/1.1" {status} 5 "-" "agent""#
+    )
 }
 
 fn selection(lines: &[String]) -> Selection {
@@ -55,7 +57,10 @@ fn a_url_that_the_edge_would_refuse_is_skipped() {
 #[test]
 fn equal_lines_are_as_many_page_views() {
     let requests = selection(&[line("GET", "/", 200), line("GET", "/", 200)]).requests;
-    assert_eq!(requests.iter().map(|request| (request.line, request.occurrence)).collect::<Vec<_>>(), [(1, 0), (2, 1)]);
+    assert_eq!(
+        requests.iter().map(|request| (request.line, request.occurrence)).collect::<Vec<_>>(),
+        [(1, 0), (2, 1)]
+    );
 }
 
 #[test]

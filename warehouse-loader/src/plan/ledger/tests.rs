@@ -1,7 +1,6 @@
 use hit::Epoch;
 
 use super::*;
-use crate::document::Skip;
 
 fn take(seq: std::ops::RangeInclusive<u64>, positions: std::ops::Range<u64>) -> Take {
     Take {

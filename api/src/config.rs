@@ -91,7 +91,7 @@ impl Default for Config {
         Self {
             grpc_listen: loopback(9090),
             http_listen: loopback(8081),
-            admin_listen: loopback(9094),
+            admin_listen: loopback(9104),
             properties_dir: "data/properties".into(),
             admin_key_file: "data/admin.key".into(),
             keys_dir: None,

@@ -61,7 +61,7 @@ impl Default for Config {
             user_agent_rules: PathBuf::from("/usr/share/meridian/regexes.yaml"),
             crawler_list: PathBuf::from("/usr/share/meridian/crawler-user-agents.json"),
             geo_database: None,
-            admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9091),
+            admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9101),
             drain_ms: 10_000,
             collect: CollectConfig::default(),
             wal: WalConfig::default(),

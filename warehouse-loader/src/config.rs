@@ -21,7 +21,7 @@ pub struct Config {
     /// Name of this loader, 1 to 63 of `a-z 0-9 -` (default `loader-1`). A plan under this name that is not done is run at
     /// once after a start, so two loaders have two names.
     pub id: String,
-    /// Where metrics, health and status are served (default `127.0.0.1:9094`); port 0 picks a free one.
+    /// Where metrics, health and status are served (default `127.0.0.1:9103`); port 0 picks a free one.
     pub admin_listen: SocketAddr,
     /// On shutdown, how long a running INSERT may take, ms (default 20,000). Then it is broken off; the next start verifies.
     pub shutdown_grace_ms: u64,
@@ -67,7 +67,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             id: "loader-1".to_owned(),
-            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9094)),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9103)),
             shutdown_grace_ms: 20_000,
             store: StoreConfig::default(),
             warehouse: WarehouseConfig::default(),

@@ -71,23 +71,11 @@ impl Configs {
         ports: &mut Ports,
         log: &LogConfig,
     ) -> anyhow::Result<Self> {
-        let asset = |name: &str| {
-            let path = arguments.assets.join(name);
-            if path.exists() {
-                return Ok(path);
-            }
-            bail!(
-                "{} is not there; install it with `make setup`, or give its folder with --assets",
-                path.display()
-            )
-        };
-        let (http, api_listen) =
-            (ports.address(arguments.http)?, arguments.api.unwrap_or(next_port(arguments.http)));
         let warehouse = embedded_clickhouse::Config {
             listen: ports.loopback()?,
             admin_listen: ports.loopback()?,
             data_dir: layout.path("warehouse"),
-            library: asset("@chdb/lib-linux-x64-gnu/libchdb.so")?,
+            library: asset(arguments, "@chdb/lib-linux-x64-gnu/libchdb.so")?,
             log: log.clone(),
             ..Default::default()
         };
@@ -104,24 +92,15 @@ impl Configs {
         hub.receive.listen = ports.loopback()?;
         hub.feed.enabled = !arguments.without_feed;
         hub.feed.listen = ports.loopback()?;
-        let mut loaders = Vec::new();
-        for (tls, id) in layout.loader_tls.iter().zip(["loader-1", "loader-2"]).take(arguments.loaders.into())
-        {
-            let mut loader = warehouse_loader::Config {
-                admin_listen: ports.loopback()?,
-                log: log.clone(),
-                store: store.clone(),
-                warehouse: client.clone(),
-                ..Default::default()
-            };
-            // Plans bear the name of their loader: no two may have the same.
-            id.clone_into(&mut loader.id);
-            if !arguments.without_feed {
-                loader.feed.hubs = vec![format!("https://{}", hub.feed.listen)];
-                loader.feed.tls = Some(tls.clone());
-            }
-            loaders.push(loader);
-        }
+        let loader = warehouse_loader::Config {
+            log: log.clone(),
+            store,
+            warehouse: client.clone(),
+            ..Default::default()
+        };
+        let loaders = loaders(arguments, layout, ports, &hub, &loader)?;
+        let edge = edge(arguments, layout, ports, &hub, log)?;
+        let api_listen = arguments.api.unwrap_or_else(|| next_port(arguments.http));
         let api = api::Config {
             grpc_listen: ports.address(arguments.grpc)?,
             http_listen: ports.address(api_listen)?,
@@ -133,23 +112,6 @@ impl Configs {
             log: log.clone(),
             ..Default::default()
         };
-        let mut edge = edge_agent::Config {
-            data_dir: layout.path("edge"),
-            properties_dir: layout.path("properties"),
-            user_agent_rules: asset("uap-core/regexes.yaml")?,
-            crawler_list: asset("crawler-user-agents/crawler-user-agents.json")?,
-            geo_database: Some(asset(
-                "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb",
-            )?),
-            admin_listen: ports.loopback()?,
-            tls: layout.edge_tls.clone(),
-            log: log.clone(),
-            ..Default::default()
-        };
-        edge.collect.listen = http;
-        edge.collect.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
-        edge.process.flush_interval_ms = arguments.flush_interval_ms;
-        edge.ship.hubs = vec![hub.receive.listen.to_string()];
         Ok(Self { warehouse, hub, loaders, api, edge, admin: arguments.admin })
     }
 
@@ -223,6 +185,67 @@ impl Configs {
     pub fn api_url(&self) -> String {
         format!("http://{}", self.api.http_listen)
     }
+}
+
+/// A file of the assets' folder.
+fn asset(arguments: &Arguments, name: &str) -> anyhow::Result<PathBuf> {
+    let path = arguments.assets.join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    bail!("{} is not there; install it with `make setup`, or give its folder with --assets", path.display())
+}
+
+/// As many loaders as asked for. Plans bear the name of their loader: no two may have the same.
+fn loaders(
+    arguments: &Arguments,
+    layout: &Layout,
+    ports: &mut Ports,
+    hub: &hub::Config,
+    like: &warehouse_loader::Config,
+) -> anyhow::Result<Vec<warehouse_loader::Config>> {
+    let named = layout.loader_tls.iter().zip(["loader-1", "loader-2"]);
+    named
+        .take(arguments.loaders.into())
+        .map(|(tls, id)| {
+            let mut loader = warehouse_loader::Config {
+                id: id.to_owned(),
+                admin_listen: ports.loopback()?,
+                ..like.clone()
+            };
+            if hub.feed.enabled {
+                loader.feed.hubs = vec![format!("https://{}", hub.feed.listen)];
+                loader.feed.tls = Some(tls.clone());
+            }
+            Ok(loader)
+        })
+        .collect()
+}
+
+fn edge(
+    arguments: &Arguments,
+    layout: &Layout,
+    ports: &mut Ports,
+    hub: &hub::Config,
+    log: &LogConfig,
+) -> anyhow::Result<edge_agent::Config> {
+    let countries = "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
+    let mut edge = edge_agent::Config {
+        data_dir: layout.path("edge"),
+        properties_dir: layout.path("properties"),
+        user_agent_rules: asset(arguments, "uap-core/regexes.yaml")?,
+        crawler_list: asset(arguments, "crawler-user-agents/crawler-user-agents.json")?,
+        geo_database: Some(asset(arguments, countries)?),
+        admin_listen: ports.loopback()?,
+        tls: layout.edge_tls.clone(),
+        log: log.clone(),
+        ..Default::default()
+    };
+    edge.collect.listen = ports.address(arguments.http)?;
+    edge.collect.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
+    edge.process.flush_interval_ms = arguments.flush_interval_ms;
+    edge.ship.hubs = vec![hub.receive.listen.to_string()];
+    Ok(edge)
 }
 
 /// The address one port on; any port beside any port.

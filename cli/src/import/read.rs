@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A line of the log.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     /// From 1.
     pub number: u64,

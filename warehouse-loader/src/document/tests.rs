@@ -1,3 +1,5 @@
+//! Documents keep their JSON for ever: other loaders read them.
+
 use super::*;
 
 #[test]

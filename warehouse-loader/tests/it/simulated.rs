@@ -219,7 +219,7 @@ async fn race(seed: u64) {
             let key = put_segment(
                 &reliable,
                 rng.random_range(0..1_000) * 100 + number + copy * 50,
-                &[batch.clone()],
+                std::slice::from_ref(&batch),
             )
             .await;
             let bytes =

@@ -89,7 +89,7 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
         let minute = BASE_MINUTE + u32::try_from(number * 7 % 2880).unwrap();
         let key = key(&format!("p_{property}"), minute, offset, &format!("/{}", number % 97));
         rows.hits.push(hit_row(key.clone(), 1 + number % 3, vec![number % 1009]));
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             rows.sessions.push(SessionRow {
                 key,
                 exit_page: "/out".into(),

@@ -1,3 +1,5 @@
+//! Which answers are clean, which may be repeated, which code they carry.
+
 use clickhouse::error::Error;
 
 use super::*;

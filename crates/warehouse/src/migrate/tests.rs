@@ -1,3 +1,5 @@
+//! Migrations are cut into statements and filled in as written.
+
 use super::*;
 
 const TWO: [(u32, &str, &str); 2] = [(1, "one", "SELECT 1;\n"), (2, "two", "SELECT 2;\n")];

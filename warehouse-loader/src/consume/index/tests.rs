@@ -1,3 +1,5 @@
+//! The index knows every copy of a batch, within its window.
+
 use hit::Epoch;
 
 use super::*;

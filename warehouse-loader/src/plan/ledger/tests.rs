@@ -1,3 +1,5 @@
+//! Watermarks move only over consecutive batches.
+
 use hit::Epoch;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The planner against every answer a store can give to a create.
+
 use super::*;
 use crate::document::FORMAT;
 

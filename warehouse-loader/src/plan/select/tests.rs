@@ -1,3 +1,5 @@
+//! A plan takes the next consecutive batches, each once, within its limits.
+
 use batch::{BatchId, HitRow, RowKey};
 use hit::Epoch;
 use proto::batch::Lane;

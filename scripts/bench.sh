@@ -3,12 +3,13 @@
 #
 #   scripts/bench.sh [HITS]    (200 unless told)
 #
-# Runs release binaries on data of its own and free ports, so a running `make run` is not disturbed, but is felt in the figures.
+# Runs the binaries of `make run` on data of its own and free ports: a running `make run` is not disturbed, but is felt in
+# the figures.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 hits=${1:-200}
-release=${CARGO_TARGET_DIR:-target}/release
+built=${CARGO_TARGET_DIR:-target}/debug
 start_timeout_s=120
 meridian=
 data=
@@ -25,11 +26,11 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 scripts/setup.sh run
-cargo build --release --workspace --locked
+cargo build --workspace --locked
 
 data=$(mktemp -d "${TMPDIR:-/var/tmp}/meridian-bench.XXXXXX")
 mkfifo "$data/stdout"
-"$release/meridian" dev --demo --data "$data" \
+"$built/meridian" dev --demo --data "$data" \
     --http 127.0.0.1:0 --api 127.0.0.1:0 --grpc 127.0.0.1:0 --admin 127.0.0.1:0 >"$data/stdout" &
 meridian=$!
 exec 3<"$data/stdout"
@@ -52,7 +53,7 @@ cat <&3 >/dev/null &
 field() { sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p" <<<"$2"; }
 
 demo=$(cat "$data/demo.json")
-"$release/meridian-load" freshness --hits "$hits" \
+"$built/meridian-load" freshness --hits "$hits" \
     --collect "$(field collect "$ready")" --grpc "$(field grpc "$ready")" \
     --key-file "$(field admin_key_file "$ready")" \
     --property "$(field property_id "$demo")" --measurement-id "$(field measurement_id "$demo")"

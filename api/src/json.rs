@@ -67,6 +67,7 @@ async fn run_report(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
+    reports.check_key(&headers).await?;
     let body: ReportBody = parse(body)?;
     let report = reports.run(&headers, &body.into(), None::<Duration>).await?;
     let json = serde_json::to_vec(&Shown(&report)).map_err(|error| {
@@ -80,6 +81,7 @@ async fn create_property(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
+    properties.check_key(&headers).await?;
     let body: PropertyBody = parse(body)?;
     let PropertyBody { name, time_zone, currency, hostnames } = body;
     let keys = properties.create(&headers, NewProperty { name, time_zone, currency, hostnames }).await?;
@@ -140,7 +142,7 @@ struct ReportBody {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object {\"field\": NAME, \"descending\": true or false}")]
 struct OrderByBody {
     field: String,
     #[serde(default)]

@@ -34,6 +34,14 @@ pub struct Reports {
 }
 
 impl Reports {
+    /// Whether there is a key that somebody has; asked before the body is looked at.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub async fn check_key(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.authorizer.caller(headers).await.map(drop)
+    }
+
     /// Answers one report to the caller whom `headers` prove, who waits at most `patience`.
     pub async fn run(
         &self,

@@ -68,7 +68,7 @@ pub struct Arguments {
     #[arg(long)]
     demo: bool,
     /// Folder with the engine's library, user-agent rules and location database
-    #[arg(long, env = "MERIDIAN_ASSETS", value_name = "DIR",
+    #[arg(long, env = "MERIDIAN_ASSETS", value_name = "DIR", hide_default_value = true,
           default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../third-party/node_modules"))]
     assets: PathBuf,
     /// Level of the logs on stderr: error, warn, info, debug, trace

@@ -56,9 +56,6 @@ pub struct Arguments {
     /// Host name of the site the log belongs to; the property's first host name if not given
     #[arg(long, value_name = "HOST")]
     hostname: Option<String>,
-    /// Address that hits are sent to
-    #[arg(long, env = "MERIDIAN_COLLECT", value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    collect: String,
     /// Connections to send on
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     connections: u16,
@@ -178,10 +175,10 @@ async fn find_target(arguments: &Arguments) -> anyhow::Result<Target> {
             (Err(_), Some(_)) => {} // Only the host name is unknown: the default serves.
         }
     }
-    let url = format!("{}/v1/collect", arguments.collect.trim_end_matches('/'));
+    let url = format!("{}/v1/collect", arguments.api.addresses.collect.trim_end_matches('/'));
     Ok(Target {
         collect_url: url,
-        mark_url: format!("{}/v1/import/mark", arguments.collect.trim_end_matches('/')),
+        mark_url: format!("{}/v1/import/mark", arguments.api.addresses.collect.trim_end_matches('/')),
         measurement_id: measurement_id.context("the property has no measurement id")?,
         api_secret,
         hostname: hostname.unwrap_or_else(|| "localhost".to_owned()),

@@ -26,12 +26,35 @@ pub const KEYS_DIR: &str = "keys";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Where the services are. Every command takes all four, so that scripts pass one set of options.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Addresses")]
+pub struct Addresses {
+    /// Where hits are sent
+    #[arg(long, env = "MERIDIAN_COLLECT", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub collect: String,
+    /// The gRPC API
+    #[arg(long, env = "MERIDIAN_GRPC", value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    pub grpc: String,
+    /// The HTTP/JSON API
+    #[arg(long, env = "MERIDIAN_API", value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub api: String,
+    /// Admin ports, separated by commas; that of `meridian dev` answers for all its services
+    #[arg(
+        long,
+        env = "MERIDIAN_ADMIN",
+        value_delimiter = ',',
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9091"
+    )]
+    pub admin: Vec<String>,
+}
+
 /// Options to reach the gRPC API.
 #[derive(Debug, Clone, Args)]
 pub struct ApiOptions {
-    /// Address of the gRPC API
-    #[arg(long, env = "MERIDIAN_GRPC", value_name = "URL", default_value = "http://127.0.0.1:9090")]
-    pub grpc: String,
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
     /// Admin key or report key; without it the admin key in the data directory is used
     #[arg(long, env = "MERIDIAN_KEY", value_name = "KEY", hide_env_values = true)]
     pub key: Option<String>,
@@ -98,14 +121,16 @@ impl ApiOptions {
         let header = format!("Bearer {key}")
             .parse()
             .map_err(|_| anyhow!("--key holds characters that a key never has; copy it again"))?;
-        let endpoint = Endpoint::from_shared(self.grpc.clone())
-            .with_context(|| format!("--grpc {:?} is not a URL such as http://127.0.0.1:9090", self.grpc))?
+        let endpoint = Endpoint::from_shared(self.addresses.grpc.clone())
+            .with_context(|| {
+                format!("--grpc {:?} is not a URL such as http://127.0.0.1:9090", self.addresses.grpc)
+            })?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT);
         let channel = endpoint.connect().await.map_err(|_| {
             anyhow!(
                 "nobody answers at {}; start `meridian dev`, or give the API's address with --grpc",
-                self.grpc
+                self.addresses.grpc
             )
         })?;
         Ok(KeyedChannel::new(channel, KeyHeader(header)))

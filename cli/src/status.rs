@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use futures::future::join_all;
-use service::status::{ServiceReport, ServiceStatus, Status, merge};
+use service::status::{QueueStatus, ServiceReport, ServiceStatus, Status, merge};
 
 use crate::Failure;
 use crate::http_client::HttpClient;
+use crate::services::Addresses;
 
 const POLL: Duration = Duration::from_millis(200);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,15 +17,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Arguments of `meridian status`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Admin addresses to ask, separated by commas; `meridian dev` answers for all its services
-    #[arg(
-        long,
-        env = "MERIDIAN_ADMIN",
-        value_delimiter = ',',
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9091"
-    )]
-    admin: Vec<String>,
+    #[command(flatten)]
+    addresses: Addresses,
     /// Wait until reports show every acknowledged hit (pending is 0)
     #[arg(long)]
     wait: bool,
@@ -49,9 +43,9 @@ enum Format {
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let client = HttpClient::new(REQUEST_TIMEOUT);
     let status = if arguments.wait {
-        wait(&client, &arguments.admin, Duration::from_secs(arguments.timeout)).await?
+        wait(&client, &arguments.addresses.admin, Duration::from_secs(arguments.timeout)).await?
     } else {
-        ask(&client, &arguments.admin).await?
+        ask(&client, &arguments.addresses.admin).await?
     };
     match arguments.format {
         Format::Json => println!("{}", serde_json::to_string(&status).map_err(anyhow::Error::from)?),
@@ -78,7 +72,12 @@ async fn wait(client: &HttpClient, admin: &[String], timeout: Duration) -> Resul
     }
     let seconds = timeout.as_secs();
     let state = match ask(client, admin).await {
-        Ok(status) => format!("{} acknowledged hits are still pending", status.pending),
+        Ok(status) if status.pending > 0 => format!("{} acknowledged hits are still pending", status.pending),
+        Ok(status) => {
+            let silent = status.services.iter().filter(|service| service.unreachable.is_some());
+            let names: Vec<&str> = silent.map(|service| service.service.as_str()).collect();
+            format!("nothing is known to be pending, but no answer came from: {}", names.join(", "))
+        }
         Err(error) => format!("{error:#}"),
     };
     Err(Failure::TimedOut(format!("gave up after {seconds} s: {state}")))
@@ -133,10 +132,7 @@ fn to_table(status: &Status) -> String {
             services.add_row([service.service.as_str(), &service.id, "", reason, ""]);
             continue;
         }
-        let queues = service
-            .queues
-            .iter()
-            .map(|(name, queue)| format!("{name} {} of {} {}", queue.length, queue.limit, queue.unit));
+        let queues = service.queues.iter().map(|(name, queue)| format!("{name} {}", shown(queue)));
         let stores = service.stores.iter().map(|(name, bytes)| format!("{name} {}", megabytes(*bytes)));
         services.add_row([
             service.service.clone(),
@@ -147,6 +143,17 @@ fn to_table(status: &Status) -> String {
         ]);
     }
     format!("{hits}\n{services}")
+}
+
+/// How full a queue is, for eyes.
+fn shown(queue: &QueueStatus) -> String {
+    let QueueStatus { length, limit, unit } = queue;
+    match (unit.as_str(), *limit) {
+        ("bytes", 0) => megabytes(*length),
+        ("bytes", limit) => format!("{} of {}", megabytes(*length), megabytes(limit)),
+        (unit, 0) => format!("{length} {unit}"),
+        (unit, limit) => format!("{length} of {limit} {unit}"),
+    }
 }
 
 /// Bytes for eyes: 10^6 bytes with one digit.

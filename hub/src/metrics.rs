@@ -89,6 +89,9 @@ struct DropLabels {
     reason: &'static str,
 }
 
+/// Batches whose segment could not be written before the hub stopped; their edges send them again.
+const NOT_STORED: DropLabels = DropLabels { reason: "not_stored" };
+
 impl Metrics {
     /// Registers everything.
     pub(crate) fn new(registry: &mut Registry) -> Self {
@@ -111,6 +114,8 @@ impl Metrics {
         registry.register("hub_feed_watchers", "Callers that watch", feed.watchers.clone());
         registry.register("hub_feed_lost", "Announcements that slow callers lost", feed.lost.clone());
         let hits = HitMetrics::default();
+        // From the beginning, so that sums over reasons are never of nothing.
+        drop(hits.dropped.get_or_create(&NOT_STORED));
         registry.register("hub_hits_in", "Hits in received rollup batches", hits.entered.clone());
         registry.register("hub_hits_out", "Hits in acknowledged rollup batches", hits.left.clone());
         registry.register("hub_hits_dropped", "Hits in batches given up, sent again", hits.dropped.clone());
@@ -150,7 +155,7 @@ impl Metrics {
             if stored {
                 self.hits.left.inc_by(header.hits());
             } else {
-                let labels = DropLabels { reason: "not_stored" };
+                let labels = NOT_STORED;
                 self.hits.dropped.get_or_create(&labels).inc_by(header.hits());
             }
         }

@@ -79,6 +79,7 @@ pub fn count(plan: &Plan, part: &Part) -> Sql {
 
 /// Milliseconds before which every hit is counted: the earliest edge's, among those heard of within a day of the latest.
 ///
+/// The latest is never one ahead of the warehouse's clock: one edge with a wrong clock would hide all the others.
 /// Of an edge with several epochs the latest counts (the others are of lost disks), of an epoch with several shards the
 /// earliest. No row: nothing was loaded yet.
 pub fn data_until() -> Sql {
@@ -90,7 +91,8 @@ pub fn data_until() -> Sql {
             GROUP BY edge, epoch) \
           GROUP BY edge) \
          SELECT min(edge_ms) AS data_until_ms FROM edges \
-         WHERE edge_ms >= (SELECT max(edge_ms) FROM edges) - 86400000 HAVING count() > 0"
+         WHERE edge_ms >= (SELECT max(edge_ms) FROM edges WHERE edge_ms <= toUnixTimestamp64Milli(now64(3))) - 86400000 \
+         HAVING count() > 0"
     );
     Sql { text, params: Vec::new() }
 }

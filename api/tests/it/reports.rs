@@ -303,12 +303,14 @@ async fn data_until_is_the_slowest_living_edge() -> anyhow::Result<()> {
         Ok(answer.body["data_until"].clone())
     };
     assert_eq!(until().await?, "");
-    // 2015-05-17T22:00:00Z and a minute later; one edge is a lost disk's, one was not heard of for two days.
+    // 2015-05-17T22:00:00Z and a minute later; one edge is a lost disk's, one was not heard of for two days, and the
+    // clock of one says 2100.
     for (edge, epoch, until_ms) in [
         ("a", "01", 1_431_900_000_000),
         ("b", "02", 1_431_900_060_000),
         ("b", "03", 1_431_899_000_000),
         ("c", "04", 1_431_900_000_000 - 2 * 86_400_000),
+        ("d", "05", 4_102_444_800_000),
     ] {
         watermark(&running.warehouse, edge, epoch, until_ms).await?;
     }

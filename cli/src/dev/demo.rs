@@ -24,7 +24,7 @@ use super::Arguments;
 use super::configs::Configs;
 use super::layout::Layout;
 use crate::http_client::HttpClient;
-use crate::services::{ApiOptions, DataOptions, call_error};
+use crate::services::{Addresses, ApiOptions, DataOptions, call_error};
 
 /// A new visitor comes this often on average.
 const BETWEEN_VISITS: Duration = Duration::from_millis(500);
@@ -69,11 +69,13 @@ pub(super) fn start_if_asked(
         return tokio::spawn(async { Ok(()) });
     }
     let demo = Demo {
-        collect: configs.collect_url(),
-        grpc: configs.grpc_url(),
-        api: configs.api_url(),
         options: ApiOptions {
-            grpc: configs.grpc_url(),
+            addresses: Addresses {
+                collect: configs.collect_url(),
+                grpc: configs.grpc_url(),
+                api: configs.api_url(),
+                admin: Vec::new(),
+            },
             key: None,
             data: DataOptions { data: layout.root.clone() },
         },
@@ -84,9 +86,6 @@ pub(super) fn start_if_asked(
 }
 
 struct Demo {
-    collect: String,
-    grpc: String,
-    api: String,
     options: ApiOptions,
     file: std::path::PathBuf,
     shutdown: CancellationToken,
@@ -96,7 +95,11 @@ impl Demo {
     async fn run(self) -> anyhow::Result<()> {
         let property = self.property().await.context("cannot make the demo property")?;
         self.print_directions(&property);
-        let trickle = trickle(self.collect.clone(), property.measurement_id.clone(), self.shutdown.clone());
+        let trickle = trickle(
+            self.options.addresses.collect.clone(),
+            property.measurement_id.clone(),
+            self.shutdown.clone(),
+        );
         let report = self.first_report(&property);
         let (trickled, reported) = tokio::join!(trickle, report);
         trickled.and(reported)
@@ -119,14 +122,18 @@ impl Demo {
 
     fn print_directions(&self, property: &DemoProperty) {
         let DemoProperty { property_id, measurement_id } = property;
+        let addresses = &self.options.addresses;
         println!(
             "\nMeridian is running. A demo shop gets a visitor about twice a second.\n\n\
              Send a hit:      curl -i -A 'Mozilla/5.0 Firefox/142.0' {}/v1/collect -d '{{\"measurement_id\":\"{measurement_id}\",\"hits\":[{{\"event\":\"page_view\",\"url\":\"https://shop.example/hello\"}}]}}'\n\
-             Ask for reports: target/debug/meridian report --grpc {} --property {property_id} --metrics visitors,page_views --dimensions page_path\n\
+             Ask for reports: target/debug/meridian report --data {} --grpc {} --property {property_id} --metrics visitors,page_views --dimensions page_path\n\
              Over JSON:       {}/v1/reports/run   (docs in README.md)\n\
              Stop:            Ctrl-C; the data stays, and the next start carries on\n\n\
              The first report follows in some seconds…",
-            self.collect, self.grpc, self.api
+            addresses.collect,
+            self.options.data.data.display(),
+            addresses.grpc,
+            addresses.api
         );
     }
 

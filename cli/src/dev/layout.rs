@@ -3,10 +3,12 @@
 //! Invariant: a service that is restarted listens where it listened before. So every port is chosen here, before any
 //! service starts, and below the kernel's ephemeral range, where no outgoing connection takes it meanwhile.
 
+use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use identity::development::ensure_development;
 use identity::{Identity, Role, TlsFiles};
 
@@ -22,6 +24,8 @@ const PORTS_PER_PROCESS: u16 = 40;
 pub struct Layout {
     /// The data directory, absolute.
     pub root: PathBuf,
+    /// Locked as long as this process runs: a second one would write its own ports into the configuration files.
+    _lock: Arc<File>,
     /// Certificates of this machine's services.
     pub edge_tls: TlsFiles,
     /// The hub's.
@@ -40,6 +44,7 @@ impl Layout {
             format!("cannot make the data directory {}; choose another with --data", data.display())
         })?;
         let root = data.canonicalize().with_context(|| format!("cannot find {}", data.display()))?;
+        let lock = Self::lock(&root)?;
         for folder in ["config", "edge", "properties", "store", "warehouse"] {
             std::fs::create_dir_all(root.join(folder))
                 .with_context(|| format!("cannot make {}", root.join(folder).display()))?;
@@ -56,7 +61,28 @@ impl Layout {
         let mut files = ensure_development(&root.join("certs"), &identities, now_ms)?.into_iter();
         let mut next =
             || files.next().ok_or_else(|| anyhow!("a certificate is missing in {}", root.display()));
-        Ok(Self { edge_tls: next()?, hub_tls: next()?, loader_tls: [next()?, next()?], root: root.clone() })
+        Ok(Self {
+            edge_tls: next()?,
+            hub_tls: next()?,
+            loader_tls: [next()?, next()?],
+            _lock: Arc::new(lock),
+            root: root.clone(),
+        })
+    }
+
+    fn lock(root: &Path) -> anyhow::Result<File> {
+        let path = root.join("dev.lock");
+        let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another `meridian dev` runs on {}; stop it, or choose another directory with --data",
+                root.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
     }
 
     /// A folder or file in the data directory.

@@ -82,8 +82,6 @@ fn survive(options: &Options, hits: u64) {
         }
     }
     print_kills(&kills);
-    assert!(!traffic.is_over(), "all hits were sent before the last kill: the pace is wrong");
-
     let expected = traffic.finish(&system);
     eprintln!("{}", expected.summary());
     let status = system.settle();
@@ -107,8 +105,10 @@ fn kill_at_work(
     recovered: Moment,
     random: &mut StdRng,
 ) -> Kill {
+    let name = victim.child();
+    victim.wait_until_at_work(system);
     for draws in 1..=MAX_DRAWS {
-        let name = victim.child();
+        assert!(!traffic.is_over(), "all hits were sent before {name} could be killed at work");
         let Some(pid) = system.children().get(name).copied() else { continue };
         let before = victim.look_before(system, recovered.unix_ms());
         let moment = Moment::now();
@@ -122,7 +122,7 @@ fn kill_at_work(
         // A draw at a random moment, not a wait for something.
         std::thread::sleep(Duration::from_millis(random.random_range(5..120)));
     }
-    panic!("{} had no work in hand in {MAX_DRAWS} draws", victim.child());
+    panic!("{name} had no work in hand in {MAX_DRAWS} draws");
 }
 
 fn print_kills(kills: &[Kill]) {

@@ -56,7 +56,7 @@ impl Default for Config {
         Self {
             listen: loopback(8123),
             admin_listen: loopback(8124),
-            data_dir: "data/warehouse".into(),
+            data_dir: "/var/lib/meridian/warehouse".into(),
             library: "third-party/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so".into(),
             max_connections: 8,
             max_queue: 64,

@@ -43,7 +43,7 @@ impl Default for TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file could not be read.
-    #[error("cannot read tls.{field} = {path:?}: {source}")]
+    #[error("cannot read tls.{field} = {path:?}")]
     Read {
         /// `ca`, `cert` or `key`.
         field: &'static str,

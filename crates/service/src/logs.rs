@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The `[log]` table of every service.
@@ -41,13 +42,22 @@ impl LogConfig {
     }
 
     fn filter(&self) -> Result<EnvFilter, String> {
-        EnvFilter::try_new(&self.level).map_err(|error| {
+        let refused = |reason: String| {
             format!(
-                "log.level is {:?}, which is not a level ({error}); use error, warn, info, debug or trace, \
+                "log.level is {:?}, which is not a level ({reason}); use error, warn, info, debug or trace, \
                  or levels by module such as \"info,quinn=warn\"",
                 self.level
             )
-        })
+        };
+        // A bare word that is no level would be taken for a module, and everything else be silent.
+        let word = self
+            .level
+            .split(',')
+            .find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
+        if let Some(word) = word {
+            return Err(refused(format!("{word:?} is none")));
+        }
+        EnvFilter::try_new(&self.level).map_err(|error| refused(error.to_string()))
     }
 }
 
@@ -71,7 +81,9 @@ mod tests {
 
     #[test]
     fn levels_are_checked() {
-        for (level, good) in [("info", true), ("warn,edge_agent=debug", true), ("edge_agent=loud", false)] {
+        for (level, good) in
+            [("info", true), ("warn,edge_agent=debug", true), ("edge_agent=loud", false), ("loud", false)]
+        {
             let config = LogConfig { level: level.into(), ..LogConfig::default() };
             assert_eq!(config.validate().is_ok(), good, "{level}");
         }

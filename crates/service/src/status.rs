@@ -64,7 +64,7 @@ pub struct ServiceStatus {
 pub struct QueueStatus {
     /// What is in it.
     pub length: u64,
-    /// What it takes before it refuses or waits.
+    /// What it takes before it refuses or waits; 0: no limit of its own, another queue's or the disk budget bounds it.
     pub limit: u64,
     /// What both count: `hits`, `batches`, `bytes`, `segments`.
     pub unit: String,

@@ -1,8 +1,8 @@
 //! The client: sends hits with ids over several connections until every one is acknowledged, and counts them.
 //!
 //! What request number *n* holds is a function of the seed and *n*, so that a repeat is the same to the letter. Requests
-//! leave at a steady pace that lasts for the kills; near the end of the hits it slows down until the last kill is
-//! done. A request that is not answered is sent again with the same ids until it is.
+//! leave at a steady pace until the last kill is done, then the rest as fast as it goes. A request that is not answered is
+//! sent again with the same ids until it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,8 +32,8 @@ const BOT_ONE_IN: u64 = 25;
 const SENT_AGAIN_ONE_IN: u64 = 20;
 const TWICE_ONE_IN: u64 = 10;
 const CLIENTS_PER_PROPERTY: u64 = 30;
-/// Pause of a connection between two requests when hits get scarce before the last kill.
-const SCARCE_PAUSE: Duration = Duration::from_millis(400);
+/// When kills take long, so many times the hits are sent at most.
+const LONGEST_RUN: u64 = 4;
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// A service that was killed is back long before.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(180);
@@ -46,7 +46,7 @@ const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.co
 #[derive(Debug)]
 pub(crate) struct Workload {
     pub(crate) seed: u64,
-    /// Hits with different ids, at least; the last request may go past it.
+    /// Hits with different ids, at least: as many more as leave until the last kill is done.
     pub(crate) hits: u64,
     pub(crate) measurement_ids: Vec<String>,
 }
@@ -178,9 +178,9 @@ impl Traffic {
         self.shared.unanswered.lock().unwrap().values().filter(|begun| **begun < moment).count()
     }
 
-    /// Whether every hit was begun.
+    /// Whether nothing more is sent.
     pub(crate) fn is_over(&self) -> bool {
-        self.shared.hits_begun.load(Ordering::SeqCst) >= self.shared.workload.hits
+        self.shared.is_over()
     }
 
     /// Sends the rest as fast as it goes, and gives what was acknowledged: everything.
@@ -203,7 +203,7 @@ impl Shared {
     /// One connection: a request at a time, until all hits were begun.
     async fn run_connection(self: Arc<Self>) {
         let client = HttpClient::new(Duration::from_secs(60));
-        while self.hits_begun.load(Ordering::SeqCst) < self.workload.hits {
+        while !self.is_over() {
             let number = self.next_request.fetch_add(1, Ordering::SeqCst);
             self.wait_for_turn(number).await;
             let request = self.workload.request(number);
@@ -217,15 +217,18 @@ impl Shared {
         }
     }
 
-    /// The steady pace, then the slow one, until the last kill is done.
+    fn is_over(&self) -> bool {
+        let begun = self.hits_begun.load(Ordering::SeqCst);
+        let limit = if self.unhurried.is_cancelled() { 1 } else { LONGEST_RUN };
+        begun >= self.workload.hits * limit
+    }
+
+    /// The steady pace, until the last kill is done.
     async fn wait_for_turn(&self, number: u64) {
         let requests = self.workload.hits / u64::from(MEAN_HITS);
         let share = STEADY_FOR.mul_f64(number as f64 / requests.max(1) as f64);
-        let steady = tokio::time::Instant::from_std(self.started + share);
-        let are_scarce = self.hits_begun.load(Ordering::SeqCst) > self.workload.hits / 10 * 9;
-        let slow = tokio::time::Instant::now() + if are_scarce { SCARCE_PAUSE } else { Duration::ZERO };
         tokio::select! {
-            () = tokio::time::sleep_until(steady.max(slow)) => {}
+            () = tokio::time::sleep_until(tokio::time::Instant::from_std(self.started + share)) => {}
             () = self.unhurried.cancelled() => {}
         }
     }

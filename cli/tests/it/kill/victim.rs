@@ -76,11 +76,23 @@ impl Victim {
         }
     }
 
+    /// Waits until the hub that runs now has acknowledged something: so what is on its way is on its way to this one.
+    pub(crate) fn wait_until_at_work(self, system: &System) {
+        if self != Self::Hub {
+            return;
+        }
+        let acks = || system.metric_of("edge", "edge_ship_acks_total");
+        let first = acks();
+        let more =
+            wait_for(RECONNECTED_WITHIN, || acks().filter(|now| first.is_some_and(|first| *now > first)));
+        assert!(more.is_some(), "the hub acknowledged nothing within {RECONNECTED_WITHIN:?}");
+    }
+
     /// What has to be known before it is stopped.
     pub(crate) fn look_before(self, system: &System, recovered_at_ms: i64) -> Before {
         let mut before = Before { recovered_at_ms, ..Before::default() };
         match self {
-            Self::Hub => before.batches_sent = batches_sent_to_this_hub(system),
+            Self::Hub => before.batches_sent = system.metric_of("edge", "edge_ship_batches_total"),
             Self::Loader(_) => before.loader = loader_id(system, self.child()),
             Self::Edge | Self::Warehouse => {}
         }
@@ -109,15 +121,6 @@ impl Victim {
 fn unanswered_requests(traffic: &Traffic, stopped_at: Instant) -> Option<String> {
     let count = traffic.unanswered_since(stopped_at);
     (count > 0).then(|| format!("{count} requests sent and not answered"))
-}
-
-/// Batches that the edge had sent after an acknowledgement of the hub that runs now: so the rest go to this one.
-fn batches_sent_to_this_hub(system: &System) -> Option<u64> {
-    let acks = system.metric_of("edge", "edge_ship_acks_total")?;
-    wait_for(RECONNECTED_WITHIN, || {
-        system.metric_of("edge", "edge_ship_acks_total").filter(|now| *now > acks)
-    })?;
-    system.metric_of("edge", "edge_ship_batches_total")
 }
 
 /// The edge's view: of the batches on their way, fewer were sent since than there are.

@@ -178,7 +178,6 @@ async fn find_target(arguments: &Arguments) -> anyhow::Result<Target> {
     let url = format!("{}/v1/collect", arguments.api.addresses.collect.trim_end_matches('/'));
     Ok(Target {
         collect_url: url,
-        mark_url: format!("{}/v1/import/mark", arguments.api.addresses.collect.trim_end_matches('/')),
         measurement_id: measurement_id.context("the property has no measurement id")?,
         api_secret,
         hostname: hostname.unwrap_or_else(|| "localhost".to_owned()),

@@ -76,6 +76,10 @@ impl Default for Config {
 
 impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), String> {
+        if self.data_dir.as_os_str().is_empty() || self.properties_dir.as_os_str().is_empty() {
+            return Err("data_dir or properties_dir is empty; name the directories".into());
+        }
+        at_least("process.limits.max_open_sessions", self.process.limits.max_open_sessions, 1)?;
         at_least("collect.max_connections", self.collect.max_connections, 1)?;
         at_least("collect.queue_submissions", self.collect.queue_submissions, 1)?;
         at_least("collect.queue_bytes", self.collect.queue_bytes, 1 << 20)?;
@@ -85,6 +89,12 @@ impl ServiceConfig for Config {
         at_most("wal.block_bytes", self.wal.block_bytes, 16 << 20)?;
         at_least("wal.file_bytes", self.wal.file_bytes, 1 << 20)?;
         at_least("wal.max_bytes", self.wal.max_bytes, 8 << 20)?;
+        if self.wal.max_bytes / 4 < self.wal.file_bytes {
+            return Err(format!(
+                "wal.max_bytes is {}, less than four times wal.file_bytes = {}; raise it, or lower wal.file_bytes",
+                self.wal.max_bytes, self.wal.file_bytes
+            ));
+        }
         at_least("wal.tick_ms", self.wal.tick_ms, 100)?;
         at_least("process.flush_interval_ms", self.process.flush_interval_ms, 1)?;
         at_least("process.feed_blocks", self.process.feed_blocks, 1)?;
@@ -92,6 +102,8 @@ impl ServiceConfig for Config {
         at_most("process.raw_batch_bytes", self.process.raw_batch_bytes, 32 << 20)?;
         at_least("outbox.ack_queue", self.outbox.ack_queue, 1)?;
         at_least("ship.window_bytes", self.ship.window_bytes, 1 << 20)?;
+        at_least("ship.ack_timeout_ms", self.ship.ack_timeout_ms, 100)?;
+        at_most("ship.ack_timeout_ms", self.ship.ack_timeout_ms, 86_400_000)?;
         at_least("ship.backoff_min_ms", self.ship.backoff_min_ms, 1)?;
         at_least("ship.backoff_max_ms", self.ship.backoff_max_ms, self.ship.backoff_min_ms)?;
         self.ship.quic.validate().map_err(|message| format!("ship.quic.{message}"))?;
@@ -139,6 +151,11 @@ mod tests {
         let mut config = Config::default();
         config.wal.tick_ms = 0;
         assert_eq!(config.validate().unwrap_err(), "wal.tick_ms is 0; choose at least 100");
+        let mut config = Config::default();
+        config.wal.max_bytes = 4 * config.wal.file_bytes - 1;
+        assert!(
+            config.validate().unwrap_err().starts_with("wal.max_bytes is 268435455, less than four times")
+        );
         let mut config = Config::default();
         config.ship.hubs.clear();
         assert!(config.validate().unwrap_err().starts_with("ship.hubs is empty"));

@@ -9,6 +9,7 @@ pub(crate) mod wal_dir;
 pub(crate) mod state;
 pub(crate) mod entry;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,13 @@ use self::wal_dir::{WalDir, WalError};
 
 /// Format of WAL files and of the state database that this build reads and writes.
 pub(crate) const FORMAT: u64 = 1;
+
+/// Bytes that a file takes on disk. Not its length: redb doubles the length of a file that grows, and most of it is a
+/// hole that takes nothing.
+pub(crate) fn allocated_bytes(path: &Path) -> u64 {
+    // In units of 512 bytes, whatever the file system's block size is (stat(2)).
+    std::fs::metadata(path).map_or(0, |meta| meta.blocks().saturating_mul(512))
+}
 
 /// Whose data this is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The way to a hub: batches out, acknowledgements in, over one QUIC connection with a lane each for rollup and raw.
 //!
-//! In: the outbox, from its oldest batch on. Out: acks for the outbox to delete. After any error everything that is not
-//! acknowledged is sent again, to the first hub that answers, after a pause that doubles; a hub may hold a batch twice.
+//! In: the outbox, from its oldest batch on. Out: acks for the outbox to delete. After any error, silence of a hub among
+//! them, everything that is not acknowledged is sent again, to the next hub that answers, after a pause that doubles; a
+//! hub may hold a batch twice.
 //! In flight are at most `window_bytes` per lane. Ends when processing has ended and all batches are acknowledged, or
 //! when the drain time is over.
 
@@ -30,13 +31,16 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Hubs as `HOST:PORT`; the first that answers is used.
+    /// Hubs as `HOST:PORT`; the first that answers is used until it fails, then the next one after it, in a circle.
     pub hubs: Vec<String>,
     /// Local UDP address; `[::]:0` for hubs with IPv6 addresses.
     pub bind: SocketAddr,
     /// Bytes of a lane that are sent and not acknowledged; at the limit no further batch is sent. One batch may go
     /// past it.
     pub window_bytes: u64,
+    /// How long the oldest batch on its way may be without an acknowledgement, milliseconds; then the hub has failed.
+    /// Longer than the largest batch takes on the line, and than the hub takes to store a segment. Default 30,000.
+    pub ack_timeout_ms: u64,
     /// First pause after a failure, milliseconds; each further one is twice as long, with a random part.
     pub backoff_min_ms: u64,
     /// Longest pause, milliseconds.
@@ -51,6 +55,7 @@ impl Default for Config {
             hubs: vec!["127.0.0.1:4433".into()],
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             window_bytes: 32 << 20,
+            ack_timeout_ms: 30_000,
             backoff_min_ms: 100,
             backoff_max_ms: 10_000,
             quic: TransportConfig::default(),
@@ -95,10 +100,11 @@ enum SessionError {
 /// Ships until everything is acknowledged after the end of processing, or the drain time is over.
 pub(crate) async fn run(parts: Parts) -> anyhow::Result<()> {
     let mut backoff = Backoff::new(parts.config.backoff_min_ms, parts.config.backoff_max_ms);
+    let mut first_hub = 0;
     loop {
         let outcome = tokio::select! {
             () = parts.give_up.cancelled() => break,
-            outcome = Box::pin(session(&parts, &mut backoff)) => outcome,
+            outcome = Box::pin(session(&parts, &mut first_hub, &mut backoff)) => outcome,
         };
         parts.metrics.in_flight_batches.set(0);
         match outcome {
@@ -116,9 +122,11 @@ pub(crate) async fn run(parts: Parts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One connection from dialling to its end; `Ok` when there is nothing left to ship for good.
-async fn session(parts: &Parts, backoff: &mut Backoff) -> Result<(), SessionError> {
-    let connection = connect(parts).await?;
+/// One connection from dialling to its end; `Ok` when there is nothing left to ship for good. Dials from `first_hub` on,
+/// and leaves there the hub to begin with when this connection has failed.
+async fn session(parts: &Parts, first_hub: &mut usize, backoff: &mut Backoff) -> Result<(), SessionError> {
+    let (hub, connection) = connect(parts, *first_hub).await?;
+    *first_hub = (hub + 1) % parts.config.hubs.len().max(1);
     tracing::info!(hub = connection.hub().id(), "connected to a hub");
     let rollup = open(parts, &connection, Lane::Rollup);
     let raw = open(parts, &connection, Lane::Raw);
@@ -129,11 +137,13 @@ async fn session(parts: &Parts, backoff: &mut Backoff) -> Result<(), SessionErro
     Ok(())
 }
 
-async fn connect(parts: &Parts) -> Result<Connection, SessionError> {
+/// The first hub that answers, from the one with the index `first` on in a circle, and its index.
+async fn connect(parts: &Parts, first: usize) -> Result<(usize, Connection), SessionError> {
     let mut last = None;
-    for hub in &parts.config.hubs {
+    let hubs = &parts.config.hubs;
+    for (index, hub) in hubs.iter().enumerate().cycle().skip(first).take(hubs.len()) {
         match dial(&parts.endpoint, hub).await {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => return Ok((index, connection)),
             Err(source) => last = Some(SessionError::Unreachable { hub: hub.clone(), source }),
         }
     }

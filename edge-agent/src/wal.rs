@@ -22,9 +22,11 @@ pub struct Config {
     pub block_bytes: usize,
     /// Level of zstd for blocks, 1 (fast) to 19.
     pub zstd_level: i32,
-    /// Block bytes in a WAL file; at the limit the next one is begun. Files are deleted whole.
+    /// Block bytes in a WAL file; at the limit the next one is begun. Files are deleted whole, and take up to twice as
+    /// much on disk.
     pub file_bytes: u64,
-    /// Bytes of WAL and outbox together; at the limit hits are refused with 503 `full` until a hub has taken some.
+    /// Bytes that WAL and outbox together take on disk; at least four times `file_bytes`, for a file is deleted only
+    /// when a hub has all of it. At the limit hits are refused with 503 `full` until a hub has taken some.
     pub max_bytes: u64,
     /// Without hits a block is written every so many milliseconds, which lets sessions end and reports be complete.
     pub tick_ms: u64,

@@ -1,8 +1,9 @@
 //! Sends page requests as hits, in order of time, and marks how far the import has come.
 //!
 //! In: page requests in order of time. They are cut into windows; within a window each connection sends the hits of its
-//! own visitors in order, and when all have been acknowledged an import mark tells the edge that no earlier hit follows,
-//! so that sessions close as the import goes on. What was not answered is sent again with the same ids.
+//! own visitors in order, but for the window's last hit. When all have been acknowledged it follows, and says that no
+//! earlier hit does (`import_until`), so that sessions close as the import goes on, and are closed when it is loaded.
+//! What was not answered is sent again with the same ids.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -34,8 +35,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub struct Target {
     /// `POST /v1/collect`.
     pub collect_url: String,
-    /// `POST /v1/import/mark`.
-    pub mark_url: String,
     /// "M-…"
     pub measurement_id: String,
     /// Lets hits carry their own time, address and user agent.
@@ -89,19 +88,22 @@ impl Sender {
         let mut outcome = Outcome::default();
         let mut windows = requests.chunks(WINDOW).peekable();
         while let Some(window) = windows.next() {
-            let lanes = self.split_by_visitor(window);
+            let Some((last, others)) = window.split_last() else { continue };
+            let lanes = self.split_by_visitor(others);
             let sent =
                 lanes.iter().zip(&self.clients).map(|(lane, client)| self.send_lane(client, lane, &progress));
             for lane in try_join_all(sent).await? {
                 outcome.acknowledged += lane.acknowledged;
                 outcome.refused.extend(lane.refused);
             }
-            // Hits of the same millisecond may stand on both sides of the cut: the mark excludes earlier ones only.
-            if let Some(next) = windows.peek().and_then(|next| next.first()) {
-                self.mark(json!(next.time_ms)).await?;
-            } else {
-                self.mark(json!(jiff::Timestamp::now().to_string())).await?;
-            }
+            // Hits of the same millisecond may stand on both sides of the cut: only earlier ones are excluded.
+            let until = match windows.peek().and_then(|next| next.first()) {
+                Some(next) => json!(next.time_ms),
+                None => json!(jiff::Timestamp::now().to_string()),
+            };
+            let Some(client) = self.clients.first() else { continue };
+            let batch = vec![(last.line, self.target.hit(last))];
+            self.send_batch(client, batch, Some(&until), &mut outcome, &progress).await?;
         }
         progress.finish_and_clear();
         outcome.refused.sort_unstable();
@@ -133,13 +135,13 @@ impl Sender {
             let hit = self.target.hit(request);
             let length = hit.to_string().len() + 1;
             if batch.len() == limits::HITS_PER_REQUEST || bytes + length > BODY_BYTES {
-                self.send_batch(client, std::mem::take(&mut batch), &mut outcome, progress).await?;
+                self.send_batch(client, std::mem::take(&mut batch), None, &mut outcome, progress).await?;
                 bytes = 0;
             }
             bytes += length;
             batch.push((request.line, hit));
         }
-        self.send_batch(client, batch, &mut outcome, progress).await?;
+        self.send_batch(client, batch, None, &mut outcome, progress).await?;
         Ok(outcome)
     }
 
@@ -148,12 +150,16 @@ impl Sender {
         &self,
         client: &HttpClient,
         mut batch: Vec<(u64, Value)>,
+        import_until: Option<&Value>,
         outcome: &mut Outcome,
         progress: &ProgressBar,
     ) -> anyhow::Result<()> {
-        while !batch.is_empty() {
+        while !batch.is_empty() || import_until.is_some() {
             let hits: Vec<&Value> = batch.iter().map(|(_, hit)| hit).collect();
-            let body = json!({ "measurement_id": self.target.measurement_id, "hits": hits });
+            let mut body = json!({ "measurement_id": self.target.measurement_id, "hits": hits });
+            if let Some(until) = import_until {
+                body["import_until"] = until.clone();
+            }
             let answer = self.post(client, &self.target.collect_url, &body).await?;
             if answer.status.is_success() {
                 let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
@@ -172,17 +178,6 @@ impl Sender {
             }
         }
         Ok(())
-    }
-
-    /// Tells the edge that no hit of this import before `until` follows.
-    async fn mark(&self, until: Value) -> anyhow::Result<()> {
-        let body = json!({ "measurement_id": self.target.measurement_id, "until": until });
-        let Some(client) = self.clients.first() else { return Ok(()) };
-        let answer = self.post(client, &self.target.mark_url, &body).await?;
-        if answer.status.is_success() {
-            return Ok(());
-        }
-        bail!("the edge refused the import mark with {}: {}", answer.status, error_of(&answer).message)
     }
 
     /// Posts until there is an answer that is not "later".

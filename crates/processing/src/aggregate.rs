@@ -4,6 +4,7 @@
 //! Every measure only grows, so the order in which hits and sessions come does not matter.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use batch::{HitRow, RollupRows, RowKey, SessionRow};
@@ -52,6 +53,8 @@ struct SessionSums {
 pub struct Aggregator {
     hits: HashMap<HitKey, HitSums>,
     sessions: HashMap<SessionKey, SessionSums>,
+    /// Bytes of the strings and ids in them; ids that come twice count twice until a seal.
+    bytes: usize,
 }
 
 impl Aggregator {
@@ -60,14 +63,21 @@ impl Aggregator {
         let opens_session = placement.opens_session;
         let is_new = hit.first_visit || (opens_session && !hit.has_client_id);
         let key = HitKey { dimensions: hit.dimensions, acquisition: placement.acquisition, event: hit.event };
-        let sums = self.hits.entry(key).or_default();
+        let sums = match self.hits.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let key = entry.key();
+                self.bytes += key_bytes(&key.dimensions, &key.acquisition) + key.event.len();
+                entry.insert(HitSums::default())
+            }
+        };
         sums.page_views += u64::from(hit.is_page_view);
         sums.events += 1;
         sums.sessions += u64::from(opens_session);
         sums.engagement_ms = sums.engagement_ms.saturating_add(hit.engagement_ms);
-        push_id(&mut sums.visitors, hit.visitor_id);
+        self.bytes += push_id(&mut sums.visitors, hit.visitor_id);
         if is_new {
-            push_id(&mut sums.new_visitors, hit.visitor_id);
+            self.bytes += push_id(&mut sums.new_visitors, hit.visitor_id);
         }
     }
 
@@ -78,7 +88,14 @@ impl Aggregator {
             acquisition: session.acquisition,
             exit_page: session.exit_page,
         };
-        let sums = self.sessions.entry(key).or_default();
+        let sums = match self.sessions.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let key = entry.key();
+                self.bytes += key_bytes(&key.dimensions, &key.acquisition) + key.exit_page.len();
+                entry.insert(SessionSums::default())
+            }
+        };
         sums.sessions += 1;
         sums.engaged_sessions += u64::from(session.engaged);
         sums.page_views += session.page_views;
@@ -91,6 +108,11 @@ impl Aggregator {
         u64::try_from(self.hits.len() + self.sessions.len()).unwrap_or(u64::MAX)
     }
 
+    /// Bytes of the strings and visitor ids in the rows, about what they take in a batch before compression.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
+    }
+
     /// The rows since the last call, normalized.
     pub fn take(&mut self) -> RollupRows {
         let mut rows = RollupRows {
@@ -98,15 +120,35 @@ impl Aggregator {
             sessions: std::mem::take(&mut self.sessions).into_iter().map(session_row).collect(),
         };
         rows.normalize();
+        self.bytes = 0;
         rows
     }
 }
 
-/// Most rows have one visitor who comes many times.
-fn push_id(ids: &mut Vec<u64>, id: u64) {
-    if ids.last() != Some(&id) {
-        ids.push(id);
+/// Gives the bytes added. Most rows have one visitor who comes many times.
+fn push_id(ids: &mut Vec<u64>, id: u64) -> usize {
+    if ids.last() == Some(&id) {
+        return 0;
     }
+    ids.push(id);
+    size_of::<u64>()
+}
+
+fn key_bytes(dimensions: &Dimensions, acquisition: &Acquisition) -> usize {
+    let client = &dimensions.client;
+    let texts = [
+        &*dimensions.property,
+        &*dimensions.page_path,
+        &*dimensions.country,
+        &client.browser,
+        &client.operating_system,
+        client.device,
+        client.traffic_class.as_str(),
+        &acquisition.source,
+        &acquisition.medium,
+        &acquisition.campaign,
+    ];
+    texts.iter().map(|text| text.len()).sum()
 }
 
 fn set_of(mut ids: Vec<u64>) -> Vec<u64> {

@@ -20,6 +20,9 @@ pub struct Limits {
     pub page_window_bytes: u64,
     /// Rows of both tables after which a batch is due. Default 50,000. One block may go past it by its own rows.
     pub max_rows_per_batch: u64,
+    /// Bytes of the strings and visitor ids in those rows after which a batch is due: long names make few rows large.
+    /// Default 16 MiB. One block may go past it by its own rows; a batch can hold [`batch::sealed::MAX_PAYLOAD_BYTES`].
+    pub max_batch_bytes: u64,
 }
 
 impl Default for Limits {
@@ -30,6 +33,7 @@ impl Default for Limits {
             max_pages_per_property_hour: 20_000,
             page_window_bytes: 64 * 1024 * 1024,
             max_rows_per_batch: 50_000,
+            max_batch_bytes: 16 * 1024 * 1024,
         }
     }
 }

@@ -176,9 +176,10 @@ impl Processor {
         self.aggregator.rows()
     }
 
-    /// Whether `max_rows_per_batch` is reached.
+    /// Whether `max_rows_per_batch` or `max_batch_bytes` is reached.
     pub fn should_seal(&self) -> bool {
         self.rows() >= self.limits.max_rows_per_batch
+            || self.aggregator.bytes() >= self.limits.max_batch_bytes
     }
 
     /// Takes the rows since the last seal, with the change of state that belongs to them.

@@ -19,10 +19,10 @@ const STREAMS: u32 = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportConfig {
-    /// How often an idle connection says that it lives, milliseconds; less than half of `idle_timeout_ms`.
+    /// How often an idle connection says that it lives, milliseconds; at most half of `idle_timeout_ms`.
     pub keep_alive_ms: u64,
     /// How long a silent peer is believed to live, milliseconds; then the connection is lost and the edge dials
-    /// again.
+    /// again. A hub that was killed and started again says so itself, and earlier.
     pub idle_timeout_ms: u64,
     /// How long a handshake, a hello and its answer may take, milliseconds; then the attempt has failed.
     pub handshake_timeout_ms: u64,
@@ -40,8 +40,8 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
-            keep_alive_ms: 5_000,
-            idle_timeout_ms: 15_000,
+            keep_alive_ms: 2_000,
+            idle_timeout_ms: 6_000,
             handshake_timeout_ms: 5_000,
             stream_window_bytes: 4 * 1024 * 1024,
             send_window_bytes: 16 * 1024 * 1024,
@@ -80,7 +80,7 @@ impl TransportConfig {
         }
         if self.idle_timeout_ms >= 1 << 40 {
             return Err(format!(
-                "idle_timeout_ms is {}, longer than 34 years; use 15000",
+                "idle_timeout_ms is {}, longer than 34 years; use 6000",
                 self.idle_timeout_ms
             ));
         }

@@ -11,6 +11,14 @@ pub enum TransportError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The private key, which reset tokens are made of too, cannot be read.
+    #[error("cannot read tls.key = {path:?}: {source}")]
+    Key {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// A setting has an impossible value.
     #[error("{0}")]
     Config(String),
@@ -69,6 +77,7 @@ impl TransportError {
             Self::Connection(_) | Self::TimedOut { .. } | Self::Ended => true,
             Self::Refused(refusal) => refusal.code == RefusalCode::ShuttingDown,
             Self::Tls(_)
+            | Self::Key { .. }
             | Self::Config(_)
             | Self::Socket { .. }
             | Self::Connect(_)

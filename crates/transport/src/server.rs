@@ -7,6 +7,7 @@
 //! `shutting_down` and the connections close. The queues close as soon as no batch can follow.
 
 mod lane;
+mod reset;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -127,7 +128,7 @@ impl Server {
         quic.max_incoming(config.max_connections);
         let socket = config.quic.socket(config.listen)?;
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = quinn::Endpoint::new(quinn::EndpointConfig::default(), Some(quic), socket, runtime)
+        let endpoint = quinn::Endpoint::new(reset::endpoint_config(tls)?, Some(quic), socket, runtime)
             .map_err(|source| TransportError::Socket { address: config.listen, source })?;
         Ok(Self { endpoint, hub, config: config.clone() })
     }

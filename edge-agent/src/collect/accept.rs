@@ -16,7 +16,7 @@ use service::SharedClock;
 use super::client;
 use super::fields::Place;
 use super::locate::Locator;
-use super::parse::{CollectRequest, HitTime, MarkRequest, ParsedHit};
+use super::parse::{CollectRequest, HitTime, ParsedHit};
 use super::refusal::{Code, Refusal};
 use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
@@ -60,6 +60,9 @@ impl Acceptor {
         let has_secret = check_secret(&property, headers)?;
         if !has_secret {
             request.hits.iter().try_for_each(refuse_without_secret)?;
+            if request.import_until_ms.is_some() {
+                return Err(secret_required("import_until".into(), "an import needs"));
+            }
         }
         let sender = Sender {
             address: client::address(peer, headers, &self.trusted_proxies),
@@ -74,23 +77,14 @@ impl Acceptor {
             block::push_hit(&mut body, &self.raw_hit(hit, &property, &sender, event_time_ms, &salts));
             hits += 1;
         }
+        // In the block of the last hits: whoever waits for these also has what the mark closes.
+        if let Some(until_ms) = request.import_until_ms {
+            refuse_future(Place::Request, "import_until", until_ms, now_ms)?;
+            let mark = hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: until_ms };
+            block::push_import_mark(&mut body, &mark);
+        }
         self.intake.commit(body, hits).await?;
         Ok(hits)
-    }
-
-    /// Commits an import mark.
-    pub(crate) async fn mark(&self, headers: &HeaderMap, request: MarkRequest<'_>) -> Result<(), Refusal> {
-        let property = self.property(&request.measurement_id).await?;
-        if !check_secret(&property, headers)? {
-            return Err(secret_required(String::new(), "an import mark needs"));
-        }
-        refuse_future(Place::Request, "until", request.until_ms, self.clock.now_ms())?;
-        let mark =
-            hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: request.until_ms };
-        let mut body = Vec::new();
-        block::push_import_mark(&mut body, &mark);
-        self.intake.commit(body, 0).await?;
-        Ok(())
     }
 
     async fn property(&self, measurement_id: &str) -> Result<Arc<Property>, Refusal> {
@@ -180,16 +174,26 @@ fn refuse_future(place: Place, name: &'static str, at_ms: u64, now_ms: u64) -> R
 
 /// Whether the property's API secret came along; a wrong one is refused even where none is needed.
 fn check_secret(property: &Property, headers: &HeaderMap) -> Result<bool, Refusal> {
-    let bearer = || headers.get(AUTHORIZATION).map(|value| (value, "Bearer "));
-    let found = headers.get(SECRET_HEADER).map(|value| (value, "")).or_else(bearer);
-    let Some((value, scheme)) = found else { return Ok(false) };
-    let secret = value.to_str().ok().and_then(|text| text.strip_prefix(scheme)).map(str::trim);
-    if secret.is_some_and(|secret| property.accepts_api_secret(secret)) {
+    let given = match headers.get(SECRET_HEADER) {
+        Some(value) => value.to_str().ok(),
+        None => match headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer) {
+            Some(secret) => Some(secret),
+            // Nothing, or meant for a proxy in front of the site: `Basic …` travels with every request of a page.
+            None => return Ok(false),
+        },
+    };
+    if given.is_some_and(|secret| property.accepts_api_secret(secret.trim())) {
         return Ok(true);
     }
     // The secret is not repeated: answers end up in logs.
     let message = "this is not the api_secret of the property; `property create` showed it once";
     Err(Refusal::whole(Code::InvalidSecret, message))
+}
+
+/// The credentials of `Bearer …` (RFC 6750; the scheme in any case of letters).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, credentials) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(credentials)
 }
 
 fn refuse_without_secret(hit: &ParsedHit<'_>) -> Result<(), Refusal> {

@@ -1,4 +1,6 @@
 //! Reads a request's body: at most 64 KiB on the wire and after gzip, and within a time.
+//!
+//! It is JSON whatever `Content-Type` says: `sendBeacon` sends text/plain, curl calls everything a form.
 
 use std::io::Read;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use hit::limits;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
 use hyper::body::{Body, Bytes};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use hyper::header::{CONTENT_ENCODING, HeaderName};
 
 use super::refusal::{Code, Refusal};
 
@@ -19,7 +21,6 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    check_media_type(headers)?;
     let is_gzip = is_gzip(headers)?;
     let collected = tokio::time::timeout(timeout, Limited::new(body, limits::REQUEST_BYTES).collect()).await;
     let Ok(collected) = collected else {
@@ -63,19 +64,6 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
             Err(Refusal::field(Code::UnsupportedEncoding, "Content-Encoding", other, message))
         }
     }
-}
-
-/// `sendBeacon` sends text/plain; a body without a type is taken as JSON as well.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let media_type = text(headers, &CONTENT_TYPE);
-    let essence = media_type.split(';').next().unwrap_or("").trim();
-    let known =
-        ["", "application/json", "text/plain"].iter().any(|known| essence.eq_ignore_ascii_case(known));
-    if known {
-        return Ok(());
-    }
-    let message = "Content-Type may be application/json or text/plain";
-    Err(Refusal::field(Code::UnsupportedMediaType, "Content-Type", media_type, message))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {

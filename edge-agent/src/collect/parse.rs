@@ -69,17 +69,10 @@ pub(crate) struct ParsedHit<'a> {
 pub(crate) struct CollectRequest<'a> {
     /// Whose hits these are.
     pub(crate) measurement_id: Cow<'a, str>,
-    /// At least one.
+    /// At least one, or none beside `import_until_ms`.
     pub(crate) hits: Vec<ParsedHit<'a>>,
-}
-
-/// A request that says how far an import has come.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MarkRequest<'a> {
-    /// Whose import.
-    pub(crate) measurement_id: Cow<'a, str>,
-    /// Unix milliseconds.
-    pub(crate) until_ms: u64,
+    /// An import has come so far: no hit of it before this time follows. Unix milliseconds.
+    pub(crate) import_until_ms: Option<u64>,
 }
 
 /// Longest measurement id that is looked up, bytes.
@@ -114,22 +107,25 @@ const HIT_FIELDS: [&str; 17] = [
 
 /// Parses the body of `POST /v1/collect`.
 pub(crate) fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
-    let (mut measurement_id, mut hits) = (None, None);
+    let (mut measurement_id, mut hits, mut import_until) = (None, None, None);
     for (key, value) in object(body)? {
         let slot = match key.as_ref() {
             "measurement_id" => &mut measurement_id,
             "hits" => &mut hits,
-            _ => return Err(unknown(Place::Request, &key, &value, "measurement_id and hits")),
+            "import_until" => &mut import_until,
+            _ => return Err(unknown(Place::Request, &key, &value, "measurement_id, hits and import_until")),
         };
         once(Place::Request, &key, slot, value)?;
     }
     let measurement_id = required(Place::Request, "measurement_id", measurement_id)?;
     let measurement_id = fields::id(Place::Request, "measurement_id", measurement_id, MEASUREMENT_ID_BYTES)?;
+    let import_until_ms =
+        import_until.map(|until| fields::time(Place::Request, "import_until", &until)).transpose()?;
     let list = match required(Place::Request, "hits", hits)? {
         Json::List(list) => list,
         other => return Err(Place::Request.invalid("hits", &other, "hits must be a list of hits".into())),
     };
-    if list.is_empty() {
+    if list.is_empty() && import_until_ms.is_none() {
         return Err(Place::Request.invalid("hits", "[]", "hits is empty; send at least one".into()));
     }
     if list.len() > limits::HITS_PER_REQUEST {
@@ -145,24 +141,7 @@ pub(crate) fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
         }
     };
     let hits = list.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
-    Ok(CollectRequest { measurement_id, hits })
-}
-
-/// Parses the body of `POST /v1/import/mark`.
-pub(crate) fn mark(body: &[u8]) -> Result<MarkRequest<'_>, Refusal> {
-    let (mut measurement_id, mut until) = (None, None);
-    for (key, value) in object(body)? {
-        let slot = match key.as_ref() {
-            "measurement_id" => &mut measurement_id,
-            "until" => &mut until,
-            _ => return Err(unknown(Place::Request, &key, &value, "measurement_id and until")),
-        };
-        once(Place::Request, &key, slot, value)?;
-    }
-    let measurement_id = required(Place::Request, "measurement_id", measurement_id)?;
-    let measurement_id = fields::id(Place::Request, "measurement_id", measurement_id, MEASUREMENT_ID_BYTES)?;
-    let until = required(Place::Request, "until", until)?;
-    Ok(MarkRequest { measurement_id, until_ms: fields::time(Place::Request, "until", &until)? })
+    Ok(CollectRequest { measurement_id, hits, import_until_ms })
 }
 
 /// Checks the fields of one hit.

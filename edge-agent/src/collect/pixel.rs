@@ -40,7 +40,11 @@ pub(crate) fn collect(query: &str) -> Result<CollectRequest<'_>, Refusal> {
     if !params.is_empty() {
         entries.push((Cow::Borrowed("params"), Json::Map(params)));
     }
-    Ok(CollectRequest { measurement_id, hits: vec![parse::hit(Place::Pixel, entries)?] })
+    Ok(CollectRequest {
+        measurement_id,
+        hits: vec![parse::hit(Place::Pixel, entries)?],
+        import_until_ms: None,
+    })
 }
 
 /// The JSON value that a text stands for; one that cannot be read stays text, which the field's check then refuses.

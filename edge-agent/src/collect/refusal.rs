@@ -33,8 +33,6 @@ pub(crate) enum Code {
     TooLarge,
     /// A Content-Encoding other than gzip.
     UnsupportedEncoding,
-    /// A Content-Type other than JSON or plain text.
-    UnsupportedMediaType,
     /// The API secret is wrong.
     InvalidSecret,
     /// A field that only the API secret allows.
@@ -60,7 +58,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code, for tests and metrics.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::MissingField,
@@ -68,7 +66,6 @@ impl Code {
         Self::TooManyHits,
         Self::TooLarge,
         Self::UnsupportedEncoding,
-        Self::UnsupportedMediaType,
         Self::InvalidSecret,
         Self::SecretRequired,
         Self::UnknownMeasurementId,
@@ -91,7 +88,6 @@ impl Code {
             Self::TooManyHits => "too_many_hits",
             Self::TooLarge => "too_large",
             Self::UnsupportedEncoding => "unsupported_encoding",
-            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::InvalidSecret => "invalid_secret",
             Self::SecretRequired => "secret_required",
             Self::UnknownMeasurementId => "unknown_measurement_id",
@@ -114,7 +110,7 @@ impl Code {
             | Self::UnknownField
             | Self::TooManyHits => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedEncoding | Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidSecret | Self::SecretRequired => StatusCode::UNAUTHORIZED,
             Self::UnknownMeasurementId | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

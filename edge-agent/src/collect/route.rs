@@ -33,7 +33,7 @@ impl Routes {
     /// Answers one request.
     pub(crate) async fn answer(&self, peer: IpAddr, timeout: Duration, request: Request<Incoming>) -> Answer {
         let allowed = match request.uri().path() {
-            "/v1/collect" | "/v1/import/mark" => "POST, OPTIONS",
+            "/v1/collect" => "POST, OPTIONS",
             "/v1/pixel.gif" => "GET, OPTIONS",
             path => {
                 let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
@@ -46,7 +46,6 @@ impl Routes {
         let outcome = match (request.method(), request.uri().path()) {
             (&Method::POST, "/v1/collect") => self.collect(peer, timeout, request).await,
             (&Method::GET, "/v1/pixel.gif") => self.pixel(peer, &request).await,
-            (&Method::POST, "/v1/import/mark") => self.mark(timeout, request).await,
             (method, _) => {
                 let message = format!("this path takes {allowed}");
                 let refusal = Refusal::field(Code::MethodNotAllowed, "", method, message);
@@ -87,12 +86,5 @@ impl Routes {
         let hits = self.acceptor.collect(peer, request.headers(), parsed).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())
-    }
-
-    async fn mark(&self, timeout: Duration, request: Request<Incoming>) -> Result<Answer, Refusal> {
-        let (head, incoming) = request.into_parts();
-        let bytes = body::read(&head.headers, incoming, timeout).await?;
-        self.acceptor.mark(&head.headers, parse::mark(&bytes)?).await?;
-        Ok(answer::taken())
     }
 }

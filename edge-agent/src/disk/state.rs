@@ -187,9 +187,9 @@ impl StateStore {
         self.epoch
     }
 
-    /// Length on disk, bytes. redb keeps the space of deleted values for later ones.
+    /// Bytes taken on disk. redb keeps the space of deleted values for later ones.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
+        super::allocated_bytes(&self.path)
     }
 
     /// How far the last flush came.

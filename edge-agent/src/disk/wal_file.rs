@@ -132,9 +132,9 @@ impl WalFile {
         &self.path
     }
 
-    /// Length on disk, bytes.
+    /// Bytes taken on disk.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
+        super::allocated_bytes(&self.path)
     }
 
     /// Commits one block with fsync. After an error the file refuses further writes: stop the process.

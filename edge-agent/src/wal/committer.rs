@@ -56,6 +56,8 @@ pub(crate) struct Committer {
     parts: Parts,
     file: Arc<WalFile>,
     file_bytes: u64,
+    /// Position at which the file begins.
+    file_position: u64,
     next: Start,
     stamp: Stamp,
     /// Monotonic time of the last block, milliseconds.
@@ -70,8 +72,9 @@ impl Committer {
         let next = parts.disk.wal.end();
         let file = parts.disk.wal.active()?;
         Ok(Self {
-            // What earlier runs put into this file is not known exactly; its length is at least that.
+            // What earlier runs put into this file is not known exactly; what it takes on disk is at least that.
             file_bytes: file.disk_bytes(),
+            file_position: file.extent(&parts.disk.owner)?.start.position,
             file,
             next,
             stamp: Stamp::new(next.received_at_ms, parts.config.clock_back_ms),
@@ -152,13 +155,19 @@ impl Committer {
 
     /// Without hits: another look at the gate, and a tick when one is due. Ticks pass a used-up budget: they are tiny,
     /// and without them sessions would not end.
+    ///
+    /// With the budget used up, the file with hits is ended too, for the last file is never deleted. The next one begins
+    /// with a tick at once: its acknowledgement comes after that of all hits, and deletes the file.
     fn idle(&mut self) -> anyhow::Result<()> {
         let stamp = self.stamp();
         self.set_gate(if self.over_budget { Err(CommitRefused::Full) } else { stamp.map(|_| ()) });
+        let Ok(stamp) = stamp else { return Ok(()) };
+        let ends_file = self.over_budget && self.next.position > self.file_position;
+        if ends_file {
+            self.roll()?;
+        }
         let since = self.parts.clock.monotonic_ms().saturating_sub(self.last_block_ms);
-        if let Ok(stamp) = stamp
-            && since >= self.parts.config.tick_ms
-        {
+        if ends_file || since >= self.parts.config.tick_ms {
             let block = self.write(&[], 0, stamp)?;
             self.parts.feed.announce(block);
         }
@@ -197,8 +206,7 @@ impl Committer {
         // An empty file is never rolled: its successor would have the same name.
         let is_empty = wal_file::first_block(self.file.path()) == Some(header.block);
         if self.file_bytes >= self.parts.config.file_bytes && !is_empty {
-            self.file = self.parts.disk.wal.roll(self.next)?;
-            self.file_bytes = 0;
+            self.roll()?;
         }
         self.file.append(header.block, &bytes)?;
         self.file_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -207,6 +215,13 @@ impl Committer {
         self.parts.ledger.committed(self.next.block, self.next.position, received_at_ms);
         self.parts.metrics.committed(hits, bytes.len(), begun.elapsed());
         Ok(CommittedBlock { header, bytes: Bytes::from(bytes) })
+    }
+
+    fn roll(&mut self) -> anyhow::Result<()> {
+        self.file = self.parts.disk.wal.roll(self.next)?;
+        self.file_bytes = 0;
+        self.file_position = self.next.position;
+        Ok(())
     }
 
     fn measure(&mut self) {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use batch::{Lane, SealedBatch};
 use hit::RawHit;
 use identity::TlsFiles;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use transport::{LaneQueues, Server, ServerConfig};
+use transport::{AckHandle, LaneQueues, Server, ServerConfig};
 
 #[derive(Default)]
 struct Held {
@@ -20,6 +20,7 @@ pub(crate) struct Hub {
     pub(crate) address: String,
     held: Arc<Mutex<Held>>,
     arrived: Arc<Notify>,
+    acknowledges: watch::Sender<bool>,
     shutdown: CancellationToken,
 }
 
@@ -43,7 +44,8 @@ impl Hub {
         let (raw, mut raws) = mpsc::channel(16);
         let shutdown = CancellationToken::new();
         tokio::spawn(server.run(LaneQueues { rollup, raw }, Arc::new(()), shutdown.clone()));
-        let hub = Self { address, held: Arc::default(), arrived: Arc::default(), shutdown };
+        let (acknowledges, mut changes) = watch::channel(acknowledges);
+        let hub = Self { address, held: Arc::default(), arrived: Arc::default(), acknowledges, shutdown };
         let (held, arrived) = (hub.held.clone(), hub.arrived.clone());
         tokio::spawn(async move {
             let mut unacknowledged = Vec::new();
@@ -51,10 +53,14 @@ impl Hub {
                 let incoming = tokio::select! {
                     Some(incoming) = rollups.recv() => incoming,
                     Some(incoming) = raws.recv() => incoming,
+                    Ok(()) = changes.changed() => {
+                        unacknowledged.drain(..).for_each(AckHandle::send);
+                        continue;
+                    }
                     else => return,
                 };
                 held.lock().unwrap().keep(incoming.batch);
-                if acknowledges {
+                if *changes.borrow() {
                     incoming.ack.send();
                 } else {
                     unacknowledged.push(incoming.ack);
@@ -63,6 +69,11 @@ impl Hub {
             }
         });
         hub
+    }
+
+    /// Acknowledges everything, from what it holds on.
+    pub(crate) fn acknowledge(&self) {
+        self.acknowledges.send_replace(true);
     }
 
     /// Waits until what arrived satisfies `is_enough`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use batch::Lane;
 use hyper::StatusCode;
 
-use crate::edge::{Edge, Site};
+use crate::edge::{Answer, Edge, Site};
 use crate::hub::Hub;
 
 fn page_view(site: &Site, id: &str) -> String {
@@ -184,17 +184,17 @@ async fn stopping_ships_what_was_acknowledged() {
     assert_eq!((hub.page_views(), hub.hits().len()), ((7, 7), 7));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_and_a_hub_frees_it() {
-    let site = Site::new();
-    let mut config = site.config("127.0.0.1:9");
-    config.wal.max_bytes = 12 << 20;
-    config.wal.file_bytes = 1 << 20;
-    let edge = site.start(&config).await;
-    // Text that does not compress, so that the budget is used up soon.
-    let noise: String = (0..60_000_u64)
-        .map(|n| char::from(b'a' + u8::try_from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59).unwrap() % 26))
-        .collect();
+/// A hit of 50 kB that does not compress, so that a budget is used up soon.
+fn noise(site: &Site) -> String {
+    // xorshift64: always the same text.
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'a' + u8::try_from(state >> 59).unwrap() % 26)
+    };
+    let noise: String = (0..60_000).map(|_| letter()).collect();
     let params: Vec<String> = noise
         .as_bytes()
         .chunks(1000)
@@ -202,19 +202,34 @@ async fn a_full_disk_refuses_and_a_hub_frees_it() {
         .enumerate()
         .map(|(n, text)| format!("\"k{n}\":\"{}\"", std::str::from_utf8(text).unwrap()))
         .collect();
-    let body = format!(
+    format!(
         r#"{{"measurement_id":"{}","hits":[{{"event":"noise","params":{{{}}}}}]}}"#,
         site.measurement_id,
         params.join(",")
-    );
+    )
+}
+
+/// Posts until it is refused; how many were taken, and the refusal.
+async fn fill(edge: &Edge, body: &str) -> (usize, Answer) {
     let mut taken = 0;
-    let refused = loop {
-        let answer = edge.post(body.clone()).await;
+    loop {
+        let answer = edge.post(body.to_owned()).await;
         if answer.status != StatusCode::NO_CONTENT {
-            break answer;
+            return (taken, answer);
         }
         taken += 1;
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_a_hub_frees_it() {
+    let site = Site::new();
+    let mut config = site.config("127.0.0.1:9");
+    config.wal.max_bytes = 12 << 20;
+    config.wal.file_bytes = 1 << 20;
+    let edge = site.start(&config).await;
+    let body = noise(&site);
+    let (taken, refused) = fill(&edge, &body).await;
     assert_eq!(refused.error(), (503, "full".into(), String::new()));
     assert!(refused.headers.contains_key("retry-after"));
     edge.kill().await;
@@ -226,4 +241,48 @@ async fn a_full_disk_refuses_and_a_hub_frees_it() {
         tokio::task::yield_now().await;
     }
     edge.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_disk_budget_drains_and_takes_hits_again() {
+    let site = Site::new();
+    let hub = Hub::with_acks(&site.hub_tls, false);
+    let mut config = site.config(&hub.address);
+    // As close to each other as they may be.
+    config.wal.max_bytes = 8 << 20;
+    config.wal.file_bytes = 2 << 20;
+    let edge = site.start(&config).await;
+    let body = noise(&site);
+    let (taken, refused) = fill(&edge, &body).await;
+    assert_eq!(refused.error(), (503, "full".into(), String::new()));
+    hub.acknowledge();
+    while edge.post(body.clone()).await.status != StatusCode::NO_CONTENT {
+        tokio::task::yield_now().await;
+    }
+    hub.wait_until(|hub| hub.hits().len() > taken).await;
+    // The file that was being written when the budget was used up goes too: what is left is what came since.
+    let disk_bytes = async || {
+        let status = edge.admin("/status").await.json();
+        status["services"][0]["queues"]["disk"]["length"].as_u64().unwrap()
+    };
+    while disk_bytes().await > config.wal.max_bytes / 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(edge.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_never_acknowledges_is_left_for_the_next() {
+    let site = Site::new();
+    let (deaf, hub) = (Hub::with_acks(&site.hub_tls, false), Hub::start(&site.hub_tls));
+    let mut config = site.config(&deaf.address);
+    config.ship.hubs.push(hub.address.clone());
+    config.ship.ack_timeout_ms = 200;
+    let edge = site.start(&config).await;
+    for n in 0..5 {
+        assert_eq!(edge.post(page_view(&site, &n.to_string())).await.status, StatusCode::NO_CONTENT);
+    }
+    deaf.wait_until(|hub| !hub.batches(Lane::Rollup).is_empty()).await;
+    hub.wait_until(|hub| hub.page_views() == (5, 5) && hub.hits().len() == 5).await;
+    assert!(edge.stop().await);
 }

@@ -17,7 +17,6 @@ fn request(line: u64, address: &str, occurrence: u32) -> PageRequest {
 fn sender(connections: u16) -> Sender {
     let target = Target {
         collect_url: String::new(),
-        mark_url: String::new(),
         measurement_id: "M-1".into(),
         api_secret: "sk_1".into(),
         hostname: "example.com".into(),

@@ -105,6 +105,20 @@ fn rows_tell_when_a_seal_is_due() {
 }
 
 #[test]
+fn bytes_tell_when_a_seal_is_due() {
+    let mut processor = new(Limits { max_batch_bytes: 200, ..Limits::default() });
+    let long = "x".repeat(100);
+    for (n, expected) in [(0, false), (1, true)] {
+        let mut block = block(n, n, &[n + 1]);
+        block.body.hits[0].url = format!("https://example.com/{n}/{long}");
+        processor.on_block(&block).unwrap();
+        assert_eq!(processor.should_seal(), expected, "{n}");
+    }
+    processor.seal().unwrap();
+    assert!(!processor.should_seal());
+}
+
+#[test]
 fn totals_account_for_every_hit() {
     let mut processor = new(Limits::default());
     let mut block = block(0, 0, &[1, 2, 3, 4, 5]);

@@ -37,14 +37,8 @@ async fn bodies_are_limited_before_and_after_gzip() {
 }
 
 #[tokio::test]
-async fn only_json_and_text_are_taken() {
-    for (media_type, expected) in [
-        ("application/json", Ok(2)),
-        ("Application/JSON; charset=utf-8", Ok(2)),
-        ("text/plain;charset=UTF-8", Ok(2)),
-        ("application/x-www-form-urlencoded", Err("unsupported_media_type")),
-        ("text/html", Err("unsupported_media_type")),
-    ] {
-        assert_eq!(outcome(&[("content-type", media_type)], b"{}".to_vec()).await, expected, "{media_type}");
+async fn content_type_does_not_matter() {
+    for media_type in ["application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"] {
+        assert_eq!(outcome(&[("content-type", media_type)], b"{}".to_vec()).await, Ok(2), "{media_type}");
     }
 }

@@ -124,6 +124,34 @@ fn a_used_up_budget_refuses() {
 }
 
 #[test]
+fn a_used_up_budget_ends_the_file_so_that_it_can_be_deleted() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let empty = disk.wal.disk_bytes() + disk.state.disk_bytes();
+    drop(disk);
+    let config = Config { max_bytes: empty + (64 << 10), ..Config::default() };
+    let bench = bench(root.path(), NOW_MS, config);
+    let (mut taken, mut tick) = (0, None);
+    while bench.commit(taken).is_ok() {
+        taken += 1;
+        tick = bench.feed.receiver.try_iter().find(|block| block.header.hits == 0);
+    }
+    let tick =
+        tick.unwrap_or_else(|| bench.feed.receiver.iter().find(|block| block.header.hits == 0).unwrap());
+    assert_eq!((tick.header.block, tick.header.from), (taken, taken));
+    let files = || std::fs::read_dir(root.path().join("wal")).unwrap().count();
+    assert_eq!(files(), 2);
+    assert_eq!(bench.disk.wal.delete_below(tick.header.block + 1).unwrap(), 1);
+    while bench.commit(taken) == Err(CommitRefused::Full) {
+        std::thread::yield_now();
+    }
+    let disk = bench.end();
+    assert_eq!(files(), 1);
+    let (header, _) = disk.wal.read(taken + 1).unwrap();
+    assert_eq!((header.from, header.hits), (taken, 1));
+}
+
+#[test]
 fn files_are_rolled_at_their_size() {
     let root = tempfile::tempdir().unwrap();
     let bench = bench(root.path(), NOW_MS, Config { file_bytes: 1, ..Config::default() });

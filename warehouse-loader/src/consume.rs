@@ -22,9 +22,11 @@ pub mod index;
 pub mod cache;
 pub mod check;
 pub mod feed;
+pub mod stall;
 
 use cache::BatchCache;
 use index::Index;
+use stall::StallWatch;
 
 /// The `[consume]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +111,7 @@ pub struct Consumer {
     config: ConsumeConfig,
     index: Index,
     cache: BatchCache,
+    stalls: StallWatch,
     metrics: ConsumeMetrics,
 }
 
@@ -117,7 +120,7 @@ impl Consumer {
     pub fn new(store: Arc<dyn ObjectStore>, config: ConsumeConfig, metrics: ConsumeMetrics) -> Self {
         let index = Index::new(config.window_batches);
         let cache = BatchCache::new(config.cache_bytes);
-        Self { store, config, index, cache, metrics }
+        Self { store, config, index, cache, stalls: StallWatch::default(), metrics }
     }
 
     /// What is known.
@@ -135,26 +138,45 @@ impl Consumer {
         self.cache.bytes()
     }
 
-    /// Lists the segments and reads new ones. Whether all that were due are read.
+    /// Lists the segments and reads new ones. Whether all that were due are read. `now_ms` is monotonic.
     ///
     /// # Errors
     /// When the store fails; what was read stays known.
-    pub async fn refresh(&mut self) -> Result<bool, ConsumeError> {
+    pub async fn refresh(&mut self, now_ms: u64) -> Result<bool, ConsumeError> {
         let prefix = segment::prefix(Lane::Rollup);
         let path = Path::from(prefix.as_str());
         let list = self.store.list(Some(&path)).map_ok(|object| (object.location.to_string(), object.size));
         let listing: Vec<(String, u64)> = self.within(&prefix, list.try_collect()).await?;
         self.index.on_listing(listing);
-        let due = self.index.unread();
+        let due = self.index.unread(now_ms);
         let all = due.len() <= self.config.segments_per_round;
         for key in due.into_iter().take(self.config.segments_per_round) {
-            self.read_new(&key).await?;
+            self.read_new(&key, now_ms).await?;
+        }
+        if all {
+            self.note_stalls(now_ms);
         }
         Ok(all)
     }
 
-    /// Reads a segment into index and cache. One that is damaged is left alone: its batches may lie in another.
-    async fn read_new(&mut self, key: &str) -> Result<(), ConsumeError> {
+    /// Every segment is read, so a batch that is not known is in none.
+    fn note_stalls(&mut self, now_ms: u64) {
+        let stalled = self.index.stalled();
+        self.metrics.streams_stalled.set(u64::try_from(stalled.len()).unwrap_or(u64::MAX));
+        for (stream, missing) in self.stalls.on_round(stalled, now_ms) {
+            tracing::error!(
+                edge = %stream.edge,
+                epoch = %stream.epoch,
+                seq = missing,
+                "a batch is in no readable segment while later ones wait; nothing of this edge and epoch is loaded until \
+                 its segment is put back"
+            );
+        }
+    }
+
+    /// Reads a segment into index and cache. One that is damaged is left where it is and read again later: the fault may
+    /// have been one of reading, and its batches may lie in another.
+    async fn read_new(&mut self, key: &str, now_ms: u64) -> Result<(), ConsumeError> {
         let Some(object) = self.get(key).await? else {
             // Retired by another loader since it was listed.
             self.index.forget(key);
@@ -177,9 +199,10 @@ impl Consumer {
                 }
             }
             Err(error) => {
-                self.metrics.segments_damaged.inc();
-                tracing::error!(segment = key, %error, "segment cannot be read; it is left where it is");
-                self.index.on_damaged(key);
+                tracing::error!(segment = key, %error, "segment cannot be read; it is left where it is and tried again");
+                if self.index.on_damaged(key, now_ms) {
+                    self.metrics.segments_damaged.inc();
+                }
             }
         }
         Ok(())

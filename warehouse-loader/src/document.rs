@@ -1,7 +1,8 @@
 //! Plans and checkpoints: the JSON objects of the plan log.
 //!
 //! Constraints: an object is created once and never changed; a reader that meets a format or field it does not know
-//! stops. Keys: `plans/{shard}/{n:020}.json`, `plans/{shard}/{n:020}.done.json`, `checkpoints/{shard}/{n:020}.json`.
+//! stops. Keys: `plans/{shard}/{n:020}.json`, `plans/{shard}/{n:020}.done.json`, `plans/{shard}/{n:020}.repair.json`,
+//! `checkpoints/{shard}/{n:020}.json`.
 //! Recovery: state is the newest checkpoint plus the takes of the plans after it that are done.
 
 use std::fmt;

@@ -92,6 +92,7 @@ async fn build(
     let checkpoint = log.newest_checkpoint().await.context("cannot read the newest checkpoint")?;
     let ledger = checkpoint.as_ref().map_or_else(|| Ledger::empty(SHARD), Ledger::from_checkpoint);
     tracing::info!(plan = ledger.last(), "going on after the newest checkpoint");
+    let in_doubt = log.plans_with_repair().await.context("cannot read the plans that were repaired")?;
     let sender = Sender::new(
         &config.warehouse,
         config.plan.limits.max_insert_rows,
@@ -108,8 +109,9 @@ async fn build(
         log: log.clone(),
         consumer: Consumer::new(Arc::clone(&store), config.consume.clone(), metrics.consume.clone()),
         planner: Planner::new(config.id.clone(), config.plan.takeover_ms, ledger),
-        verifier: Verifier::new(&config.warehouse, sender.clone(), metrics.insert.clone())?,
+        verifier: Verifier::new(&config.warehouse, log.clone(), sender.clone(), metrics.insert.clone())?,
         sender,
+        in_doubt,
         retirer: Retirer::new(
             Arc::clone(&store),
             log,

@@ -25,7 +25,10 @@ use crate::status::{LoaderStatus, lag_seconds, positions};
 use crate::verify::{Verifier, VerifyError};
 
 mod choose;
+mod owed;
 mod run_plan;
+
+use owed::Owed;
 
 /// Why a step did not succeed. It is repeated.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,7 @@ impl LoadError {
             Self::Consume(ConsumeError::Store { .. } | ConsumeError::Timeout(_)) => true,
             Self::Log(LogError::Store { .. } | LogError::Timeout { .. }) => true,
             Self::Verify(VerifyError::Warehouse(error)) => error.is_retryable(),
+            Self::Verify(VerifyError::Log(LogError::Store { .. } | LogError::Timeout { .. })) => true,
             Self::Verify(VerifyError::Busy(_)) => true,
             _ => false,
         }
@@ -102,6 +106,11 @@ pub struct Loader {
     metrics: LoaderMetrics,
     status: LoaderStatus,
     prepared: Option<Prepared>,
+    /// The plan of which a statement was sent here whose end nobody knows.
+    unclean: Option<u64>,
+    owed: Owed,
+    /// Monotonic, of the last look for a checkpoint while there was nothing to choose.
+    looked_back_at_ms: Option<u64>,
     /// Monotonic, of the last plan created here, and of the last that inserted nothing.
     created_at_ms: Option<u64>,
     empty_at_ms: Option<u64>,
@@ -128,6 +137,8 @@ pub struct Parts {
     pub sender: Sender,
     /// Compares and repairs.
     pub verifier: Verifier,
+    /// Plans in the log that someone repaired.
+    pub in_doubt: Vec<Plan>,
     /// Writes checkpoints and deletes.
     pub retirer: Retirer,
     /// All metrics.
@@ -157,6 +168,10 @@ impl Loader {
             metrics: parts.metrics,
             status: parts.status,
             prepared: None,
+            unclean: None,
+            // Not after the time named in them, by clocks that may differ by as much.
+            owed: Owed::new(config.insert.not_after_s.saturating_mul(2_000)),
+            looked_back_at_ms: None,
             created_at_ms: None,
             empty_at_ms: None,
         };
@@ -164,6 +179,9 @@ impl Loader {
             snapshot.batches_limit = config.consume.window_batches;
             snapshot.cached_limit = config.consume.cache_bytes;
         });
+        for plan in parts.in_doubt {
+            loader.owed.add(plan, loader.clock.monotonic_ms());
+        }
         loader.sync_with_ledger();
         loader
     }
@@ -240,7 +258,7 @@ impl Loader {
                 }
             }
             Progress::Jumped => {
-                self.count_plan(PlanResult::void);
+                self.count_plan(result);
                 self.prepared = None;
                 self.sync_with_ledger();
             }

@@ -28,6 +28,8 @@ pub struct ConsumeMetrics {
     pub hits_queued: Gauge<u64, AtomicU64>,
     /// `loader_batches_queued`
     pub batches_queued: Gauge<u64, AtomicU64>,
+    /// `loader_streams_stalled`
+    pub streams_stalled: Gauge<u64, AtomicU64>,
     /// `loader_lag_seconds`
     pub lag_seconds: Gauge<f64, AtomicU64>,
 }
@@ -83,6 +85,8 @@ pub enum PlanResult {
     followed,
     /// Below a checkpoint.
     void,
+    /// Gone, for others are further: went on from their checkpoint.
+    jumped,
 }
 
 /// Metrics of `insert` and `verify`.
@@ -144,7 +148,7 @@ pub struct DeletedLabels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[allow(non_camel_case_types)]
 pub enum DeletedKind {
-    /// A plan and its done mark.
+    /// A plan and its marks.
     plan,
     /// An old checkpoint.
     checkpoint,
@@ -208,6 +212,11 @@ impl ConsumeMetrics {
         registry.register("loader_hits_in", "Hits in batches that were read", self.hits_in.clone());
         registry.register("loader_hits_queued", "Hits in batches that wait", self.hits_queued.clone());
         registry.register("loader_batches_queued", "Batches that wait", self.batches_queued.clone());
+        registry.register(
+            "loader_streams_stalled",
+            "Edges and epochs whose next batch is in no segment while later ones wait",
+            self.streams_stalled.clone(),
+        );
         registry.register(
             "loader_lag_seconds",
             "Age of the oldest segment with a batch that waits",

@@ -90,13 +90,56 @@ impl PlanLog {
     /// # Errors
     /// When the store fails.
     pub async fn is_done(&self, n: u64) -> Result<bool, LogError> {
-        let key = self.done_key(n);
-        let path = Path::from(key.as_str());
-        match self.within(&key, self.store.head(&path)).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_absent(&error) => Ok(false),
-            Err(error) => Err(error),
+        self.exists(&self.done_key(n)).await
+    }
+
+    /// Whether a plan that was in the log is done: its mark is there, or the plan itself is gone. In this order: retirement
+    /// deletes a plan before its mark, so a plan that is still there after its mark was missed is not done. Another plan
+    /// under the number was created by a loader that does not know of the checkpoint yet; the one asked for is gone.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_over(&self, plan: &Plan) -> Result<bool, LogError> {
+        Ok(self.is_done(plan.n).await? || self.read(plan.n).await?.as_ref() != Some(plan))
+    }
+
+    /// Leaves the mark that statements of a repair may change tables under plan `n`, or that its rows have to be compared
+    /// although it is done. Others may have left it before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn put_repair(&self, n: u64, loader: &str, now_ms: u64) -> Result<(), LogError> {
+        #[derive(Serialize)]
+        struct Repair<'a> {
+            format: u32,
+            n: u64,
+            repair_by: &'a str,
+            repair_at_ms: u64,
         }
+        let repair = Repair { format: FORMAT, n, repair_by: loader, repair_at_ms: now_ms };
+        self.put_new(&self.repair_key(n), &repair).await.map(drop)
+    }
+
+    /// Whether there is the mark of a repair under plan `n`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn has_repair(&self, n: u64) -> Result<bool, LogError> {
+        self.exists(&self.repair_key(n)).await
+    }
+
+    /// The plans with the mark of a repair that are still in the log.
+    ///
+    /// # Errors
+    /// When the store fails, or an object is not a plan that this build reads.
+    pub async fn plans_with_repair(&self) -> Result<Vec<Plan>, LogError> {
+        let mut plans = Vec::new();
+        for key in self.list(&format!("plans/{}", self.shard)).await? {
+            if let Some(n) = number(&key, ".repair.json") {
+                plans.extend(self.read(n).await?);
+            }
+        }
+        Ok(plans)
     }
 
     /// Creates a plan, unless there is one of its number.
@@ -159,25 +202,27 @@ impl PlanLog {
         Ok(keys.iter().filter_map(|key| number(key, ".json")).collect())
     }
 
-    /// Numbers of the plans and of the done marks that lie at or below `n`.
+    /// Numbers of the plans and of their marks that lie at or below `n`.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn numbers_to(&self, n: u64) -> Result<Vec<u64>, LogError> {
         let keys = self.list(&format!("plans/{}", self.shard)).await?;
-        let of = |key: &String| number(key, ".done.json").or_else(|| number(key, ".json"));
+        let suffixes = [".done.json", ".repair.json", ".json"];
+        let of = |key: &String| suffixes.into_iter().find_map(|suffix| number(key, suffix));
         let mut numbers: Vec<u64> = keys.iter().filter_map(of).filter(|found| *found <= n).collect();
         numbers.sort_unstable();
         numbers.dedup();
         Ok(numbers)
     }
 
-    /// Deletes plan `n` and its done mark, in this order: a plan without mark could seem to be open.
+    /// Deletes plan `n`, then its marks, that of done last: a plan without it would seem to be open.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn delete_plan(&self, n: u64) -> Result<(), LogError> {
         self.delete(&self.plan_key(n)).await?;
+        self.delete(&self.repair_key(n)).await?;
         self.delete(&self.done_key(n)).await
     }
 
@@ -197,8 +242,21 @@ impl PlanLog {
         format!("plans/{}/{n:020}.done.json", self.shard)
     }
 
+    fn repair_key(&self, n: u64) -> String {
+        format!("plans/{}/{n:020}.repair.json", self.shard)
+    }
+
     fn checkpoint_key(&self, n: u64) -> String {
         format!("checkpoints/{}/{n:020}.json", self.shard)
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, LogError> {
+        let path = Path::from(key);
+        match self.within(key, self.store.head(&path)).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, LogError> {
@@ -266,3 +324,6 @@ fn is_absent(error: &LogError) -> bool {
 fn number(key: &str, suffix: &str) -> Option<u64> {
     key.rsplit('/').next()?.strip_suffix(suffix)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

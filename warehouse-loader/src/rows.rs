@@ -4,11 +4,12 @@
 //! ranges that one INSERT carries. A function of its input alone, so that whoever runs a plan sends the same blocks.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use batch::RollupRows;
 use warehouse::tables::MinuteTable;
 
-use crate::document::{InsertStep, LocalDate};
+use crate::document::{InsertStep, LocalDate, Plan};
 
 /// Merged rows, ordered by date.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +30,33 @@ pub struct Chunk {
     pub range: Range<usize>,
     /// Sum of the table's count column.
     pub hits: u64,
+}
+
+/// A plan with all that its INSERTs carry.
+#[derive(Debug, Clone)]
+pub struct PlanData {
+    /// The plan.
+    pub plan: Plan,
+    /// Its rows.
+    pub rows: Arc<PlanRows>,
+    /// One for each of its INSERTs.
+    pub chunks: Vec<Chunk>,
+}
+
+impl PlanData {
+    /// Cuts the rows as the plan names them.
+    ///
+    /// # Errors
+    /// When these rows are not the ones the plan was made from, or were merged by other rules.
+    pub fn new(plan: Plan, rows: Arc<PlanRows>) -> Result<Self, MismatchError> {
+        let chunks = rows.chunks_as(&plan.inserts)?;
+        Ok(Self { plan, rows, chunks })
+    }
+
+    /// The INSERTs with what they carry, in the order in which they are sent.
+    pub fn steps(&self) -> impl Iterator<Item = (&Chunk, &InsertStep)> {
+        self.chunks.iter().zip(&self.plan.inserts)
+    }
 }
 
 impl Chunk {

@@ -1,8 +1,11 @@
 //! Compares the warehouse with a plan, and puts it right.
 //!
-//! In: a plan whose INSERTs were not all answered cleanly, and its rows. Out: differences, and their repair. Minute tables
-//! are compared with the plan's own figures; each hourly table with its minute table, over the plan's group and dates.
-//! Invariant: a repair may stop anywhere, because the plan stays without `done` and is compared again.
+//! In: the plan that is open, and plans before it whose rows are in doubt. Out: differences, and their repair. Minute tables
+//! are compared with the plans' own figures; each hourly table with its minute table, over the plans' groups and dates.
+//! Invariants: tables are changed only while the open plan is without `done`, so nobody inserts a later one meanwhile; a
+//! repair may stop anywhere, because its mark makes whoever finishes the plan compare again.
+
+use std::collections::BTreeMap;
 
 use clickhouse::{Client, Row};
 use serde::Deserialize;
@@ -10,11 +13,14 @@ use warehouse::tables::{HourlyTable, MinuteTable, PLANS_PER_GROUP};
 use warehouse::{WarehouseConfig, WarehouseError, client};
 
 use crate::document::{LocalDate, Plan};
-use crate::metrics::{InsertMetrics, RepairLabels};
-use crate::rows::{Chunk, PlanRows};
+use crate::metrics::InsertMetrics;
+use crate::plan_log::{LogError, PlanLog};
 use crate::send::Sender;
 
+mod repair;
 mod sql;
+
+pub use repair::Repair;
 
 /// Why a plan could not be compared or repaired.
 #[derive(Debug, thiserror::Error)]
@@ -22,29 +28,56 @@ pub enum VerifyError {
     /// The warehouse did not answer cleanly.
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
+    /// Nobody knows whether the plan is still open.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Statements that may still change the tables are running.
     #[error("the warehouse is still at work on {0} statements of before")]
     Busy(u64),
     /// Minute rows of the group may have expired: rebuilding its hours from them could lose some.
     #[error(
-        "plan {n} differs from the warehouse, but its group of plans began {days} days ago, so its minute rows may have \
+        "group {group} of plans differs from the warehouse, but it began {days} days ago, so its minute rows may have \
          expired: restore the warehouse, or load the archive again"
     )]
     TooOld {
-        /// The plan.
-        n: u64,
-        /// Age of its group.
+        /// The group.
+        group: u64,
+        /// Its age.
         days: u64,
     },
+}
+
+/// A date of a minute table whose rows of a plan are not the plan's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinuteDifference {
+    /// Number of the plan.
+    pub n: u64,
+    /// Which table.
+    pub table: MinuteTable,
+    /// The date.
+    pub date: LocalDate,
+}
+
+/// A date of an hourly table whose rows of a group are not the sums of their minutes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HourDifference {
+    /// The group.
+    pub group: u64,
+    /// When its first plan was created, unix milliseconds.
+    pub group_started_at_ms: u64,
+    /// Which table.
+    pub table: &'static HourlyTable,
+    /// The date.
+    pub date: LocalDate,
 }
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Dates of minute tables whose rows of the plan are not the plan's.
-    pub minutes: Vec<(MinuteTable, LocalDate)>,
-    /// Dates of hourly tables that are not the sums of their minutes; empty while minutes differ.
-    pub hours: Vec<(&'static HourlyTable, LocalDate)>,
+    /// In minute tables.
+    pub minutes: Vec<MinuteDifference>,
+    /// In hourly tables; empty while minutes differ.
+    pub hours: Vec<HourDifference>,
 }
 
 impl Differences {
@@ -54,9 +87,10 @@ impl Differences {
     }
 }
 
-/// Rows and hits of one date, in a plan or in a table.
+/// Rows and hits of one plan and date in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
 struct MinuteCount {
+    plan: u64,
     local_date: u16,
     rows: u64,
     hits: u64,
@@ -74,6 +108,7 @@ struct HourlySums {
 pub struct Verifier {
     client: Client,
     config: WarehouseConfig,
+    log: PlanLog,
     sender: Sender,
     metrics: InsertMetrics,
 }
@@ -85,23 +120,24 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// A verifier whose repairs go through `sender`.
+    /// A verifier that asks `log` whether a repair is still wanted, and whose INSERTs go through `sender`.
     ///
     /// # Errors
     /// When the password file cannot be read.
     pub fn new(
         config: &WarehouseConfig,
+        log: PlanLog,
         sender: Sender,
         metrics: InsertMetrics,
     ) -> Result<Self, WarehouseError> {
-        Ok(Self { client: client(config)?, config: config.clone(), sender, metrics })
+        Ok(Self { client: client(config)?, config: config.clone(), log, sender, metrics })
     }
 
-    /// Compares a plan with its tables.
+    /// Compares plans with their tables.
     ///
     /// # Errors
     /// When the warehouse does not answer, or is still at work on earlier statements.
-    pub async fn compare(&self, plan: &Plan) -> Result<Differences, VerifyError> {
+    pub async fn compare(&self, plans: &[Plan]) -> Result<Differences, VerifyError> {
         self.metrics.verifications.inc();
         let running: u64 = self.within("SELECT", self.client.query_raw(sql::RUNNING).fetch_one()).await?;
         if running > 0 {
@@ -109,111 +145,72 @@ impl Verifier {
         }
         let mut found = Differences::default();
         for table in MinuteTable::ALL {
-            let dates = self.compare_minutes(plan, table).await?;
-            found.minutes.extend(dates.into_iter().map(|date| (table, date)));
+            found.minutes.extend(self.compare_minutes(plans, table).await?);
         }
         if !found.minutes.is_empty() {
             return Ok(found);
         }
-        for source in MinuteTable::ALL {
-            for table in source.hourly() {
-                let dates = self.compare_hours(plan, table).await?;
-                found.hours.extend(dates.into_iter().map(|date| (table, date)));
+        let mut groups: BTreeMap<u64, Vec<&Plan>> = BTreeMap::new();
+        for plan in plans {
+            groups.entry(plan.group()).or_default().push(plan);
+        }
+        for plans in groups.values() {
+            for table in MinuteTable::ALL.into_iter().flat_map(MinuteTable::hourly) {
+                found.hours.extend(self.compare_hours(plans, table).await?);
             }
         }
         Ok(found)
     }
 
-    async fn compare_minutes(&self, plan: &Plan, table: MinuteTable) -> Result<Vec<LocalDate>, VerifyError> {
-        let dates = dates_of(plan, table);
+    async fn compare_minutes(
+        &self,
+        plans: &[Plan],
+        table: MinuteTable,
+    ) -> Result<Vec<MinuteDifference>, VerifyError> {
+        let dates = dates_of(plans.iter(), table);
         if dates.is_empty() {
             return Ok(vec![]);
         }
-        let query = self.client.query(&sql::minute_counts(table, &dates)).bind(plan.rows_plan);
+        let rows_plans: Vec<u64> = plans.iter().map(|plan| plan.rows_plan).collect();
+        let query = self.client.query_raw(&sql::minute_counts(table, &rows_plans, &dates));
         let counted: Vec<MinuteCount> = self.within("SELECT", query.fetch_all()).await?;
-        let differs = |date: &LocalDate| {
-            let steps = || plan.steps_of(table).filter(|step| step.local_date == *date);
-            let expected =
-                (steps().map(|step| step.rows).sum::<u64>(), steps().map(|step| step.hits).sum::<u64>());
-            let actual = counted.iter().find(|count| count.local_date == date.0);
-            expected != actual.map_or((0, 0), |count| (count.rows, count.hits))
-        };
-        Ok(dates.into_iter().filter(differs).collect())
+        let counted: BTreeMap<(u64, u16), (u64, u64)> = counted
+            .into_iter()
+            .map(|count| ((count.plan, count.local_date), (count.rows, count.hits)))
+            .collect();
+        let mut found = Vec::new();
+        for plan in plans {
+            for date in dates_of([plan].into_iter(), table) {
+                let steps = || plan.steps_of(table).filter(|step| step.local_date == date);
+                let expected =
+                    (steps().map(|step| step.rows).sum::<u64>(), steps().map(|step| step.hits).sum::<u64>());
+                if expected != counted.get(&(plan.rows_plan, date.0)).copied().unwrap_or_default() {
+                    found.push(MinuteDifference { n: plan.n, table, date });
+                }
+            }
+        }
+        Ok(found)
     }
 
-    async fn compare_hours(&self, plan: &Plan, table: &HourlyTable) -> Result<Vec<LocalDate>, VerifyError> {
-        let dates = dates_of(plan, table.source);
-        if dates.is_empty() {
-            return Ok(vec![]);
-        }
-        let from_minutes = self.client.query_raw(&sql::sums_of_minutes(table, plan.group(), &dates));
+    /// `plans`: of one group.
+    async fn compare_hours(
+        &self,
+        plans: &[&Plan],
+        table: &'static HourlyTable,
+    ) -> Result<Vec<HourDifference>, VerifyError> {
+        let dates = dates_of(plans.iter().copied(), table.source);
+        let Some(first) = plans.first().filter(|_| !dates.is_empty()) else { return Ok(vec![]) };
+        let (group, group_started_at_ms) = (first.group(), first.group_started_at_ms);
+        let from_minutes = self.client.query_raw(&sql::sums_of_minutes(table, group, &dates));
         let expected: Vec<HourlySums> = self.within("SELECT", from_minutes.fetch_all()).await?;
-        let from_hours = self.client.query_raw(&sql::sums_of_hours(table, plan.group(), &dates));
+        let from_hours = self.client.query_raw(&sql::sums_of_hours(table, group, &dates));
         let actual: Vec<HourlySums> = self.within("SELECT", from_hours.fetch_all()).await?;
         let of = |sums: &[HourlySums], date: LocalDate| {
             sums.iter().find(|sum| sum.local_date == date.0).map(|sum| sum.sums.clone()).unwrap_or_default()
         };
-        Ok(dates.into_iter().filter(|date| of(&expected, *date) != of(&actual, *date)).collect())
-    }
-
-    /// Repairs what a comparison found; compare again afterwards. `round` counts the repairs of this plan from 1: it
-    /// makes the tokens new. `now_ms` is the wall clock.
-    ///
-    /// # Errors
-    /// When the warehouse does not answer cleanly, or a repair could do harm.
-    pub async fn repair(
-        &self,
-        plan: &Plan,
-        rows: &PlanRows,
-        chunks: &[Chunk],
-        differences: &Differences,
-        round: u32,
-        now_ms: u64,
-    ) -> Result<(), VerifyError> {
-        self.check_age(plan, now_ms)?;
-        for (table, date) in &differences.minutes {
-            tracing::warn!(plan = plan.n, table = table.name(), %date, "rows of the plan differ; repairing");
-            self.metrics.repairs.get_or_create(&RepairLabels { table: table.name() }).inc();
-            self.repair_minutes(plan, rows, chunks, (*table, *date), round).await?;
-        }
-        for (table, date) in &differences.hours {
-            tracing::warn!(plan = plan.n, table = table.name, %date, "hours differ from minutes; rebuilding");
-            self.metrics.repairs.get_or_create(&RepairLabels { table: table.name }).inc();
-            self.execute("ALTER", &sql::delete_hours(table, plan.group(), *date)).await?;
-            self.execute("INSERT", &sql::rebuild_hours(table, plan.group(), *date)).await?;
-        }
-        Ok(())
-    }
-
-    async fn repair_minutes(
-        &self,
-        plan: &Plan,
-        rows: &PlanRows,
-        chunks: &[Chunk],
-        (table, date): (MinuteTable, LocalDate),
-        round: u32,
-    ) -> Result<(), VerifyError> {
-        self.execute("ALTER", &sql::delete_minutes(table, plan.rows_plan, date)).await?;
-        for (chunk, step) in chunks.iter().zip(&plan.inserts) {
-            if chunk.table == table && chunk.local_date == date {
-                let token = format!("{}-r{round}", step.token);
-                self.sender.send(rows, chunk, plan.rows_plan, &token, self.sender.not_after()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_age(&self, plan: &Plan, now_ms: u64) -> Result<(), VerifyError> {
-        let days = now_ms.saturating_sub(plan.group_started_at_ms) / (24 * 3_600_000);
-        // Two days of grace for clocks and merges.
-        if days + 2 >= u64::from(self.config.minute_ttl_days) {
-            return Err(VerifyError::TooOld { n: plan.n, days });
-        }
-        Ok(())
-    }
-
-    async fn execute(&self, what: &'static str, sql: &str) -> Result<(), WarehouseError> {
-        self.within(what, self.client.query_raw(sql).execute()).await
+        let differs = |date: &LocalDate| of(&expected, *date) != of(&actual, *date);
+        let difference = |date| HourDifference { group, group_started_at_ms, table, date };
+        Ok(dates.into_iter().filter(differs).map(difference).collect())
     }
 
     async fn within<T>(
@@ -228,9 +225,10 @@ impl Verifier {
     }
 }
 
-/// The dates that a plan touches in a table, each once, ascending.
-fn dates_of(plan: &Plan, table: MinuteTable) -> Vec<LocalDate> {
-    let mut dates: Vec<LocalDate> = plan.steps_of(table).map(|step| step.local_date).collect();
+/// The dates that plans touch in a table, each once, ascending.
+fn dates_of<'a>(plans: impl Iterator<Item = &'a Plan>, table: MinuteTable) -> Vec<LocalDate> {
+    let mut dates: Vec<LocalDate> =
+        plans.flat_map(|plan| plan.steps_of(table)).map(|step| step.local_date).collect();
     dates.sort_unstable();
     dates.dedup();
     dates

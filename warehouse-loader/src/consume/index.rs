@@ -13,6 +13,8 @@ use crate::document::{Mark, Stream};
 
 /// Copies of a batch that are remembered; a hub that never got our ack may have stored it again.
 const MAX_COPIES: usize = 4;
+/// How often a damaged segment is read again, ms.
+const DAMAGED_AGAIN_MS: u64 = 60_000;
 
 /// A batch that is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,10 @@ struct StreamIndex {
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
     Unread,
-    Damaged,
+    /// Monotonic, of the last attempt.
+    Damaged {
+        read_at_ms: u64,
+    },
     /// The last seq of each stream in it.
     Read(Vec<(Stream, u64)>),
 }
@@ -110,18 +115,33 @@ impl Index {
         }
     }
 
-    /// Segments to read, the oldest first.
-    pub fn unread(&self) -> Vec<String> {
-        let unread =
-            |(key, segment): (&String, &Segment)| (segment.content == Content::Unread).then(|| key.clone());
-        self.segments.iter().filter_map(unread).collect()
+    /// Segments to read, the oldest first; damaged ones once a minute. `now_ms` is monotonic.
+    pub fn unread(&self, now_ms: u64) -> Vec<String> {
+        let is_due = |segment: &Segment| match segment.content {
+            Content::Unread => true,
+            Content::Damaged { read_at_ms } => now_ms.saturating_sub(read_at_ms) >= DAMAGED_AGAIN_MS,
+            Content::Read(_) => false,
+        };
+        self.segments.iter().filter(|(_, segment)| is_due(segment)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// A segment cannot be read.
-    pub fn on_damaged(&mut self, key: &str) {
-        if let Some(segment) = self.segments.get_mut(key) {
-            segment.content = Content::Damaged;
-        }
+    /// A segment cannot be read. Whether that is new.
+    pub fn on_damaged(&mut self, key: &str, now_ms: u64) -> bool {
+        let Some(segment) = self.segments.get_mut(key) else { return false };
+        let before = std::mem::replace(&mut segment.content, Content::Damaged { read_at_ms: now_ms });
+        !matches!(before, Content::Damaged { .. })
+    }
+
+    /// Streams whose next batch is not known while later ones are, and its seq.
+    pub fn stalled(&self) -> Vec<(Stream, u64)> {
+        let deferred: BTreeSet<&Stream> =
+            self.deferred.values().flatten().map(|(stream, _)| stream).collect();
+        let missing = |(stream, index): (&Stream, &StreamIndex)| {
+            let next = index.loaded + 1;
+            let later = !index.waiting.is_empty() || deferred.contains(stream);
+            (later && !index.waiting.contains_key(&next)).then(|| (stream.clone(), next))
+        };
+        self.streams.iter().filter_map(missing).collect()
     }
 
     /// A segment was read.
@@ -255,7 +275,7 @@ impl Index {
                 segment::created_at_ms(key).is_some_and(|created| created < before_ms)
                     && tops.iter().all(loaded)
             }
-            Content::Unread | Content::Damaged => false,
+            Content::Unread | Content::Damaged { .. } => false,
         };
         self.segments
             .iter()

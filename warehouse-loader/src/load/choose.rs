@@ -17,6 +17,9 @@ use crate::metrics::PlanResult;
 use crate::plan::{Event, Offer, Selection};
 use crate::plan_log::Created;
 
+/// How often a loader that has nothing to choose looks whether others are further, ms.
+const LOOK_BACK_MS: u64 = 5_000;
+
 impl Loader {
     /// Lists, selects, creates.
     pub(super) async fn choose(&mut self) -> Result<Next, LoadError> {
@@ -24,8 +27,11 @@ impl Loader {
             self.planner.on_waited();
             return Ok(Next::Pause(pause));
         }
-        let read_all = self.consumer.refresh().await?;
+        let read_all = self.consumer.refresh(self.clock.monotonic_ms()).await?;
         let (selection, skipped) = self.select().await?;
+        if selection.is_empty() && self.find_back().await? {
+            return Ok(Next::Go);
+        }
         let empty = selection.has_no_rows();
         let pause = if selection.is_empty() {
             Some(if read_all { self.list_interval } else { Duration::ZERO })
@@ -43,6 +49,19 @@ impl Loader {
             self.quarantine(batch).await?;
         }
         self.create(selection, empty).await
+    }
+
+    /// Whether others are further: after a long absence the next plan and its segments are retired, and what waits does not
+    /// follow what was loaded here.
+    async fn find_back(&mut self) -> Result<bool, LoadError> {
+        if self.too_soon(self.looked_back_at_ms, LOOK_BACK_MS).is_some() {
+            return Ok(false);
+        }
+        self.looked_back_at_ms = Some(self.clock.monotonic_ms());
+        let last = self.planner.ledger().last();
+        let checkpoint = self.log.newest_checkpoint().await?;
+        self.on_event(Event::Checkpoint(checkpoint.map(Box::new)), PlanResult::jumped).await?;
+        Ok(self.planner.ledger().last() != last)
     }
 
     /// What is left of an interval that began at a monotonic time.

@@ -1,7 +1,7 @@
 //! Runs one plan: every INSERT, verification if an answer was not clean, watermarks, done.
 //!
 //! In: a plan that is due, whoever made it. Out: its `done`. It stops between two INSERTs when the loader shuts down, or
-//! when another loader was faster.
+//! when another loader was faster; what is in doubt then is compared under a later plan, for this one is no longer open.
 
 use std::sync::Arc;
 
@@ -13,15 +13,16 @@ use crate::document::Plan;
 use crate::insert::{Backoff, note_failure};
 use crate::metrics::PlanResult;
 use crate::plan::Event;
-use crate::rows::{Chunk, PlanRows};
+use crate::rows::{PlanData, PlanRows};
+use crate::verify::{Differences, Repair};
 
-/// How the INSERTs of a plan ended.
+/// How a part of a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sent {
-    /// All were answered; `clean`: each at the first attempt.
-    All { clean: bool },
-    /// Another loader wrote `done` meanwhile; `clean`: nothing that was sent here is open.
-    Overtaken { clean: bool },
+enum End {
+    /// All of it is in the warehouse.
+    Complete,
+    /// Another loader finished the plan meanwhile.
+    Overtaken,
     /// Shutdown.
     Stopped,
 }
@@ -33,25 +34,68 @@ impl Loader {
             snapshot.work.plan = plan.n;
             snapshot.work.plan_open = true;
         });
+        // Also after a step that failed: its segments may be retired by now.
+        if self.log.is_over(&plan).await? {
+            return self.leave_plan(plan).await;
+        }
         let rows = self.rows_of(&plan).await?;
-        let chunks = rows.chunks_as(&plan.inserts)?;
-        let sent = self.send_all(&plan, &rows, &chunks).await?;
-        let (must_verify, clean) = match sent {
-            Sent::Stopped => return Ok(Next::Go),
-            Sent::All { clean } => (verify || !clean, clean),
-            Sent::Overtaken { clean } => (!clean, clean),
-        };
-        if must_verify && !self.verify(&plan, &rows, &chunks, clean).await? {
-            return Ok(Next::Go);
-        }
-        if matches!(sent, Sent::All { .. }) {
-            if !self.send_watermarks(&plan).await {
-                return Ok(Next::Go);
+        let data = PlanData::new(plan, rows)?;
+        match self.load(&data, verify).await? {
+            End::Complete => {
+                self.note_doubt(&data.plan).await?;
+                self.on_event(Event::Done, PlanResult::run).await
             }
-            self.log.put_done(plan.n, &self.id, self.clock.now_ms()).await?;
+            End::Overtaken => self.leave_plan(data.plan).await,
+            End::Stopped => Ok(Next::Go),
         }
-        tracing::debug!(plan = plan.n, inserts = plan.inserts.len(), verified = must_verify, "plan done");
-        self.on_event(Event::Done, PlanResult::run).await
+    }
+
+    async fn load(&mut self, data: &PlanData, verify: bool) -> Result<End, LoadError> {
+        let sent = self.send_all(data).await?;
+        if sent != End::Complete {
+            return Ok(sent);
+        }
+        let n = data.plan.n;
+        let must_verify = verify
+            || self.unclean == Some(n)
+            || !self.owed.below(n).is_empty()
+            || self.log.has_repair(n).await?;
+        if must_verify {
+            let verified = self.verify(data).await?;
+            if verified != End::Complete {
+                return Ok(verified);
+            }
+        }
+        if !self.send_watermarks(&data.plan).await {
+            return Ok(End::Stopped);
+        }
+        self.log.put_done(n, &self.id, self.clock.now_ms()).await?;
+        self.unclean = None;
+        tracing::debug!(plan = n, inserts = data.plan.inserts.len(), verified = must_verify, "plan done");
+        Ok(End::Complete)
+    }
+
+    /// Another loader finished the plan: the tables are not to be touched under it any more.
+    async fn leave_plan(&mut self, plan: Plan) -> Result<Next, LoadError> {
+        if self.unclean == Some(plan.n) {
+            self.log.put_repair(plan.n, &self.id, self.clock.now_ms()).await?;
+            self.owed.add(plan.clone(), self.clock.monotonic_ms());
+        }
+        self.note_doubt(&plan).await?;
+        self.unclean = None;
+        self.on_event(Event::Done, PlanResult::followed).await
+    }
+
+    /// After `done`: if someone repairs under this plan, a statement of theirs may still act, on this plan or on others that
+    /// are in doubt. A mark that is not there now comes too late: whoever leaves it sees `done` before the first statement.
+    async fn note_doubt(&mut self, plan: &Plan) -> Result<(), LoadError> {
+        if self.log.has_repair(plan.n).await? {
+            let now_ms = self.clock.monotonic_ms();
+            for plan in self.log.plans_with_repair().await? {
+                self.owed.add(plan, now_ms);
+            }
+        }
+        Ok(())
     }
 
     /// The rows: still in memory if the plan was created here, else read from its segments.
@@ -59,64 +103,62 @@ impl Loader {
         if let Some(prepared) = self.prepared.as_ref().filter(|prepared| prepared.n == plan.n) {
             return Ok(Arc::clone(&prepared.rows));
         }
-        let batches = self.consumer.batches_of(plan).await?;
-        let of = plan.clone();
-        let read = move || consume::rows_of(&of, &batches).map(PlanRows::new);
-        let rows = Arc::new(tokio::task::spawn_blocking(read).await??);
+        let rows = self.read_rows(plan).await?;
         self.prepared = Some(super::Prepared { n: plan.n, rows: Arc::clone(&rows) });
         Ok(rows)
     }
 
-    async fn send_all(&self, plan: &Plan, rows: &PlanRows, chunks: &[Chunk]) -> Result<Sent, LoadError> {
-        let mut clean = true;
-        for (chunk, step) in chunks.iter().zip(&plan.inserts) {
+    async fn read_rows(&mut self, plan: &Plan) -> Result<Arc<PlanRows>, LoadError> {
+        let batches = self.consumer.batches_of(plan).await?;
+        let of = plan.clone();
+        let read = move || consume::rows_of(&of, &batches).map(PlanRows::new);
+        Ok(Arc::new(tokio::task::spawn_blocking(read).await??))
+    }
+
+    async fn send_all(&mut self, data: &PlanData) -> Result<End, LoadError> {
+        let plan = &data.plan;
+        for (chunk, step) in data.steps() {
             let mut backoff = Backoff::new(&self.insert_config);
             loop {
                 if self.shutdown.is_cancelled() {
-                    return Ok(Sent::Stopped);
+                    return Ok(End::Stopped);
                 }
                 // First the time, then the question whether it is still wanted: a loader that sleeps here is refused.
                 let not_after = self.sender.not_after();
-                if self.log.is_done(plan.n).await? {
-                    return Ok(Sent::Overtaken { clean });
+                if self.log.is_over(plan).await? {
+                    return Ok(End::Overtaken);
                 }
-                match self.sender.send(rows, chunk, plan.rows_plan, &step.token, not_after).await {
+                match self.sender.send(&data.rows, chunk, plan.rows_plan, &step.token, not_after).await {
                     Ok(()) => break,
                     Err(error) => {
-                        clean = false;
+                        self.unclean = Some(plan.n);
                         note_failure(&self.metrics.insert, plan.n, &step.token, &error);
                         self.pause(backoff.next(error.is_retryable())).await;
                     }
                 }
             }
         }
-        Ok(Sent::All { clean })
+        Ok(End::Complete)
     }
 
-    /// Compares and repairs until the warehouse holds the plan. `clean`: nothing that was sent here is open, so another
-    /// loader's `done` is enough. `false`: shutdown came first.
-    async fn verify(
-        &self,
-        plan: &Plan,
-        rows: &PlanRows,
-        chunks: &[Chunk],
-        clean: bool,
-    ) -> Result<bool, LoadError> {
+    /// Compares and repairs until the warehouse holds the plan, and those before it that are in doubt.
+    async fn verify(&mut self, data: &PlanData) -> Result<End, LoadError> {
+        let n = data.plan.n;
+        let mut plans = self.owed.below(n);
+        plans.push(data.plan.clone());
         let mut backoff = Backoff::new(&self.insert_config);
-        let mut round = 0_u32;
+        let mut repairs = 0_u32;
         let mut settled = true;
         while !self.shutdown.is_cancelled() {
-            let was_done = self.log.is_done(plan.n).await?;
-            if was_done && clean && round == 0 {
-                return Ok(true);
-            }
-            let result = match self.verifier.compare(plan).await {
+            let since_ms = self.clock.monotonic_ms();
+            let result = match self.verifier.compare(&plans).await {
+                // Once it is done, what was seen may be a later plan half loaded.
+                Ok(_) if self.log.is_over(&data.plan).await? => return Ok(End::Overtaken),
                 Ok(differences) if differences.is_empty() => {
-                    tracing::info!(plan = plan.n, repairs = round, "plan verified");
-                    return Ok(true);
+                    tracing::info!(plan = n, repairs, in_doubt = plans.len() - 1, "plan verified");
+                    self.owed.on_equal(n, since_ms);
+                    return Ok(End::Complete);
                 }
-                // Another loader finished while we compared: what we saw may be its work half done.
-                Ok(_) if self.log.is_done(plan.n).await? != was_done => continue,
                 // Two loaders that repair the same plan in step would undo each other's work for ever: the pause has jitter.
                 Ok(_) if !settled => {
                     settled = true;
@@ -124,25 +166,48 @@ impl Loader {
                     continue;
                 }
                 Ok(differences) => {
-                    round = round.saturating_add(1);
+                    repairs = repairs.saturating_add(1);
                     settled = false;
-                    let now_ms = self.clock.now_ms();
-                    self.verifier.repair(plan, rows, chunks, &differences, round, now_ms).await
+                    self.repair(data, &plans, &differences).await
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
-            if let Err(error) = result {
-                let error = LoadError::from(error);
-                let retryable = error.is_retryable();
-                if retryable {
-                    tracing::warn!(plan = plan.n, %error, "verification is repeated");
-                } else {
-                    tracing::error!(plan = plan.n, %error, "verification failed; someone must act, it is repeated slowly");
+            match result {
+                Ok(Repair::Made) => {}
+                Ok(Repair::Overtaken) => return Ok(End::Overtaken),
+                Err(error) => {
+                    let retryable = error.is_retryable();
+                    if retryable {
+                        tracing::warn!(plan = n, %error, "verification is repeated");
+                    } else {
+                        tracing::error!(plan = n, %error, "verification failed; someone must act, it is repeated slowly");
+                    }
+                    self.pause(backoff.next(retryable)).await;
                 }
-                self.pause(backoff.next(retryable)).await;
             }
         }
-        Ok(false)
+        Ok(End::Stopped)
+    }
+
+    /// Reads the rows of plans before the open one from their segments.
+    async fn repair(
+        &mut self,
+        open: &PlanData,
+        plans: &[Plan],
+        differences: &Differences,
+    ) -> Result<Repair, LoadError> {
+        let mut data = Vec::new();
+        for plan in plans.iter().filter(|plan| differences.minutes.iter().any(|found| found.n == plan.n)) {
+            if plan.n == open.plan.n {
+                data.push(open.clone());
+            } else {
+                let rows = self.read_rows(plan).await?;
+                data.push(PlanData::new(plan.clone(), rows)?);
+            }
+        }
+        self.unclean = Some(open.plan.n);
+        let signature = (self.id.as_str(), self.clock.now_ms());
+        Ok(self.verifier.repair(&open.plan, &data, differences, signature).await?)
     }
 
     /// Moves `watermark`. `false`: shutdown came first.

@@ -170,6 +170,14 @@ impl Planner {
                 self.ledger.apply(&plan)?;
                 return Ok(Progress::Applied(plan));
             }
+            // The plan that was looked for may be absent because others are so far that it is retired.
+            (Event::Checkpoint(checkpoint), State::Choose) => match checkpoint {
+                Some(checkpoint) if checkpoint.n >= self.ledger.next() => {
+                    self.ledger = Ledger::from_checkpoint(&checkpoint);
+                    return Ok(Progress::Jumped);
+                }
+                _ => self.state = State::Choose,
+            },
             (event @ (Event::Checkpoint(_) | Event::Done), before) => {
                 tracing::debug!(?event, "not what was asked for");
                 self.state = before;

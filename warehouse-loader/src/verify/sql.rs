@@ -15,12 +15,13 @@ pub(super) const RUNNING: &str = "SELECT assumeNotNull(\
       AND match(query, '(hit|session|total)_(rollup|hourly)') AND current_database = currentDatabase()) \
      + (SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done))";
 
-pub(super) fn minute_counts(table: MinuteTable, dates: &[LocalDate]) -> String {
+pub(super) fn minute_counts(table: MinuteTable, rows_plans: &[u64], dates: &[LocalDate]) -> String {
     format!(
-        "SELECT local_date, count() AS rows, sum({count}) AS hits FROM {table} \
-         WHERE plan = ? AND local_date IN ({dates}) GROUP BY local_date",
+        "SELECT plan, local_date, count() AS rows, sum({count}) AS hits FROM {table} \
+         WHERE plan IN ({plans}) AND local_date IN ({dates}) GROUP BY plan, local_date",
         count = table.count_column(),
         table = table.name(),
+        plans = rows_plans.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
         dates = list(dates)
     )
 }
@@ -55,26 +56,37 @@ fn sums(table: &HourlyTable, from: &str, hour: &str, condition: &str, dates: &[L
     )
 }
 
-pub(super) fn delete_minutes(table: MinuteTable, rows_plan: u64, date: LocalDate) -> String {
+/// A statement that reaches the server after `not_after` (unix seconds) changes nothing.
+fn in_time(not_after: u32) -> String {
+    format!("now() <= toDateTime({not_after})")
+}
+
+/// Waits for the mutation, and computes `now()` once, where the statement arrives: replicas must not come to different ends.
+const MUTATION: &str = "SETTINGS mutations_sync = 2, mutations_execute_nondeterministic_on_initiator = 1";
+
+pub(super) fn delete_minutes(table: MinuteTable, rows_plan: u64, date: LocalDate, not_after: u32) -> String {
     format!(
-        "ALTER TABLE {} DELETE IN PARTITION '{date}' WHERE plan = {rows_plan} SETTINGS mutations_sync = 2",
-        table.name()
+        "ALTER TABLE {} DELETE IN PARTITION '{date}' WHERE plan = {rows_plan} AND {} {MUTATION}",
+        table.name(),
+        in_time(not_after)
     )
 }
 
-pub(super) fn delete_hours(table: &HourlyTable, group: u64, date: LocalDate) -> String {
+pub(super) fn delete_hours(table: &HourlyTable, group: u64, date: LocalDate, not_after: u32) -> String {
     format!(
-        "ALTER TABLE {} DELETE IN PARTITION {} WHERE plan_group = {group} AND local_date = '{date}' \
-         SETTINGS mutations_sync = 2",
+        "ALTER TABLE {} DELETE IN PARTITION {} WHERE plan_group = {group} AND local_date = '{date}' AND {} {MUTATION}",
         table.name,
-        date.month()
+        date.month(),
+        in_time(not_after)
     )
 }
 
 /// No deduplication: the rows before it were deleted, and comparing again finds whatever went wrong.
-pub(super) fn rebuild_hours(table: &HourlyTable, group: u64, date: LocalDate) -> String {
+pub(super) fn rebuild_hours(table: &HourlyTable, group: u64, date: LocalDate, not_after: u32) -> String {
     let (first, end) = group_range(group);
-    let select = table.select_where(&format!("plan >= {first} AND plan < {end} AND local_date = '{date}'"));
+    let in_time = in_time(not_after);
+    let condition = format!("plan >= {first} AND plan < {end} AND local_date = '{date}' AND {in_time}");
+    let select = table.select_where(&condition);
     let columns: Vec<&str> = table.columns().collect();
     format!(
         "INSERT INTO {} ({}) SETTINGS insert_deduplicate = 0, async_insert = 0 {select}",

@@ -7,4 +7,5 @@ mod engine;
 mod simulated;
 mod loading;
 mod repair;
+mod doubt;
 mod crash;

@@ -127,10 +127,7 @@ impl Sim {
             }
             Action::Choose { .. } => match self.choose(now_ms).await? {
                 Some(event) => event,
-                None => {
-                    self.planner.on_waited();
-                    return Ok(());
-                }
+                None => Event::Checkpoint(self.log.newest_checkpoint().await?.map(Box::new)),
             },
             Action::CheckVoid { .. } => Event::Checkpoint(self.log.newest_checkpoint().await?.map(Box::new)),
             Action::Run { plan, .. } => {
@@ -147,7 +144,12 @@ impl Sim {
                 Event::Done
             }
         };
+        let looked_back = matches!(event, Event::Checkpoint(_));
         match self.planner.on_event(event, now_ms)? {
+            // Nothing to choose, and nobody is further.
+            Progress::None if matches!(self.planner.action(), Action::Choose { .. }) && looked_back => {
+                self.planner.on_waited();
+            }
             Progress::None => {}
             Progress::Applied(plan) => {
                 for take in &plan.takes {
@@ -171,7 +173,7 @@ impl Sim {
     }
 
     async fn choose(&mut self, now_ms: u64) -> anyhow::Result<Option<Event>> {
-        self.consumer.refresh().await?;
+        self.consumer.refresh(now_ms).await?;
         let limits = Limits { max_batches: 2, ..Limits::default() };
         let mut selection = Selection::new(self.planner.ledger().clone(), limits);
         for stream in self.consumer.index().streams() {
@@ -266,4 +268,32 @@ async fn racing_planners_on_a_failing_store_load_each_batch_once() {
     for seed in 0..200 {
         race(seed).await;
     }
+}
+
+#[tokio::test]
+async fn a_loader_that_was_away_until_plans_and_segments_were_retired_finds_back() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let mut edge = Edge::new("edge-1");
+    let mut warehouse = Warehouse::new();
+    let mut runs = Vec::new();
+    let mut away = Sim::start("a", &store).await;
+    let mut present = Sim::start("b", &store).await;
+    let mut keys = Vec::new();
+    for number in 0..10 {
+        let batch = edge.batch(&many_rows(u64::from(number), 5));
+        keys.push(put_segment(&store, number, &[batch]).await);
+        while !present.loaded(&edge) {
+            present.step(0, &mut warehouse, &mut runs).await.unwrap();
+        }
+    }
+    for key in keys {
+        object_store::ObjectStoreExt::delete(&store, &Path::from(key.as_str())).await.unwrap();
+    }
+    // What waits does not follow what `away` has loaded.
+    put_segment(&store, 10, &[edge.batch(&many_rows(10, 5))]).await;
+    for now_ms in 0..20 {
+        away.step(now_ms, &mut warehouse, &mut runs).await.unwrap();
+    }
+    assert!(away.loaded(&edge));
+    assert_eq!(runs, Vec::from_iter(1..=11));
 }

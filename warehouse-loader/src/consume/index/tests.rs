@@ -45,7 +45,7 @@ fn listed() -> Index {
 #[test]
 fn a_batch_in_two_segments_waits_once_and_outlives_one_of_them() {
     let mut index = listed();
-    assert_eq!(index.unread(), [A, B]);
+    assert_eq!(index.unread(0), [A, B]);
     assert_eq!(index.on_read(A, &[header("e", 1)]).new_hits, 10);
     assert_eq!(index.on_read(B, &[header("e", 1), header("e", 2)]).new_hits, 10);
     assert_eq!((index.batches(), index.hits(), index.size()), (2, 20, (2, 12)));
@@ -85,20 +85,38 @@ fn batches_beyond_the_window_are_read_when_loading_comes_near() {
     let mut index = listed();
     index.on_read(A, &[header("e", 1)]);
     index.on_read(B, &[header("e", 14)]);
-    assert_eq!((index.batches(), index.unread().len()), (1, 0));
+    assert_eq!((index.batches(), index.unread(0).len()), (1, 0));
     index.on_loaded(&stream("e"), 1);
-    assert_eq!(index.unread().len(), 0);
+    assert_eq!(index.unread(0).len(), 0);
     index.on_loaded(&stream("e"), 9);
-    assert_eq!(index.unread(), [B]);
+    assert_eq!(index.unread(0), [B]);
     index.on_read(B, &[header("e", 14)]);
     assert!(index.waiting(&stream("e"), 14).is_some());
 }
 
 #[test]
-fn a_damaged_segment_is_neither_read_again_nor_retired() {
+fn a_damaged_segment_is_read_again_after_a_minute_and_never_retired() {
     let mut index = listed();
-    index.on_damaged(A);
+    assert!(index.on_damaged(A, 5));
     index.on_read(B, &[]);
-    assert_eq!(index.unread(), Vec::<String>::new());
+    assert_eq!(index.unread(60_004), Vec::<String>::new());
+    assert_eq!(index.unread(60_005), [A]);
     assert_eq!(index.retired(&BTreeMap::new(), u64::MAX), [B]);
+    assert!(!index.on_damaged(A, 60_005), "it is not damaged anew");
+    assert_eq!(index.unread(60_006), Vec::<String>::new());
+    index.on_read(A, &[header("e", 1)]);
+    assert!(index.waiting(&stream("e"), 1).is_some() && index.unread(u64::MAX).is_empty(), "it has healed");
+}
+
+#[test]
+fn a_stream_stalls_while_its_next_batch_is_missing_and_later_ones_wait() {
+    let mut index = listed();
+    index.on_read(A, &[header("e", 2), header("f", 1)]);
+    assert_eq!(index.stalled(), [(stream("e"), 1)]);
+    index.on_read(B, &[header("e", 1)]);
+    assert_eq!(index.stalled(), []);
+    index.on_loaded(&stream("e"), 2);
+    assert_eq!(index.stalled(), [], "nothing waits");
+    index.on_read(B, &[header("e", 30)]);
+    assert_eq!(index.stalled(), [(stream("e"), 3)], "what lies beyond the window waits too");
 }

@@ -104,6 +104,18 @@ fn a_plan_at_or_below_a_checkpoint_is_void() {
 }
 
 #[test]
+fn a_planner_with_nothing_to_choose_finds_back_to_those_who_are_further() {
+    for (newest, then) in
+        [(0, Action::Choose { n: 1 }), (1, Action::Look { n: 2 }), (70, Action::Look { n: 71 })]
+    {
+        let mut planner = planner();
+        planner.on_event(Event::Absent, 0).unwrap();
+        planner.on_event(checkpoint(newest), 0).unwrap();
+        assert_eq!(planner.action(), then, "newest checkpoint {newest}");
+    }
+}
+
+#[test]
 fn a_plan_that_does_not_follow_is_an_error_and_the_planner_looks_again() {
     let mut planner = planner();
     assert!(planner.on_event(Event::Found { plan: plan(2, "b"), done: true }, 0).is_err());

@@ -127,6 +127,18 @@ fn dead_service_is_restarted_and_said_so() {
     assert_eq!(event["pid"].as_i64(), system.children().get("hub").map(|pid| i64::from(*pid)), "{event}");
 }
 
+#[test]
+fn second_dev_on_the_same_data_is_refused_and_disturbs_nothing() {
+    let system = System::start(&Options { processes: true, ..Options::default() });
+    let configuration = || std::fs::read(system.data().join("config/api.toml")).unwrap();
+    let before = configuration();
+    let data = system.data().to_str().unwrap();
+    let second = meridian(&["dev", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(sentence(&second).contains("choose another directory with --data"), "{}", sentence(&second));
+    assert_eq!(configuration(), before, "the children would come back with ports nobody knows");
+}
+
 fn check_properties(system: &System, property: &Property) {
     assert!(property.property_id.starts_with("p_"), "{property:?}");
     assert!(property.measurement_id.starts_with("M-"), "{property:?}");

@@ -230,6 +230,8 @@ impl PlanMetrics {
         registry.register("loader_plans", "Plans by what became of them", self.plans.clone());
         registry.register("loader_plan_number", "Last plan that is done", self.number.clone());
         registry.register("loader_hits_out", "Hits in plans that are done", self.hits_out.clone());
+        // From the beginning, so that sums over reasons are never of nothing.
+        drop(self.hits_dropped.get_or_create(&DropLabels { reason: DropReason::quarantined }));
         registry.register(
             "loader_hits_dropped",
             "Hits that are not loaded, by reason",

@@ -103,8 +103,8 @@ pub fn lag_seconds(oldest_ms: Option<u64>, now_ms: u64) -> f64 {
     oldest_ms.map_or(0.0, |oldest| now_ms.saturating_sub(oldest) as f64 / 1_000.0)
 }
 
-/// Hits are bounded by their batches only; fits readers whose integers have a sign.
-const NO_LIMIT: u64 = u64::MAX >> 1;
+/// Hits are bounded by their batches only.
+const NO_LIMIT: u64 = 0;
 
 fn report(id: &str, snapshot: Snapshot, now_ms: u64) -> ServiceReport {
     let queue = |length, limit, unit: &str| QueueStatus { length, limit, unit: unit.to_owned() };

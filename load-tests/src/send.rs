@@ -218,7 +218,7 @@ impl Thread {
     fn enqueue(&self, due: Instant, request: Request, max_waiting: u32) {
         let mut measured = self.measured.borrow_mut();
         measured.due += 1;
-        measured.late_us.saturating_record(micros(due.elapsed()));
+        let _it_resizes_itself = measured.late_us.record(micros(due.elapsed()));
         if self.waiting.borrow().len() >= max_waiting as usize {
             measured.not_sent += 1;
             return;
@@ -266,7 +266,7 @@ impl Thread {
             let second = measured.second(now - self.began);
             match &answer {
                 Ok(status) if status.is_success() => {
-                    second.latency_us.saturating_record(micros(now - job.due));
+                    let _it_resizes_itself = second.latency_us.record(micros(now - job.due));
                     second.hits += u64::from(job.request.hits);
                     self.target.acknowledged.fetch_add(job.request.hits.into(), Ordering::Relaxed);
                     if self.target.until_acknowledged {

@@ -1,9 +1,11 @@
-//! The HTTP port that hits come to: HTTP/1.1 with keep-alive.
+//! The HTTP port that hits come to: HTTP/1.1 with keep-alive, and HTTP/2 without TLS (RFC 9113, prior knowledge).
 //!
-//! In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
+//! Accept threads share the port (`SO_REUSEPORT`): each has its own listener and runtime, and a connection stays where it
+//! was accepted, so that requests are read, parsed and answered without locks. In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
 //! committer; 204 only after their commit, else the error shape of `docs/errors.md`. A request is taken whole or refused
 //! whole. Invariant: the full client address goes no further than this module.
 
+pub(crate) mod listen;
 pub(crate) mod json;
 pub(crate) mod refusal;
 pub(crate) mod fields;
@@ -19,12 +21,13 @@ pub(crate) mod answer;
 pub(crate) mod route;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::route::Routes;
+use crate::handoff::Answers;
+
+/// How often an idle connection of HTTP/2 is asked whether it is still there.
+const HTTP2_PING_EVERY: Duration = Duration::from_secs(60);
 
 /// How long accepting pauses after an error such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -43,8 +50,12 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub struct Config {
     /// Address of the port; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Connections at once; further ones wait to be accepted.
+    /// Threads that accept connections; 0: one per core.
+    pub threads: usize,
+    /// Connections at once over all threads; further ones wait to be accepted.
     pub max_connections: usize,
+    /// HTTP/2: requests at once on a connection; the client waits with further ones.
+    pub max_streams: u32,
     /// How long the head of a request, and then its body, may take, milliseconds; then the request is refused.
     pub request_timeout_ms: u64,
     /// Networks of load balancers whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
@@ -59,7 +70,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            threads: 0,
             max_connections: 10_000,
+            max_streams: 100,
             request_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
             queue_submissions: 8_192,
@@ -68,14 +81,41 @@ impl Default for Config {
     }
 }
 
-/// Accepts connections until `shutdown`, then answers what is in flight.
-pub(crate) async fn run(
-    listener: TcpListener,
-    config: Config,
-    routes: Arc<Routes>,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let slots = Arc::new(Semaphore::new(config.max_connections));
+impl Config {
+    /// Number of accept threads.
+    pub(crate) fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        }
+    }
+}
+
+/// What one accept thread works with.
+pub(crate) struct Thread {
+    /// Its own listener.
+    pub(crate) listener: std::net::TcpListener,
+    /// Where requests go.
+    pub(crate) routes: Routes,
+    /// Answers of the committer to its requests.
+    pub(crate) answers: Answers,
+    /// Connections that may still be opened, over all threads.
+    pub(crate) slots: Arc<Semaphore>,
+}
+
+/// Runs one accept thread: accepts connections until `shutdown`, then answers what is in flight.
+pub(crate) fn run(thread: Thread, config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(accept(thread, config, shutdown))
+}
+
+async fn accept(thread: Thread, config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let Thread { listener, routes, answers, slots } = thread;
+    let listener = TcpListener::from_std(listener)?;
+    tokio::spawn(answers.deliver());
+    let server = Arc::new(server(config));
+    let timeout = Duration::from_millis(config.request_timeout_ms);
+    let routes = Arc::new(routes);
     let graceful = GracefulShutdown::new();
     loop {
         let slot = tokio::select! {
@@ -93,11 +133,10 @@ pub(crate) async fn run(
                 }
             },
         };
-        let routes = routes.clone();
-        let timeout = Duration::from_millis(config.request_timeout_ms);
+        let (routes, server) = (routes.clone(), server.clone());
         let watcher = graceful.watcher();
         tokio::spawn(async move {
-            serve(stream, peer.ip(), &routes, timeout, watcher).await;
+            serve(stream, peer.ip(), &routes, timeout, &server, watcher).await;
             drop(slot);
         });
     }
@@ -107,11 +146,25 @@ pub(crate) async fn run(
     Ok(())
 }
 
+fn server(config: &Config) -> auto::Builder<TokioExecutor> {
+    let timeout = Duration::from_millis(config.request_timeout_ms);
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.max_streams)
+        .keep_alive_interval(HTTP2_PING_EVERY)
+        .keep_alive_timeout(timeout);
+    server
+}
+
 async fn serve(
     stream: TcpStream,
     peer: IpAddr,
     routes: &Arc<Routes>,
     timeout: Duration,
+    server: &auto::Builder<TokioExecutor>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     // Answers are small and each is waited for: no delay for fuller packets.
@@ -121,10 +174,7 @@ async fn serve(
         let routes = routes.clone();
         async move { Ok::<_, std::convert::Infallible>(routes.answer(peer, timeout, request).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(timeout)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         // A client that goes away in mid-request is everyday life.
         tracing::debug!(%error, "a connection ended early");

@@ -1,6 +1,8 @@
-//! What one stage hands to the next: submissions from collect to the committer, committed blocks to processing.
+//! What one stage hands to the next: submissions from collect to the committer, their answers back, committed blocks to
+//! processing.
 //!
-//! Both queues are bounded. A full intake refuses (503 `overloaded`); a full feed drops the hint, for processing
+//! The answers of a commit go back to each accept thread as one message, and wake it once; on the thread they are handed
+//! to the requests that wait. Both queues are bounded. A full intake refuses (503 `overloaded`); a full feed drops the hint, for processing
 //! then reads the block from its WAL file. Invariant: an answer of `Ok` is sent only after the commit.
 
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use bytes::Bytes;
 use hit::BlockHeader;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 /// Why hits were not committed.
@@ -62,13 +65,32 @@ pub(crate) struct Submission {
     pub(crate) body: Vec<u8>,
     /// Hits in `body`.
     pub(crate) hits: u32,
-    answer: oneshot::Sender<Result<(), CommitRefused>>,
+    /// Number of the accept thread.
+    thread: usize,
+    answer: Answer,
 }
 
-impl Submission {
-    /// Tells the request what became of it; a client that went away hears nothing.
-    pub(crate) fn answer(self, result: Result<(), CommitRefused>) {
-        let _client_gone = self.answer.send(result);
+/// Tells a request what became of it.
+type Answer = oneshot::Sender<Result<(), CommitRefused>>;
+
+/// Answers of one commit to the requests of one thread.
+type Answered = (Vec<Answer>, Result<(), CommitRefused>);
+
+/// An accept thread's end of the way back.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    /// Holds at most one answer per submission, and these are bounded.
+    receiver: UnboundedReceiver<Answered>,
+}
+
+impl Answers {
+    /// Hands answers to the requests that wait, until the committer has ended. A client that went away hears nothing.
+    pub(crate) async fn deliver(mut self) {
+        while let Some((answers, result)) = self.receiver.recv().await {
+            for answer in answers {
+                let _client_gone = answer.send(result);
+            }
+        }
     }
 }
 
@@ -93,6 +115,7 @@ pub(crate) struct Intake {
     level: Arc<IntakeLevel>,
     gate: Arc<Gate>,
     limit_bytes: u64,
+    thread: usize,
 }
 
 /// The committer's end.
@@ -100,17 +123,29 @@ pub(crate) struct Intake {
 pub(crate) struct IntakeReceiver {
     receiver: Receiver<Submission>,
     level: Arc<IntakeLevel>,
+    /// By number of the accept thread.
+    threads: Vec<UnboundedSender<Answered>>,
 }
 
-/// A bounded intake of `limit_submissions` and `limit_bytes`, whichever is reached first.
+/// A bounded intake of `limit_submissions` and `limit_bytes`, whichever is reached first, over all accept threads.
+/// One pair for each thread.
 pub(crate) fn intake(
+    threads: usize,
     limit_submissions: usize,
     limit_bytes: u64,
-    gate: Arc<Gate>,
-) -> (Intake, IntakeReceiver) {
+    gate: &Arc<Gate>,
+) -> (Vec<(Intake, Answers)>, IntakeReceiver) {
     let (sender, receiver) = sync_channel(limit_submissions);
     let level = Arc::new(IntakeLevel::default());
-    (Intake { sender, level: level.clone(), gate, limit_bytes }, IntakeReceiver { receiver, level })
+    let mut ends = Vec::with_capacity(threads);
+    let mut answers = Vec::with_capacity(threads);
+    for thread in 0..threads {
+        let (answered, receiver) = unbounded_channel();
+        let (sender, level, gate) = (sender.clone(), level.clone(), gate.clone());
+        ends.push((Intake { sender, level, gate, limit_bytes, thread }, Answers { receiver }));
+        answers.push(answered);
+    }
+    (ends, IntakeReceiver { receiver, level, threads: answers })
 }
 
 impl Intake {
@@ -133,7 +168,7 @@ impl Intake {
         }
         self.level.submissions.fetch_add(1, Ordering::Relaxed);
         let (answer, receiver) = oneshot::channel();
-        self.sender.try_send(Submission { body, hits, answer }).map_err(|error| {
+        self.sender.try_send(Submission { body, hits, thread: self.thread, answer }).map_err(|error| {
             self.level.leave(bytes);
             match error {
                 TrySendError::Full(_) => CommitRefused::Overloaded,
@@ -141,11 +176,6 @@ impl Intake {
             }
         })?;
         Ok(receiver)
-    }
-
-    /// For `/status`.
-    pub(crate) fn level(&self) -> Arc<IntakeLevel> {
-        self.level.clone()
     }
 }
 
@@ -157,6 +187,26 @@ impl IntakeLevel {
 }
 
 impl IntakeReceiver {
+    /// For `/status`.
+    pub(crate) fn level(&self) -> Arc<IntakeLevel> {
+        self.level.clone()
+    }
+
+    /// Tells the requests of these submissions what became of them: each thread is woken once.
+    pub(crate) fn answer(&self, submissions: Vec<Submission>, result: Result<(), CommitRefused>) {
+        let mut answers: Vec<Vec<Answer>> = self.threads.iter().map(|_| Vec::new()).collect();
+        for submission in submissions {
+            if let Some(of_thread) = answers.get_mut(submission.thread) {
+                of_thread.push(submission.answer);
+            }
+        }
+        for (thread, answers) in self.threads.iter().zip(answers) {
+            if !answers.is_empty() {
+                let _thread_ended = thread.send((answers, result));
+            }
+        }
+    }
+
     /// The next submission, or why there is none.
     pub(crate) fn next(
         &self,
@@ -219,16 +269,18 @@ mod tests {
     #[test]
     fn intake_refuses_beyond_its_limits_and_behind_a_shut_gate() {
         let gate = Arc::new(Gate::default());
-        let (intake, receiver) = intake(2, 10, gate.clone());
+        let (mut ends, receiver) = intake(1, 2, 10, &gate);
+        let (intake, _answers) = ends.remove(0);
         let first = intake.submit(vec![0; 6], 1);
         assert!(first.is_ok());
         assert_eq!(intake.submit(vec![0; 6], 1).unwrap_err(), CommitRefused::Overloaded);
         let second = intake.submit(vec![0; 1], 1);
         assert!(second.is_ok());
         assert_eq!(intake.submit(vec![0; 1], 1).unwrap_err(), CommitRefused::Overloaded);
-        assert_eq!(intake.level().submissions(), 2);
-        receiver.next(std::time::Duration::ZERO).unwrap().answer(Ok(()));
-        assert_eq!(intake.level().submissions(), 1);
+        assert_eq!(receiver.level().submissions(), 2);
+        let taken = receiver.next(std::time::Duration::ZERO).unwrap();
+        receiver.answer(vec![taken], Ok(()));
+        assert_eq!(receiver.level().submissions(), 1);
         gate.set(Err(CommitRefused::Full));
         assert_eq!(intake.submit(vec![], 1).unwrap_err(), CommitRefused::Full);
         drop(receiver);

@@ -30,8 +30,7 @@ use property::Properties;
 use serde_json::{Map, json};
 use service::admin::{AdminServer, status_fn};
 use service::{Context, TaskGroup};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use transport::Endpoint;
 
@@ -42,7 +41,7 @@ use crate::collect::salts::{self, Salts};
 pub use crate::config::Config;
 use crate::disk::DataDir;
 use crate::disk::state::Progress;
-use crate::handoff::{Gate, Intake, IntakeReceiver};
+use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
 use crate::metrics::{CollectMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
 use crate::process::Process;
@@ -80,18 +79,18 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     context.registry.register(|registry| ledger::register(ledger.clone(), registry));
     let ship_metrics = context.registry.register(ShipMetrics::new);
     let endpoint = Endpoint::new(&config.tls, config.ship.bind, &config.ship.quic)?;
-    let listener = TcpListener::bind(config.collect.listen)
-        .await
+    let listeners = collect::listen::listeners(config.collect.listen, config.collect.threads())
         .with_context(|| format!("cannot listen on collect.listen = {}", config.collect.listen))?;
-    let collect_url = format!("http://{}", listener.local_addr()?);
+    let address = listeners.first().context("collect.threads is 0")?.local_addr()?;
+    let collect_url = format!("http://{address}");
 
     let gate = Arc::new(Gate::default());
-    let (intake, intake_receiver) =
-        handoff::intake(config.collect.queue_submissions, config.collect.queue_bytes, gate.clone());
+    let limits = (config.collect.queue_submissions, config.collect.queue_bytes);
+    let (intakes, intake_receiver) = handoff::intake(listeners.len(), limits.0, limits.1, &gate);
     let status = EdgeStatus {
         owner: opened.disk.owner.clone(),
         ledger,
-        intake: intake.level(),
+        intake: intake_receiver.level(),
         ship: ship_metrics.clone(),
         config: config.clone(),
         clock: context.clock.clone(),
@@ -100,7 +99,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let admin = AdminServer::start(&context, config.admin_listen, status, axum::Router::new()).await?;
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
-    tasks.spawn("collect", spawn_collect(&config, &context, &opened, listener, intake));
+    spawn_collect(&mut tasks, &config, &context, &opened, listeners, intakes);
     let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
     tasks.spawn("salts", salts::watch(salts, clock, shutdown));
     let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());
@@ -161,24 +160,31 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
     })
 }
 
-/// The HTTP port. It ends when it stopped accepting and everything in flight is answered.
+/// The HTTP port: its threads end when they stopped accepting and everything in flight is answered.
 fn spawn_collect(
+    tasks: &mut TaskGroup,
     config: &Config,
     context: &Context,
     opened: &Opened,
-    listener: TcpListener,
-    intake: Intake,
-) -> impl Future<Output = anyhow::Result<()>> + use<> {
-    let acceptor = Acceptor {
-        properties: opened.properties.clone(),
-        salts: opened.salts.clone(),
-        locator: opened.locator.clone(),
-        trusted_proxies: config.collect.trusted_proxies.clone(),
-        intake,
-        clock: context.clock.clone(),
-    };
-    let routes = Arc::new(Routes::new(acceptor, context.registry.register(CollectMetrics::new)));
-    collect::run(listener, config.collect.clone(), routes, context.shutdown.clone())
+    listeners: Vec<std::net::TcpListener>,
+    intakes: Vec<(Intake, Answers)>,
+) {
+    let metrics = context.registry.register(CollectMetrics::new);
+    let slots = Arc::new(Semaphore::new(config.collect.max_connections));
+    for (listener, (intake, answers)) in listeners.into_iter().zip(intakes) {
+        let acceptor = Acceptor {
+            properties: opened.properties.clone(),
+            salts: opened.salts.clone(),
+            locator: opened.locator.clone(),
+            trusted_proxies: config.collect.trusted_proxies.clone(),
+            intake,
+            clock: context.clock.clone(),
+        };
+        let routes = Routes::new(acceptor, metrics.clone());
+        let thread = collect::Thread { listener, routes, answers, slots: slots.clone() };
+        let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
+        tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));
+    }
 }
 
 /// The committer and the processing thread; gives where flushes are announced, closed when processing has ended.

@@ -21,6 +21,8 @@ pub(crate) type ResultLabel = [(&'static str, &'static str); 1];
 pub(crate) struct CollectMetrics {
     /// Requests by result.
     pub(crate) requests: Family<ResultLabel, Counter>,
+    /// Those with the result `ok`: looked up once.
+    pub(crate) ok: Counter,
     /// Hits answered with success since this process began.
     pub(crate) hits: Counter,
     /// Connections that are open.
@@ -30,8 +32,9 @@ pub(crate) struct CollectMetrics {
 impl CollectMetrics {
     /// Registers them.
     pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics =
-            Self { requests: Family::default(), hits: Counter::default(), connections: Gauge::default() };
+        let requests: Family<ResultLabel, Counter> = Family::default();
+        let ok = requests.get_or_create(&[("result", "ok")]).clone();
+        let metrics = Self { requests, ok, hits: Counter::default(), connections: Gauge::default() };
         let requests = metrics.requests.clone();
         registry.register("edge_collect_requests", "Requests answered, by result", requests);
         registry.register("edge_collect_hits", "Hits answered with success", metrics.hits.clone());

@@ -55,7 +55,7 @@ impl Routes {
         };
         match outcome {
             Ok(answer) => {
-                self.metrics.answered("ok");
+                self.metrics.ok.inc();
                 answer
             }
             Err(refusal) => self.refuse(&refusal),

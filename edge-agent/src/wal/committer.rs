@@ -128,7 +128,7 @@ impl Committer {
         let stamp = match self.admit() {
             Ok(stamp) => stamp,
             Err(refused) => {
-                answer(submissions, Err(refused));
+                self.parts.intake.answer(submissions, Err(refused));
                 return Ok(());
             }
         };
@@ -141,13 +141,13 @@ impl Committer {
         }
         match self.write(&body, hits, stamp) {
             Ok(block) => {
-                answer(submissions, Ok(()));
+                self.parts.intake.answer(submissions, Ok(()));
                 self.parts.feed.announce(block);
                 Ok(())
             }
             Err(error) => {
                 self.parts.gate.set(Err(CommitRefused::Unavailable));
-                answer(submissions, Err(CommitRefused::Unavailable));
+                self.parts.intake.answer(submissions, Err(CommitRefused::Unavailable));
                 Err(error)
             }
         }
@@ -233,12 +233,6 @@ impl Committer {
         let state_bytes = self.parts.disk.state.disk_bytes();
         self.parts.ledger.measured(wal_bytes, state_bytes);
         self.over_budget = wal_bytes + state_bytes >= self.parts.config.max_bytes;
-    }
-}
-
-fn answer(submissions: Vec<Submission>, result: Result<(), CommitRefused>) {
-    for submission in submissions {
-        submission.answer(result);
     }
 }
 

@@ -22,7 +22,10 @@ fn bench(root: &std::path::Path, now_ms: u64, config: Config) -> Bench {
     let clock = TestClock::new(now_ms);
     let disk = Arc::new(open(root));
     let gate = Arc::new(Gate::default());
-    let (intake, intake_receiver) = intake(100, 1 << 20, gate.clone());
+    let (mut ends, intake_receiver) = intake(1, 100, 1 << 20, &gate);
+    let (intake, answers) = ends.remove(0);
+    let runtime = Runtime::new().unwrap();
+    runtime.spawn(answers.deliver());
     let (feed, feed_receiver) = feed(100, disk.wal.end().block);
     let progress = disk.state.load_progress().unwrap();
     let ledger = Arc::new(Ledger::opened(&disk.wal.end(), &progress, OutboxContents::default()));
@@ -38,7 +41,7 @@ fn bench(root: &std::path::Path, now_ms: u64, config: Config) -> Bench {
     };
     let committer = Committer::new(parts).unwrap();
     let thread = std::thread::spawn(|| committer.run());
-    Bench { clock, disk, intake, feed: feed_receiver, ledger, thread, runtime: Runtime::new().unwrap() }
+    Bench { clock, disk, intake, feed: feed_receiver, ledger, thread, runtime }
 }
 
 impl Bench {

@@ -196,7 +196,7 @@ mod tests {
                 page_path: page.into(),
                 source: String::new(),
                 medium: String::new(),
-                campaign: String::new(),
+                campaign: "".into(),
                 country: String::new(),
                 device: String::new(),
                 browser: String::new(),

@@ -12,19 +12,19 @@ pub(crate) fn key(property: &str, at: &str, page: &str, source: &str) -> anyhow:
     let at: Zoned = at.parse()?;
     let days = at.date().since(jiff::civil::date(1970, 1, 1))?.get_days();
     Ok(RowKey {
-        property: property.to_owned(),
+        property: property.into(),
         local_date: u16::try_from(days)?,
         minute: u32::try_from(at.timestamp().as_second() / 60)?,
         utc_offset_s: at.offset().seconds(),
-        traffic_class: "human".to_owned(),
-        page_path: page.to_owned(),
-        source: source.to_owned(),
-        medium: "organic".to_owned(),
-        campaign: String::new(),
-        country: "IN".to_owned(),
-        device: "desktop".to_owned(),
-        browser: "Firefox".to_owned(),
-        operating_system: "Linux".to_owned(),
+        traffic_class: "human".into(),
+        page_path: page.into(),
+        source: source.into(),
+        medium: "organic".into(),
+        campaign: "".into(),
+        country: "IN".into(),
+        device: "desktop".into(),
+        browser: "Firefox".into(),
+        operating_system: "Linux".into(),
     })
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn key(property: &str, at: &str, page: &str, source: &str) -> anyhow:
 pub(crate) fn views(key: RowKey, views: u64, visitor: u64) -> HitRow {
     HitRow {
         key,
-        event_name: "page_view".to_owned(),
+        event_name: "page_view".into(),
         page_views: views,
         events: views,
         sessions: 0,
@@ -46,7 +46,7 @@ pub(crate) fn views(key: RowKey, views: u64, visitor: u64) -> HitRow {
 pub(crate) fn closed(key: RowKey, exit_page: &str, engaged: u64, duration_ms: u64) -> SessionRow {
     SessionRow {
         key,
-        exit_page: exit_page.to_owned(),
+        exit_page: exit_page.into(),
         sessions: 1,
         engaged_sessions: engaged,
         page_views: 1,
@@ -141,9 +141,9 @@ pub(crate) async fn watermark(
     let mut insert = warehouse::client(config)?.insert::<WatermarkRow>("watermark").await?;
     insert
         .write(&WatermarkRow {
-            edge: edge.to_owned(),
-            epoch: epoch.to_owned(),
-            lane: "rollup".to_owned(),
+            edge: edge.into(),
+            epoch: epoch.into(),
+            lane: "rollup".into(),
             shard: 0,
             plan: 1,
             seq: 1,

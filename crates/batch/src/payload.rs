@@ -4,7 +4,9 @@
 //! from outside: every index, length and number is checked before a row is made.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use prost::Message;
 use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns};
 
@@ -65,10 +67,8 @@ pub fn decode_rollup(payload: &[u8]) -> Result<RollupRows, PayloadError> {
     let message = RollupPayload::decode(raw.as_slice())?;
     let hits = message.hits.unwrap_or_default();
     let sessions = message.sessions.unwrap_or_default();
-    Ok(RollupRows {
-        hits: hit_rows(&hits, &message.strings)?,
-        sessions: session_rows(&sessions, &message.strings)?,
-    })
+    let strings: Vec<Arc<str>> = message.strings.into_iter().map(Arc::from).collect();
+    Ok(RollupRows { hits: hit_rows(&hits, &strings)?, sessions: session_rows(&sessions, &strings)? })
 }
 
 /// Decompresses at most [`MAX_RAW_BYTES`], whatever the frame claims.
@@ -87,19 +87,19 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
 /// Strings in order of first use.
 #[derive(Default)]
 struct Dictionary {
-    index: HashMap<String, u32>,
+    index: HashMap<Arc<str>, u32, RandomState>,
     strings: Vec<String>,
 }
 
 impl Dictionary {
-    fn add(&mut self, text: &str) -> u32 {
+    fn add(&mut self, text: &Arc<str>) -> u32 {
         if let Some(index) = self.index.get(text) {
             return *index;
         }
         // A batch has far fewer than 2^32 rows, hence strings.
         let index = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
-        self.strings.push(text.to_owned());
-        self.index.insert(text.to_owned(), index);
+        self.strings.push(text.to_string());
+        self.index.insert(Arc::clone(text), index);
         index
     }
 }
@@ -158,7 +158,7 @@ fn session_columns(rows: &[SessionRow], dictionary: &mut Dictionary) -> SessionC
 /// Columns of one table, checked to have one length.
 struct Table<'a> {
     rows: usize,
-    strings: &'a [String],
+    strings: &'a [Arc<str>],
 }
 
 impl Table<'_> {
@@ -169,7 +169,7 @@ impl Table<'_> {
         Err(PayloadError::Length { column, expected: self.rows, found: values.len() })
     }
 
-    fn text(&self, column: &'static str, index: u32) -> Result<String, PayloadError> {
+    fn text(&self, column: &'static str, index: u32) -> Result<Arc<str>, PayloadError> {
         let found = usize::try_from(index).ok().and_then(|index| self.strings.get(index));
         found.cloned().ok_or(PayloadError::Range { column, value: index.into() })
     }
@@ -211,7 +211,7 @@ impl Table<'_> {
     }
 }
 
-fn hit_rows(columns: &HitColumns, strings: &[String]) -> Result<Vec<HitRow>, PayloadError> {
+fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, PayloadError> {
     let empty = KeyColumns::default();
     let key = columns.key.as_ref().unwrap_or(&empty);
     let table = Table { rows: key.property.len(), strings };
@@ -245,7 +245,7 @@ fn hit_rows(columns: &HitColumns, strings: &[String]) -> Result<Vec<HitRow>, Pay
     Ok(rows)
 }
 
-fn session_rows(columns: &SessionColumns, strings: &[String]) -> Result<Vec<SessionRow>, PayloadError> {
+fn session_rows(columns: &SessionColumns, strings: &[Arc<str>]) -> Result<Vec<SessionRow>, PayloadError> {
     let empty = KeyColumns::default();
     let key = columns.key.as_ref().unwrap_or(&empty);
     let table = Table { rows: key.property.len(), strings };

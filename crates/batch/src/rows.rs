@@ -3,13 +3,13 @@
 //! Every measure is additive and never negative, so that rows of equal keys may be merged in any order and from any
 //! edge. Rows are ordered by (slot, key), which is the order they are sealed, loaded and compared in.
 
-use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// The dimensions both tables share. For a session row they are those of the session's first hit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey {
     /// Property id.
-    pub property: String,
+    pub property: Arc<str>,
     /// Local date in the property's zone, days since 1970-01-01.
     pub local_date: u16,
     /// Instant of the minute, minutes since 1970-01-01T00:00Z.
@@ -17,23 +17,23 @@ pub struct RowKey {
     /// Offset of the property's zone from UTC at that instant, seconds.
     pub utc_offset_s: i32,
     /// `human` or `bot`.
-    pub traffic_class: String,
+    pub traffic_class: Arc<str>,
     /// Page path of the hit; the entry page of a session.
-    pub page_path: String,
+    pub page_path: Arc<str>,
     /// Source of the session, e.g. `google`, `(direct)`.
-    pub source: String,
+    pub source: Arc<str>,
     /// Medium of the session, e.g. `organic`, `(none)`.
-    pub medium: String,
+    pub medium: Arc<str>,
     /// Campaign of the session; empty: none.
-    pub campaign: String,
+    pub campaign: Arc<str>,
     /// ISO 3166-1 alpha-2; empty: unknown.
-    pub country: String,
+    pub country: Arc<str>,
     /// Device class: `desktop`, `mobile`, `tablet`, `bot`, `other`.
-    pub device: String,
+    pub device: Arc<str>,
     /// Browser family by uap-core.
-    pub browser: String,
+    pub browser: Arc<str>,
     /// Operating system family by uap-core.
-    pub operating_system: String,
+    pub operating_system: Arc<str>,
 }
 
 /// A row of `hit_rollup`.
@@ -42,7 +42,7 @@ pub struct HitRow {
     /// Dimensions.
     pub key: RowKey,
     /// Event name.
-    pub event_name: String,
+    pub event_name: Arc<str>,
     /// Hits whose event is `page_view`.
     pub page_views: u64,
     /// Hits of any event.
@@ -63,7 +63,7 @@ pub struct SessionRow {
     /// Dimensions of the first hit.
     pub key: RowKey,
     /// Path of the last page viewed.
-    pub exit_page: String,
+    pub exit_page: Arc<str>,
     /// Closed sessions.
     pub sessions: u64,
     /// Of these, engaged.
@@ -88,9 +88,9 @@ pub struct RollupRows {
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        self.hits.sort_by(HitRow::order);
+        self.hits = sorted(std::mem::take(&mut self.hits), |row| &row.key, |row| &row.event_name);
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        self.sessions.sort_by(SessionRow::order);
+        self.sessions = sorted(std::mem::take(&mut self.sessions), |row| &row.key, |row| &row.exit_page);
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
@@ -105,15 +105,20 @@ impl RollupRows {
     }
 }
 
-fn order_of_keys(a: &RowKey, b: &RowKey) -> Ordering {
-    hit::slot_of(&a.property).cmp(&hit::slot_of(&b.property)).then_with(|| a.cmp(b))
+/// Rows by (slot, key, the text beside the key). What is sorted are their numbers: rows are large, and slots are hashes.
+fn sorted<T>(rows: Vec<T>, key: impl Fn(&T) -> &RowKey, beside: impl Fn(&T) -> &Arc<str>) -> Vec<T> {
+    let mut order: Vec<(u16, usize)> =
+        rows.iter().enumerate().map(|(at, row)| (hit::slot_of(&key(row).property), at)).collect();
+    order.sort_unstable_by(|(slot_a, a), (slot_b, b)| {
+        let (a, b) = (&rows[*a], &rows[*b]);
+        let by_key = || key(a).cmp(key(b)).then_with(|| beside(a).cmp(beside(b)));
+        slot_a.cmp(slot_b).then_with(by_key)
+    });
+    let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|(_, at)| rows[at].take()).collect()
 }
 
 impl HitRow {
-    fn order(a: &Self, b: &Self) -> Ordering {
-        order_of_keys(&a.key, &b.key).then_with(|| a.event_name.cmp(&b.event_name))
-    }
-
     fn same_key(&self, other: &Self) -> bool {
         self.key == other.key && self.event_name == other.event_name
     }
@@ -132,10 +137,6 @@ impl HitRow {
 }
 
 impl SessionRow {
-    fn order(a: &Self, b: &Self) -> Ordering {
-        order_of_keys(&a.key, &b.key).then_with(|| a.exit_page.cmp(&b.exit_page))
-    }
-
     fn same_key(&self, other: &Self) -> bool {
         self.key == other.key && self.exit_page == other.exit_page
     }

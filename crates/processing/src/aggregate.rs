@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use foldhash::fast::RandomState;
 
 use batch::{HitRow, RollupRows, RowKey, SessionRow};
 
-use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit, Placement};
+use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit, Placement, TrafficClass};
 
 /// Key of a hit row.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -51,8 +53,8 @@ struct SessionSums {
 /// The rows since the last seal.
 #[derive(Default)]
 pub struct Aggregator {
-    hits: HashMap<HitKey, HitSums>,
-    sessions: HashMap<SessionKey, SessionSums>,
+    hits: HashMap<HitKey, HitSums, RandomState>,
+    sessions: HashMap<SessionKey, SessionSums, RandomState>,
     /// Bytes of the strings and ids in them; ids that come twice count twice until a seal.
     bytes: usize,
 }
@@ -142,7 +144,7 @@ fn key_bytes(dimensions: &Dimensions, acquisition: &Acquisition) -> usize {
         &*dimensions.country,
         &client.browser,
         &client.operating_system,
-        client.device,
+        &client.device,
         client.traffic_class.as_str(),
         &acquisition.source,
         &acquisition.medium,
@@ -159,8 +161,8 @@ fn set_of(mut ids: Vec<u64>) -> Vec<u64> {
 
 fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
     HitRow {
-        key: row_key(&key.dimensions, &key.acquisition),
-        event_name: key.event.to_string(),
+        key: row_key(key.dimensions, &key.acquisition),
+        event_name: key.event,
         page_views: sums.page_views,
         events: sums.events,
         sessions: sums.sessions,
@@ -172,8 +174,8 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
 
 fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {
     SessionRow {
-        key: row_key(&key.dimensions, &key.acquisition),
-        exit_page: key.exit_page.to_string(),
+        key: row_key(key.dimensions, &key.acquisition),
+        exit_page: key.exit_page,
         sessions: sums.sessions,
         engaged_sessions: sums.engaged_sessions,
         page_views: sums.page_views,
@@ -182,21 +184,32 @@ fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {
     }
 }
 
-fn row_key(dimensions: &Dimensions, acquisition: &Acquisition) -> RowKey {
+fn row_key(dimensions: Dimensions, acquisition: &Acquisition) -> RowKey {
+    let client = &dimensions.client;
     RowKey {
-        property: dimensions.property.to_string(),
+        property: dimensions.property,
         local_date: dimensions.local_date,
         minute: dimensions.minute,
         utc_offset_s: dimensions.utc_offset_s,
-        traffic_class: dimensions.client.traffic_class.as_str().to_owned(),
-        page_path: dimensions.page_path.to_string(),
-        source: acquisition.source.clone(),
-        medium: acquisition.medium.clone(),
-        campaign: acquisition.campaign.clone(),
-        country: dimensions.country.to_string(),
-        device: dimensions.client.device.to_owned(),
-        browser: dimensions.client.browser.clone(),
-        operating_system: dimensions.client.operating_system.clone(),
+        traffic_class: text_of(client.traffic_class),
+        page_path: dimensions.page_path,
+        source: Arc::clone(&acquisition.source),
+        medium: Arc::clone(&acquisition.medium),
+        campaign: Arc::clone(&acquisition.campaign),
+        country: dimensions.country,
+        device: Arc::clone(&client.device),
+        browser: Arc::clone(&client.browser),
+        operating_system: Arc::clone(&client.operating_system),
+    }
+}
+
+/// The class as rows share it.
+fn text_of(class: TrafficClass) -> Arc<str> {
+    static HUMAN: LazyLock<Arc<str>> = LazyLock::new(|| TrafficClass::Human.as_str().into());
+    static BOT: LazyLock<Arc<str>> = LazyLock::new(|| TrafficClass::Bot.as_str().into());
+    match class {
+        TrafficClass::Human => Arc::clone(&HUMAN),
+        TrafficClass::Bot => Arc::clone(&BOT),
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use hit::{PAGE_VIEW, RawHit, Rules, RulesSource};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -46,10 +47,10 @@ pub struct Enricher {
     rules: Arc<dyn RulesSource>,
     zones: TimeZoneDatabase,
     /// By property, then version. Versions never change, so an entry stays true.
-    resolved: HashMap<String, HashMap<u32, Arc<Resolved>>>,
+    resolved: HashMap<String, HashMap<u32, Arc<Resolved>>, RandomState>,
     resolved_count: usize,
     /// Paths, events and countries that were seen, so that equal texts share memory.
-    strings: HashSet<Arc<str>>,
+    strings: HashSet<Arc<str>, RandomState>,
 }
 
 impl Enricher {
@@ -59,9 +60,9 @@ impl Enricher {
             detection,
             rules,
             zones: TimeZoneDatabase::bundled(),
-            resolved: HashMap::new(),
+            resolved: HashMap::default(),
             resolved_count: 0,
-            strings: HashSet::new(),
+            strings: HashSet::default(),
         }
     }
 

@@ -5,10 +5,11 @@
 //! that hour has long come by then; a later one begins a new count), or earlier when all counts together reach
 //! their memory limit: the one that began first goes first. Paths are kept as 64-bit hashes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use siphasher::sip::SipHasher24;
 
 use crate::handover::Dimensions;
@@ -16,7 +17,7 @@ use crate::limits::Limits;
 
 /// What stands for the pages beyond the limit.
 pub const OTHER: &str = "(other)";
-/// Memory of one counted path, bytes: its hash in a B-tree, and its share of the hour's entry.
+/// Memory of one counted path, bytes: its hash in a set that grows by doubling, and its share of the hour's entry.
 pub const BYTES_PER_PAGE: u64 = 32;
 /// How long an hour's count is kept after it began, milliseconds of received time.
 const KEPT_MS: u64 = 26 * 3_600_000;
@@ -28,7 +29,7 @@ struct Hour {
     /// Hours since 1970-01-01T00 on the property's wall clock.
     local_hour: i64,
     began_at_ms: u64,
-    pages: BTreeSet<u64>,
+    pages: HashSet<u64, RandomState>,
     /// Pages added since the last seal.
     fresh: Vec<u64>,
 }
@@ -39,7 +40,7 @@ pub struct PageCounts {
     max_pages: u64,
     /// By number, which counts hours in the order they began.
     hours: BTreeMap<u64, Hour>,
-    numbers: HashMap<(Arc<str>, i64), u64>,
+    numbers: HashMap<(Arc<str>, i64), u64, RandomState>,
     next_number: u64,
     pages: u64,
     /// Numbers with fresh pages.
@@ -80,7 +81,7 @@ impl PageCounts {
             max_pages_per_hour: limits.max_pages_per_property_hour.max(1),
             max_pages: (limits.page_window_bytes / BYTES_PER_PAGE).max(1),
             hours: BTreeMap::new(),
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
             next_number: 0,
             pages: 0,
             dirty: BTreeSet::new(),
@@ -137,7 +138,12 @@ impl PageCounts {
     pub fn whole(&self) -> PageChange {
         let all = self.hours.iter();
         self.change(
-            all.map(|(number, hour)| hour.change(*number, hour.pages.iter().copied().collect())).collect(),
+            all.map(|(number, hour)| {
+                let mut pages: Vec<u64> = hour.pages.iter().copied().collect();
+                pages.sort_unstable();
+                hour.change(*number, pages)
+            })
+            .collect(),
         )
     }
 
@@ -152,7 +158,7 @@ impl PageCounts {
                 property: Arc::clone(&from.property),
                 local_hour: from.local_hour,
                 began_at_ms: from.began_at_ms,
-                pages: BTreeSet::new(),
+                pages: HashSet::default(),
                 fresh: Vec::new(),
             });
             self.numbers.insert((Arc::clone(&from.property), from.local_hour), from.number);
@@ -186,7 +192,7 @@ impl PageCounts {
             property: Arc::clone(&key.0),
             local_hour: key.1,
             began_at_ms: received_at_ms,
-            pages: BTreeSet::new(),
+            pages: HashSet::default(),
             fresh: Vec::new(),
         };
         self.hours.insert(number, hour);

@@ -58,22 +58,22 @@ pub struct Client {
     /// Human or bot.
     pub traffic_class: TrafficClass,
     /// Browser family by uap-core; `Other` when it knows none.
-    pub browser: String,
+    pub browser: Arc<str>,
     /// Operating system family by uap-core; `Other` when it knows none.
-    pub operating_system: String,
+    pub operating_system: Arc<str>,
     /// `desktop`, `mobile`, `tablet`, `bot` or `other`.
-    pub device: &'static str,
+    pub device: Arc<str>,
 }
 
 /// Where a session came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Acquisition {
     /// E.g. `google`, `news.example.com`, `(direct)`.
-    pub source: String,
+    pub source: Arc<str>,
     /// E.g. `organic`, `referral`, `(none)`.
-    pub medium: String,
+    pub medium: Arc<str>,
     /// Name of the campaign; empty: none.
-    pub campaign: String,
+    pub campaign: Arc<str>,
 }
 
 /// The dimensions that a hit has of its own; with an [`Acquisition`] they are a row's key.

@@ -52,7 +52,10 @@ impl Sessions {
         match self.index.fit(number, hit) {
             Fit::Joins => {
                 self.index.also_known_as(number, hit);
-                self.join(number, hit, acquisition)
+                match self.index.join(number, hit) {
+                    Some(acquisition) => Placement { opens_session: false, acquisition },
+                    None => self.open(hit, acquisition()),
+                }
             }
             Fit::Later => {
                 self.close(number, hit.received_at_ms);
@@ -121,19 +124,6 @@ impl Sessions {
         let acquisition = Arc::clone(&session.acquisition);
         self.index.insert(session);
         Placement { opens_session: true, acquisition }
-    }
-
-    fn join(
-        &mut self,
-        number: u64,
-        hit: &EnrichedHit,
-        acquisition: impl FnOnce() -> Acquisition,
-    ) -> Placement {
-        let Some(mut session) = self.index.remove(number) else { return self.open(hit, acquisition()) };
-        session.join(hit);
-        let acquisition = Arc::clone(&session.acquisition);
-        self.index.insert(session);
-        Placement { opens_session: false, acquisition }
     }
 
     /// Books a session that is over; its session id stays remembered for the rest of its 24 h.

@@ -36,7 +36,7 @@ impl Sums {
             self.engagement_ms += row.engagement_ms;
             let local_s = i64::from(row.key.minute) * 60 + i64::from(row.key.utc_offset_s);
             let hour = u32::try_from(local_s - local_s % 3600).unwrap();
-            *self.hours.entry((row.key.property.clone(), hour)).or_default() += row.events;
+            *self.hours.entry((row.key.property.to_string(), hour)).or_default() += row.events;
             self.visitors.extend(&row.visitors);
         }
         for row in &rows.sessions {
@@ -57,7 +57,7 @@ pub(crate) fn key(property: &str, minute: u32, utc_offset_s: i32, page: &str) ->
         page_path: page.into(),
         source: "google".into(),
         medium: "organic".into(),
-        campaign: String::new(),
+        campaign: "".into(),
         country: "NP".into(),
         device: "desktop".into(),
         browser: "Firefox".into(),

@@ -15,7 +15,7 @@ fn row(property: &str, page: &str, visitors: Vec<u64>) -> HitRow {
             page_path: page.into(),
             source: "google".into(),
             medium: "organic".into(),
-            campaign: String::new(),
+            campaign: "".into(),
             country: "IN".into(),
             device: "mobile".into(),
             browser: "Chrome Mobile".into(),
@@ -49,7 +49,7 @@ proptest! {
         for page in pages {
             let hit = row("p_a", &page, visitors.iter().copied().collect());
             rows.sessions.push(SessionRow {
-                key: hit.key.clone(), exit_page: page, sessions: 2, engaged_sessions: 1, page_views: 5,
+                key: hit.key.clone(), exit_page: page.into(), sessions: 2, engaged_sessions: 1, page_views: 5,
                 events: 6, duration_ms: u64::MAX,
             });
             rows.hits.push(hit);

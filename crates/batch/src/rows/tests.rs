@@ -14,7 +14,7 @@ pub(crate) fn key(property: &str, minute: u32, page: &str) -> RowKey {
         page_path: page.into(),
         source: "(direct)".into(),
         medium: "(none)".into(),
-        campaign: String::new(),
+        campaign: "".into(),
         country: "DE".into(),
         device: "desktop".into(),
         browser: "Firefox".into(),
@@ -27,7 +27,7 @@ prop_compose! {
                  views in 0u64..4, visitors in proptest::collection::btree_set(0u64..5, 0..4)) -> HitRow {
         HitRow {
             key: key(&property, minute, &page),
-            event_name: event,
+            event_name: event.into(),
             page_views: views,
             events: views + 1,
             sessions: views / 2,
@@ -42,7 +42,7 @@ prop_compose! {
     fn session_row()(property in "p_[ab]", minute in 0u32..2, exit in "/[xy]", sessions in 1u64..4) -> SessionRow {
         SessionRow {
             key: key(&property, minute, "/"),
-            exit_page: exit,
+            exit_page: exit.into(),
             sessions,
             engaged_sessions: sessions / 2,
             page_views: sessions * 2,

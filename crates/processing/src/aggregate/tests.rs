@@ -6,9 +6,9 @@ use crate::handover::{Client, TrafficClass};
 fn dimensions(page: &str) -> Dimensions {
     let client = Client {
         traffic_class: TrafficClass::Human,
-        browser: "Firefox".to_owned(),
-        operating_system: "Linux".to_owned(),
-        device: "desktop",
+        browser: "Firefox".into(),
+        operating_system: "Linux".into(),
+        device: "desktop".into(),
     };
     Dimensions {
         property: "p_a".into(),
@@ -22,7 +22,7 @@ fn dimensions(page: &str) -> Dimensions {
 }
 
 fn acquisition() -> Arc<Acquisition> {
-    Arc::new(Acquisition { source: "s".to_owned(), medium: "m".to_owned(), campaign: "c".to_owned() })
+    Arc::new(Acquisition { source: "s".into(), medium: "m".into(), campaign: "c".into() })
 }
 
 fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
@@ -63,11 +63,11 @@ fn hits_add_up_in_one_row_per_key() {
     let taken = rows.take();
     assert_eq!(rows.rows(), 0);
     let [click, view] = taken.hits.as_slice() else { panic!("{taken:?}") };
-    assert_eq!((click.event_name.as_str(), click.page_views, click.events), ("click", 0, 1));
+    assert_eq!((&*click.event_name, click.page_views, click.events), ("click", 0, 1));
     assert_eq!((view.page_views, view.events, view.sessions, view.engagement_ms), (5, 5, 2, 50));
     assert_eq!(view.visitors, [2, 3, 4, 5]);
     assert_eq!(view.new_visitors, [2, 4]);
-    assert_eq!((view.key.source.as_str(), view.key.device.as_str()), ("s", "desktop"));
+    assert_eq!((&*view.key.source, &*view.key.device), ("s", "desktop"));
 }
 
 #[test]
@@ -88,14 +88,7 @@ fn sessions_add_up_in_one_row_per_key_and_exit_page() {
     let sums: Vec<_> = taken
         .iter()
         .map(|row| {
-            (
-                row.exit_page.as_str(),
-                row.sessions,
-                row.engaged_sessions,
-                row.page_views,
-                row.events,
-                row.duration_ms,
-            )
+            (&*row.exit_page, row.sessions, row.engaged_sessions, row.page_views, row.events, row.duration_ms)
         })
         .collect();
     assert_eq!(sums, [("/x", 2, 1, 2, 4, 6), ("/y", 1, 0, 1, 2, 3)]);

@@ -61,14 +61,14 @@ pub fn acquisition(page: &Address, referrer: &str) -> Acquisition {
         return of_referrer(page, referrer);
     }
     let medium = if campaign.medium.is_empty() { "(not set)".to_owned() } else { campaign.medium };
-    Acquisition { source: campaign.source, medium, campaign: campaign.name }
+    Acquisition { source: campaign.source.into(), medium: medium.into(), campaign: campaign.name.into() }
 }
 
 fn of_referrer(page: &Address, referrer: &str) -> Acquisition {
     let from = |source: &str, medium: &str| Acquisition {
-        source: source.to_owned(),
-        medium: medium.to_owned(),
-        campaign: String::new(),
+        source: source.into(),
+        medium: medium.into(),
+        campaign: "".into(),
     };
     let referrer = Address::parse(referrer);
     let Some(host) = referrer.host().filter(|host| page.host() != Some(*host)) else {

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use regex::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 use ua_parser::{Extractor, Regexes};
@@ -110,7 +111,7 @@ struct Crawler {
 pub struct Detection {
     extractor: Extractor<'static>,
     crawlers: RegexSet,
-    cache: Mutex<HashMap<String, Arc<Client>>>,
+    cache: Mutex<HashMap<String, Arc<Client>, RandomState>>,
 }
 
 impl Detection {
@@ -155,7 +156,12 @@ impl Detection {
         let is_bot = nameless || family == "Spider" || self.crawlers.is_match(user_agent);
         let traffic_class = if is_bot { TrafficClass::Bot } else { TrafficClass::Human };
         let device = if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
-        Client { traffic_class, browser, operating_system: system, device }
+        Client {
+            traffic_class,
+            browser: browser.into(),
+            operating_system: system.into(),
+            device: device.into(),
+        }
     }
 }
 

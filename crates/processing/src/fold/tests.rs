@@ -16,9 +16,9 @@ fn counts(max_pages_per_property_hour: u64, page_window_pages: u64) -> PageCount
 fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, received_at_ms: u64) -> String {
     let client = Client {
         traffic_class: TrafficClass::Human,
-        browser: String::new(),
-        operating_system: String::new(),
-        device: "other",
+        browser: "".into(),
+        operating_system: "".into(),
+        device: "other".into(),
     };
     let mut dimensions = Dimensions {
         property: property.into(),

@@ -5,6 +5,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::handover::{Acquisition, EnrichedHit, TrafficClass};
 use crate::sessionize::session::{Fit, Session};
 
@@ -52,12 +54,26 @@ pub struct SessionChange {
     pub gone: Vec<u64>,
 }
 
+/// An open session and where it lies in the indexes by time.
+///
+/// Each hit makes its session due later. Moving its entries each time would be the dearest part of processing, so they
+/// stay where they are and are moved when they come up. Invariant: an entry never lies after the time it stands for.
+struct Open {
+    session: Session,
+    /// Time of its entry in `due`.
+    due_at_ms: u64,
+    /// Time of its entry in `import_due`.
+    import_due_at_ms: u64,
+    /// Whether `dirty` names it since the last seal.
+    is_dirty: bool,
+}
+
 /// All sessions and the ways to find them.
 #[derive(Default)]
 pub(super) struct Index {
-    open: HashMap<u64, Session>,
-    remembered: HashMap<u64, Remembered>,
-    numbers: HashMap<Key, u64>,
+    open: HashMap<u64, Open, RandomState>,
+    remembered: HashMap<u64, Remembered, RandomState>,
+    numbers: HashMap<Key, u64, RandomState>,
     /// Open sessions by due time.
     due: ByTime,
     /// Open sessions with a session id, by the time it is forgotten.
@@ -65,11 +81,11 @@ pub(super) struct Index {
     /// Remembered sessions by the time they are forgotten.
     forgotten: ByTime,
     /// Open sessions of each property by the import mark that closes them.
-    import_due: HashMap<Arc<str>, ByTime>,
+    import_due: HashMap<Arc<str>, ByTime, RandomState>,
     next_number: u64,
     next_number_at_seal: u64,
-    /// Numbers of what changed since the last seal.
-    dirty: BTreeSet<u64>,
+    /// Numbers of what changed since the last seal, some of them twice.
+    dirty: Vec<u64>,
 }
 
 impl Index {
@@ -100,7 +116,7 @@ impl Index {
     /// How a hit lies to an open session; one with a session id takes it whatever the gap.
     pub(super) fn fit(&self, number: u64, hit: &EnrichedHit) -> Fit {
         match self.open.get(&number) {
-            Some(session) if session.session_id.is_none() => session.fit(hit),
+            Some(open) if open.session.session_id.is_none() => open.session.fit(hit),
             _ => Fit::Joins,
         }
     }
@@ -108,14 +124,14 @@ impl Index {
     /// Makes a session known by the hit's visitor id too; to be called for a hit that was found to belong to it.
     pub(super) fn also_known_as(&mut self, number: u64, hit: &EnrichedHit) {
         let visitors = match (self.open.get_mut(&number), self.remembered.get_mut(&number)) {
-            (Some(session), _) => &mut session.visitors,
+            (Some(open), _) => &mut open.session.visitors,
             (None, Some(remembered)) => &mut remembered.visitors,
             (None, None) => return,
         };
         if !visitors.contains(&hit.visitor_id) {
             visitors.push(hit.visitor_id);
             self.numbers.insert(Key::of_hit(hit, hit.visitor_id), number);
-            self.dirty.insert(number);
+            self.dirty.push(number);
         }
     }
 
@@ -124,32 +140,58 @@ impl Index {
         for key in Key::of_session(&session) {
             self.numbers.insert(key, number);
         }
-        self.due.insert((session.due_ms(), number));
+        let (due_at_ms, import_due_at_ms) = (session.due_ms(), session.import_due_ms());
+        self.due.insert((due_at_ms, number));
         if let Some(at_ms) = session.forgotten_at_ms() {
             self.outlived.insert((at_ms, number));
         }
         let of_property = self.import_due.entry(Arc::clone(&session.dimensions.property)).or_default();
-        of_property.insert((session.import_due_ms(), number));
-        self.open.insert(number, session);
-        self.dirty.insert(number);
+        of_property.insert((import_due_at_ms, number));
+        self.open.insert(number, Open { session, due_at_ms, import_due_at_ms, is_dirty: true });
+        self.dirty.push(number);
+    }
+
+    /// Takes a hit into an open session; gives where the session came from.
+    pub(super) fn join(&mut self, number: u64, hit: &EnrichedHit) -> Option<Arc<Acquisition>> {
+        let open = self.open.get_mut(&number)?;
+        open.session.join(hit);
+        if !open.is_dirty {
+            open.is_dirty = true;
+            self.dirty.push(number);
+        }
+        // New rules may have a shorter time-out.
+        let (due_ms, import_due_ms) = (open.session.due_ms(), open.session.import_due_ms());
+        if due_ms < open.due_at_ms {
+            self.due.remove(&(open.due_at_ms, number));
+            self.due.insert((due_ms, number));
+            open.due_at_ms = due_ms;
+        }
+        if import_due_ms < open.import_due_at_ms
+            && let Some(of_property) = self.import_due.get_mut(&open.session.dimensions.property)
+        {
+            of_property.remove(&(open.import_due_at_ms, number));
+            of_property.insert((import_due_ms, number));
+            open.import_due_at_ms = import_due_ms;
+        }
+        Some(Arc::clone(&open.session.acquisition))
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Session> {
-        let session = self.open.remove(&number)?;
+        let Open { session, due_at_ms, import_due_at_ms, .. } = self.open.remove(&number)?;
         for key in Key::of_session(&session) {
             self.numbers.remove(&key);
         }
-        self.due.remove(&(session.due_ms(), number));
+        self.due.remove(&(due_at_ms, number));
         if let Some(at_ms) = session.forgotten_at_ms() {
             self.outlived.remove(&(at_ms, number));
         }
         if let Some(of_property) = self.import_due.get_mut(&session.dimensions.property) {
-            of_property.remove(&(session.import_due_ms(), number));
+            of_property.remove(&(import_due_at_ms, number));
             if of_property.is_empty() {
                 self.import_due.remove(&session.dimensions.property);
             }
         }
-        self.dirty.insert(number);
+        self.dirty.push(number);
         Some(session)
     }
 
@@ -188,21 +230,50 @@ impl Index {
     }
 
     /// The open session that is due first, if it is due at this received time.
-    pub(super) fn first_due(&self, received_at_ms: u64) -> Option<u64> {
-        self.due.first().filter(|(at_ms, _)| *at_ms <= received_at_ms).map(|(_, number)| *number)
+    pub(super) fn first_due(&mut self, received_at_ms: u64) -> Option<u64> {
+        loop {
+            let (at_ms, number) = self.due.first().copied()?;
+            if at_ms > received_at_ms {
+                return None;
+            }
+            let open = self.open.get_mut(&number)?;
+            let due_ms = open.session.due_ms();
+            if due_ms == at_ms {
+                return Some(number);
+            }
+            self.due.pop_first();
+            self.due.insert((due_ms, number));
+            open.due_at_ms = due_ms;
+        }
     }
 
     /// The first open session of the property that an import mark of this time closes.
-    pub(super) fn first_over_by_import(&self, property: &str, event_time_ms: u64) -> Option<u64> {
-        let first = self.import_due.get(property)?.first()?;
-        (first.0 <= event_time_ms).then_some(first.1)
+    pub(super) fn first_over_by_import(&mut self, property: &str, event_time_ms: u64) -> Option<u64> {
+        let of_property = self.import_due.get_mut(property)?;
+        loop {
+            let (at_ms, number) = of_property.first().copied()?;
+            if at_ms > event_time_ms {
+                return None;
+            }
+            let open = self.open.get_mut(&number)?;
+            let due_ms = open.session.import_due_ms();
+            if due_ms == at_ms {
+                return Some(number);
+            }
+            of_property.pop_first();
+            of_property.insert((due_ms, number));
+            open.import_due_at_ms = due_ms;
+        }
     }
 
     pub(super) fn take_change(&mut self) -> SessionChange {
         let mut change = SessionChange { next_number: self.next_number, ..SessionChange::default() };
+        self.dirty.sort_unstable();
+        self.dirty.dedup();
         for number in std::mem::take(&mut self.dirty) {
-            if let Some(session) = self.open.get(&number) {
-                change.open.push(session.clone());
+            if let Some(open) = self.open.get_mut(&number) {
+                open.is_dirty = false;
+                change.open.push(open.session.clone());
             } else if let Some(remembered) = self.remembered.get(&number) {
                 change.remembered.push(remembered.clone());
             } else if number < self.next_number_at_seal {
@@ -214,7 +285,7 @@ impl Index {
     }
 
     pub(super) fn whole(&self) -> SessionChange {
-        let mut open: Vec<Session> = self.open.values().cloned().collect();
+        let mut open: Vec<Session> = self.open.values().map(|open| open.session.clone()).collect();
         open.sort_unstable_by_key(|session| session.number);
         let mut remembered: Vec<Remembered> = self.remembered.values().cloned().collect();
         remembered.sort_unstable_by_key(|session| session.number);
@@ -233,7 +304,11 @@ impl Index {
         change.remembered.into_iter().for_each(|session| self.insert_remembered(session));
         self.next_number = change.next_number;
         self.next_number_at_seal = change.next_number;
-        self.dirty.clear();
+        for number in std::mem::take(&mut self.dirty) {
+            if let Some(open) = self.open.get_mut(&number) {
+                open.is_dirty = false;
+            }
+        }
     }
 
     fn insert_remembered(&mut self, remembered: Remembered) {
@@ -243,7 +318,7 @@ impl Index {
         }
         self.forgotten.insert((remembered.forgotten_at_ms, number));
         self.remembered.insert(number, remembered);
-        self.dirty.insert(number);
+        self.dirty.push(number);
     }
 
     fn forget(&mut self, number: u64) {
@@ -252,7 +327,7 @@ impl Index {
             self.numbers.remove(&key);
         }
         self.forgotten.remove(&(remembered.forgotten_at_ms, number));
-        self.dirty.insert(number);
+        self.dirty.push(number);
     }
 }
 

@@ -12,9 +12,9 @@ const START: u64 = 1_000 * HOUR;
 fn hit(event_time_ms: u64) -> EnrichedHit {
     let client = Client {
         traffic_class: TrafficClass::Human,
-        browser: String::new(),
-        operating_system: String::new(),
-        device: "other",
+        browser: "".into(),
+        operating_system: "".into(),
+        device: "other".into(),
     };
     EnrichedHit {
         dimensions: Dimensions {
@@ -42,7 +42,7 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
 }
 
 fn acquired(source: &str) -> Acquisition {
-    Acquisition { source: source.to_owned(), medium: String::new(), campaign: String::new() }
+    Acquisition { source: source.into(), medium: "".into(), campaign: "".into() }
 }
 
 fn sessions() -> Sessions {
@@ -166,7 +166,7 @@ fn session_id_holds_whatever_the_gap() {
     assert_eq!(closed(&mut all), [(1, 1, 0), (2, 2, 34 * MINUTE)]);
     assert_eq!((all.open_count(), all.remembered_count()), (0, 1));
     let placement = all.place(&named(START + 23 * HOUR), || acquired("another"));
-    assert_eq!((placement.opens_session, placement.acquisition.source.as_str()), (false, "any"));
+    assert_eq!((placement.opens_session, &*placement.acquisition.source), (false, "any"));
     all.on_time(START + 24 * HOUR - 1);
     assert_eq!(closed(&mut all), [], "a hit after its closing is in no session row");
     assert!(!opens(&mut all, &named(START + 24 * HOUR - 1)));

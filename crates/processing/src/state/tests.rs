@@ -24,7 +24,7 @@ fn snapshot() -> Snapshot {
         traffic_class: TrafficClass::Bot,
         browser: "Browser".into(),
         operating_system: "System".into(),
-        device: "bot",
+        device: "bot".into(),
     });
     let session = Session {
         number: 5,

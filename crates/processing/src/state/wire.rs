@@ -291,9 +291,9 @@ impl From<&handover::Dimensions> for Dimensions {
             page_path: from.page_path.to_string(),
             country: from.country.to_string(),
             traffic_class: from.client.traffic_class.as_str().to_owned(),
-            browser: from.client.browser.clone(),
-            operating_system: from.client.operating_system.clone(),
-            device: from.client.device.to_owned(),
+            browser: from.client.browser.to_string(),
+            operating_system: from.client.operating_system.to_string(),
+            device: from.client.device.to_string(),
         }
     }
 }
@@ -303,12 +303,13 @@ impl Dimensions {
         let unknown = |device: &str| impossible("device", device);
         let client = handover::Client {
             traffic_class: class_of(&self.traffic_class)?,
-            browser: self.browser,
-            operating_system: self.operating_system,
+            browser: self.browser.into(),
+            operating_system: self.operating_system.into(),
             device: DEVICES
                 .into_iter()
                 .find(|device| *device == self.device)
-                .ok_or_else(|| unknown(&self.device))?,
+                .ok_or_else(|| unknown(&self.device))?
+                .into(),
         };
         Ok(handover::Dimensions {
             property: self.property.into(),
@@ -325,14 +326,22 @@ impl Dimensions {
 
 impl From<&handover::Acquisition> for Acquisition {
     fn from(from: &handover::Acquisition) -> Self {
-        Self { source: from.source.clone(), medium: from.medium.clone(), campaign: from.campaign.clone() }
+        Self {
+            source: from.source.to_string(),
+            medium: from.medium.to_string(),
+            campaign: from.campaign.to_string(),
+        }
     }
 }
 
 impl Acquisition {
     fn into_shared(self) -> Arc<handover::Acquisition> {
         let Self { source, medium, campaign } = self;
-        Arc::new(handover::Acquisition { source, medium, campaign })
+        Arc::new(handover::Acquisition {
+            source: source.into(),
+            medium: medium.into(),
+            campaign: campaign.into(),
+        })
     }
 }
 

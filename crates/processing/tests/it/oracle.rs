@@ -27,7 +27,7 @@ impl Booked {
     /// Adds sealed rows.
     pub(crate) fn add(&mut self, rows: &RollupRows) {
         for row in &rows.hits {
-            let sums = self.hits.entry((row.key.clone(), row.event_name.clone())).or_default();
+            let sums = self.hits.entry((row.key.clone(), row.event_name.to_string())).or_default();
             sums.0 += row.page_views;
             sums.1 += row.events;
             sums.2 += row.sessions;
@@ -36,7 +36,7 @@ impl Booked {
             sums.5.extend(&row.new_visitors);
         }
         for row in &rows.sessions {
-            let sums = self.sessions.entry((row.key.clone(), row.exit_page.clone())).or_default();
+            let sums = self.sessions.entry((row.key.clone(), row.exit_page.to_string())).or_default();
             sums.0 += row.sessions;
             sums.1 += row.engaged_sessions;
             sums.2 += row.page_views;
@@ -229,19 +229,19 @@ impl<'a> Oracle<'a> {
             page: page.clone(),
         });
         let mut key = RowKey {
-            property: raw.property_id.clone(),
+            property: raw.property_id.as_str().into(),
             local_date: u16::try_from(local_s / 86_400).unwrap(),
             minute: u32::try_from(unix_s / 60).unwrap(),
             utc_offset_s: offset,
-            traffic_class: class.to_owned(),
-            page_path: page,
-            source: String::new(),
-            medium: String::new(),
-            campaign: String::new(),
-            country: raw.country.clone(),
-            device: device.to_owned(),
-            browser: browser.to_owned(),
-            operating_system: system.to_owned(),
+            traffic_class: class.into(),
+            page_path: page.into(),
+            source: "".into(),
+            medium: "".into(),
+            campaign: "".into(),
+            country: raw.country.as_str().into(),
+            device: device.into(),
+            browser: browser.into(),
+            operating_system: system.into(),
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
         let own = key_of_hit(raw, &key);
@@ -471,10 +471,5 @@ fn key_of_hit(raw: &RawHit, key: &RowKey) -> RowKey {
     let tagged = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().2;
     let [source, medium] = REFERRERS.iter().find(|(url, _)| *url == raw.referrer).unwrap().1;
     let [source, medium, campaign] = tagged.unwrap_or([source, medium, ""]);
-    RowKey {
-        source: source.to_owned(),
-        medium: medium.to_owned(),
-        campaign: campaign.to_owned(),
-        ..key.clone()
-    }
+    RowKey { source: source.into(), medium: medium.into(), campaign: campaign.into(), ..key.clone() }
 }

@@ -28,7 +28,7 @@ fn rows(events: u64) -> RollupRows {
         page_path: "/".into(),
         source: String::new(),
         medium: String::new(),
-        campaign: String::new(),
+        campaign: "".into(),
         country: String::new(),
         device: String::new(),
         browser: String::new(),

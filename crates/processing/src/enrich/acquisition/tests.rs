@@ -45,7 +45,7 @@ fn source_medium_campaign() {
         ),
     ] {
         let found = acquisition(&Address::parse(page), referrer);
-        assert_eq!([found.source, found.medium, found.campaign], expected, "{page} from {referrer}");
+        assert_eq!([&*found.source, &*found.medium, &*found.campaign], expected, "{page} from {referrer}");
     }
 }
 

@@ -99,8 +99,7 @@ const KNOWN: [(&str, TrafficClass, &str, &str, &str); 13] = [
 fn user_agents_are_what_they_are() {
     for (user_agent, class, browser, system, device) in KNOWN {
         let client = real().classify(user_agent);
-        let found =
-            (client.traffic_class, client.browser.as_str(), client.operating_system.as_str(), client.device);
+        let found = (client.traffic_class, &*client.browser, &*client.operating_system, &*client.device);
         assert_eq!(found, (class, browser, system, device), "{user_agent}");
         assert_eq!(real().classify(user_agent), client, "the second time: {user_agent}");
     }
@@ -131,7 +130,7 @@ device_parsers: [{regex: '^.{0,100}bot', device_replacement: 'Spider'}]
     let detection = Detection::new(rules, r#"[{"pattern": "no such"}]"#).unwrap();
     for (length, class, browser) in [(90, Bot, "Fox"), (99, Bot, "Other"), (101, Human, "Other")] {
         let client = detection.classify(&format!("{}bot Fox", "x".repeat(length)));
-        assert_eq!((client.traffic_class, client.browser.as_str()), (class, browser), "{length}");
+        assert_eq!((client.traffic_class, &*client.browser), (class, browser), "{length}");
     }
 }
 

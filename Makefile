@@ -8,7 +8,7 @@ export PATH := $(PATH):$(CARGO_HOME)/bin
 DATA ?= .meridian
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-long test-fresh check bench
+.PHONY: help setup build run test test-long test-fresh check bench freshness
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -35,5 +35,8 @@ test-fresh: ## Run `make run` and `make test` in a clean Debian (as root, on Deb
 check: ## Check format, lints, documentation, licences and the rules of the tree
 	@scripts/check.sh
 
-bench: ## Measure how long a hit takes to be in a report
-	@scripts/bench.sh
+bench: ## Measure what a hit costs, on release binaries (some 20 minutes; RUNS=1 is quicker)
+	@scripts/bench.sh --runs $(or $(RUNS),5) --mesh-seconds $(or $(MESH_SECONDS),300)
+
+freshness: ## Measure how long a hit takes to be in a report
+	@scripts/freshness.sh

@@ -4,6 +4,7 @@
 #   scripts/setup.sh run     what building and running needs (the default)
 #   scripts/setup.sh test    also what the tests need
 #   scripts/setup.sh check   also what `make check` needs
+#   scripts/setup.sh bench   what `make bench` needs
 #
 # Needs a Rust toolchain, and Debian's apt-get (as root) only if system packages are missing.
 # Each file that Meridian reads has the checksum in third-party/SHA256SUMS when this ends with 0.
@@ -17,10 +18,10 @@ work=
 main() {
     local goal=${1:-run}
     case $goal in
-        run | test | check) ;;
-        *) fail "setup.sh: unknown goal '$goal'; use run, test or check." ;;
+        run | test | check | bench) ;;
+        *) fail "setup.sh: unknown goal '$goal'; use run, test, check or bench." ;;
     esac
-    [ "$#" -le 1 ] || fail "setup.sh: one goal at a time; use run, test or check."
+    [ "$#" -le 1 ] || fail "setup.sh: one goal at a time; use run, test, check or bench."
     check_platform
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
@@ -31,7 +32,7 @@ main() {
     install_system_packages "$goal"
     check_rust
     install_node_packages
-    if [ "$goal" != run ]; then
+    if [ "$goal" = test ] || [ "$goal" = check ]; then
         install_python_packages tests "$root/tests/access-log/requirements.txt"
     fi
     if [ "$goal" = check ]; then
@@ -79,6 +80,8 @@ install_system_packages() {
         has python3 || missing+=(python3)
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
     fi
+    # What a request costs is compared with it.
+    [ "$goal" != bench ] || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
     [ "${#missing[@]}" -gt 0 ] || return 0
 
     local command="apt-get update && apt-get install --yes --no-install-recommends ${missing[*]}"

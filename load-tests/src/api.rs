@@ -72,7 +72,10 @@ impl Api {
     pub async fn properties(&self) -> anyhow::Result<Vec<(String, Property)>> {
         let mut client =
             PropertyServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
-        let answer = client.list_properties(self.request(ListPropertiesRequest {})).await.map_err(told)?;
+        let answer = client
+            .list_properties(self.request(ListPropertiesRequest {}))
+            .await
+            .map_err(|status| told(&status))?;
         let all = answer.into_inner().properties.into_iter();
         Ok(all
             .map(|property| {
@@ -91,7 +94,8 @@ impl Api {
         let request =
             CreatePropertyRequest { name, time_zone: "UTC".into(), ..CreatePropertyRequest::default() };
         let mut client = PropertyServiceClient::new(self.channel.clone());
-        let created = client.create_property(self.request(request)).await.map_err(told)?.into_inner();
+        let created =
+            client.create_property(self.request(request)).await.map_err(|status| told(&status))?.into_inner();
         Ok(Property { property_id: created.property_id, measurement_id: created.measurement_id })
     }
 
@@ -110,7 +114,8 @@ impl Api {
             ..RunReportRequest::default()
         };
         let mut client = ReportServiceClient::new(self.channel.clone());
-        let report = client.run_report(self.request(request)).await.map_err(told)?.into_inner();
+        let report =
+            client.run_report(self.request(request)).await.map_err(|status| told(&status))?.into_inner();
         rows(number, report).with_context(|| format!("the report of {} cannot be read", property.property_id))
     }
 }
@@ -138,7 +143,7 @@ fn rows(property: u32, report: RunReportResponse) -> anyhow::Result<HashMap<Key,
 }
 
 /// A refused call as a person understands it.
-fn told(status: tonic::Status) -> anyhow::Error {
+fn told(status: &tonic::Status) -> anyhow::Error {
     anyhow!("the API says: {}", status.message())
 }
 

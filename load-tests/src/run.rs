@@ -155,7 +155,7 @@ async fn once(
         }
         None => verify::Before::new(),
     };
-    let started_at = SystemTime::now();
+    let started_at = SystemTime::from(jiff::Timestamp::now());
     let (measured, tally, cpu) = session.drive(&session.scenario, session.seed).await?;
     let mut outcome = Outcome::new(&session.scenario, session.seed, &measured, cpu);
     if let Some(api) = &to_verify {
@@ -211,17 +211,24 @@ fn stop_on_signal(target: &Arc<Target>) {
 
 async fn show_progress(target: Arc<Target>, seconds: f64) {
     let Ok(style) = ProgressStyle::with_template("{bar:40} {elapsed}/{msg}") else { return };
-    let bar = ProgressBar::new((seconds * 10.0) as u64).with_style(style);
+    let bar = ProgressBar::new(millis(Duration::from_secs_f64(seconds))).with_style(style);
     let begun = tokio::time::Instant::now();
     let before = target.acknowledged.load(Ordering::Relaxed);
     loop {
         tokio::time::sleep(TICK).await;
-        let elapsed = begun.elapsed().as_secs_f64();
+        let elapsed = begun.elapsed();
         let hits = target.acknowledged.load(Ordering::Relaxed) - before;
         let refused = target.refused.load(Ordering::Relaxed);
-        bar.set_position((elapsed.min(seconds) * 10.0) as u64);
-        bar.set_message(format!("{seconds:.0}s  {:.0} hits/s  {refused} refused", hits as f64 / elapsed));
+        bar.set_position(millis(elapsed).min(bar.length().unwrap_or(0)));
+        bar.set_message(format!(
+            "{seconds:.0}s  {:.0} hits/s  {refused} refused",
+            hits as f64 / elapsed.as_secs_f64()
+        ));
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn write_files(

@@ -14,7 +14,7 @@ const MOST_HITS_PER_REQUEST: u32 = 100;
 const MOST_AGE_MS: u32 = 259_200_000;
 
 /// The whole scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scenario {
     /// How fast, how long.
@@ -129,12 +129,6 @@ pub enum Identity {
     ClientId,
     /// By address and user agent.
     Cookieless,
-}
-
-impl Default for Scenario {
-    fn default() -> Self {
-        Self { load: Load::default(), connections: Connections::default(), traffic: Traffic::default() }
-    }
 }
 
 impl Default for Load {

@@ -11,3 +11,4 @@ mod access_log;
 mod kill;
 mod commands;
 mod zones;
+mod load;

@@ -1,3 +1,5 @@
+//! The stream is a function of the seed, holds what it says it counts, and is popular as asked.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

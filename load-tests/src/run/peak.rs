@@ -4,6 +4,7 @@
 //! acknowledged. The first part of each trial warms up and does not count towards p99.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use comfy_table::{Table, presets};
@@ -59,11 +60,7 @@ pub(super) async fn find(
             trial.not_sent,
             if trial.borne { "borne" } else { "too much" }
         );
-        if trial.borne {
-            borne = Some(rate)
-        } else {
-            failed = Some(rate)
-        }
+        *(if trial.borne { &mut borne } else { &mut failed }) = Some(rate);
         trials.push(trial);
         rate = match (borne, failed) {
             (Some(low), Some(high)) if (high - low) / high <= PRECISION => break,
@@ -104,7 +101,8 @@ async fn try_rate(
 
 fn judge(measured: &Measured, rate: f64, p99_ms: f64, probe_s: f64) -> Trial {
     let all = measured.total(0);
-    let warm = measured.total((probe_s * WARM_UP) as usize);
+    let warm_up = Duration::from_secs_f64(probe_s * WARM_UP);
+    let warm = measured.total(usize::try_from(warm_up.as_secs()).unwrap_or(0));
     let latency_ms = LatencyMs::of(&warm.latency_us);
     let is_complete = all.latency_us.len() == measured.due && measured.due > 0;
     Trial {

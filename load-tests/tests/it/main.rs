@@ -1,4 +1,5 @@
 //! The generator against servers that the tests start.
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy's exemption for tests does not reach helper functions
 
 mod server;
 

@@ -5,4 +5,5 @@
 mod edge;
 mod hub;
 mod promises;
+mod connections;
 mod requests;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use batch::{Lane, lane_name};
 use processing::Gauges;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,6 +13,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::disk::state::Flush;
+
+/// `lane` of a batch: `rollup` or `raw`.
+type LaneLabel = [(&'static str, &'static str); 1];
 
 /// `result` of a request: `ok` or the code of its refusal.
 pub(crate) type ResultLabel = [(&'static str, &'static str); 1];
@@ -133,7 +137,7 @@ pub(crate) struct ShipMetrics {
     /// Refusals of hubs.
     pub(crate) refused: Counter,
     batches: Counter,
-    bytes: Counter,
+    bytes: Family<LaneLabel, Counter>,
     acks: Counter,
 }
 
@@ -145,7 +149,7 @@ impl ShipMetrics {
             failures: Counter::default(),
             refused: Counter::default(),
             batches: Counter::default(),
-            bytes: Counter::default(),
+            bytes: Family::default(),
             acks: Counter::default(),
         };
         let in_flight = metrics.in_flight_batches.clone();
@@ -159,10 +163,10 @@ impl ShipMetrics {
     }
 
     /// A batch goes out.
-    pub(crate) fn sent(&self, bytes: u64) {
+    pub(crate) fn sent(&self, lane: Lane, bytes: u64) {
         self.in_flight_batches.inc();
         self.batches.inc();
-        self.bytes.inc_by(bytes);
+        self.bytes.get_or_create(&[("lane", lane_name(lane))]).inc_by(bytes);
     }
 
     /// A batch was acknowledged.

@@ -120,7 +120,7 @@ impl LaneShip {
         self.last_seq = header.id.seq;
         self.in_flight.insert(header.id.seq, header.payload_bytes);
         self.in_flight_bytes += header.payload_bytes;
-        self.metrics.sent(header.payload_bytes);
+        self.metrics.sent(self.lane, header.payload_bytes);
     }
 
     fn not_acknowledged(&self) -> LaneError {

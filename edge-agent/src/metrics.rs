@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use batch::{Lane, lane_name};
+use batch::Lane;
+use batch::sealed::lane_name;
 use processing::Gauges;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -36,6 +36,9 @@ const SMALL_STATE_BYTES: u64 = 1 << 20;
 /// How long the thread sleeps at most while nothing comes.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
+/// How long the thread lets blocks come together: a wake-up for each costs more than a small block.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Configuration of processing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -127,7 +130,10 @@ impl Process {
         loop {
             self.catch_up()?;
             match self.parts.feed.receiver.recv_timeout(LONGEST_WAIT) {
-                Ok(block) => self.take_until(&block)?,
+                Ok(block) => {
+                    self.take_until(&block)?;
+                    std::thread::sleep(GATHER);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

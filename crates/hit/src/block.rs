@@ -5,8 +5,11 @@
 //! body: zstd of a `meridian.hit.v1.BlockBody`. The same bytes travel on the raw lane.
 //! Recovery: a block whose checksum, length or numbers are off is an error, never an empty block.
 
+use std::cell::RefCell;
+
 use prost::Message;
 use proto::hit::BlockBody;
+use zstd::bulk::{Compressor, Decompressor};
 
 const MAGIC: [u8; 2] = *b"MB";
 const VERSION: u8 = 1;
@@ -87,6 +90,12 @@ pub enum BlockError {
     TooLarge(u64, usize),
 }
 
+// Contexts of zstd take longer to make than a small block to compress: one of each for a thread.
+thread_local! {
+    static COMPRESSOR: RefCell<Compressor<'static>> = RefCell::default();
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> = RefCell::default();
+}
+
 /// The bytes of a block. `body` is an encoded `BlockBody` (collect encodes each hit once and the committer joins
 /// them: field 1, length-delimited), `level` the zstd level.
 ///
@@ -98,7 +107,11 @@ pub fn encode(header: BlockHeader, body: &[u8], level: i32) -> Result<Vec<u8>, B
         return Err(too_large());
     }
     let length = u32::try_from(body.len()).map_err(|_| too_large())?;
-    let compressed = zstd::bulk::compress(body, level)
+    let compressed = COMPRESSOR
+        .with_borrow_mut(|context| {
+            context.set_compression_level(level)?;
+            context.compress(body)
+        })
         .map_err(|error| BlockError::Compression(header.block, error.to_string()))?;
     let mut bytes = Vec::with_capacity(HEADER + compressed.len());
     bytes.extend_from_slice(&MAGIC);
@@ -148,7 +161,8 @@ pub fn decode(bytes: &[u8]) -> Result<Block, BlockError> {
     if length > MAX_BODY_BYTES {
         return Err(BlockError::TooLarge(header.block, length));
     }
-    let raw = zstd::bulk::decompress(&bytes[HEADER..], length)
+    let raw = DECOMPRESSOR
+        .with_borrow_mut(|context| context.decompress(&bytes[HEADER..], length))
         .map_err(|error| BlockError::Compression(header.block, error.to_string()))?;
     if raw.len() != length {
         return Err(BlockError::Compression(header.block, format!("{} bytes, expected {length}", raw.len())));

@@ -51,6 +51,25 @@ pub(crate) struct Parts {
     pub(crate) metrics: WalMetrics,
 }
 
+/// Submissions that will share a block.
+struct Gathered {
+    submissions: Vec<Submission>,
+    hits: u32,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn new(first: Submission) -> Self {
+        Self { hits: first.hits, bytes: first.body.len(), submissions: vec![first] }
+    }
+
+    fn add(&mut self, next: Submission) {
+        self.hits += next.hits;
+        self.bytes += next.body.len();
+        self.submissions.push(next);
+    }
+}
+
 /// The thread's state.
 pub(crate) struct Committer {
     parts: Parts,
@@ -109,19 +128,28 @@ impl Committer {
     }
 
     /// Takes what comes within the gathering time, up to the limits of a block.
+    ///
+    /// Sleeps through that time: a thread that waits at the intake costs every submission a wake-up.
     fn gather(&self, first: Submission) -> Vec<Submission> {
-        let config = &self.parts.config;
-        let until = Instant::now() + Duration::from_micros(config.gather_us);
-        let (mut hits, mut bytes) = (first.hits, first.body.len());
-        let mut submissions = vec![first];
-        while hits < config.block_hits && bytes < config.block_bytes {
-            let left = until.saturating_duration_since(Instant::now());
-            let Ok(next) = self.parts.intake.next(left) else { break };
-            hits += next.hits;
-            bytes += next.body.len();
-            submissions.push(next);
+        let mut block = Gathered::new(first);
+        self.take_waiting(&mut block);
+        if !self.is_full(&block) {
+            std::thread::sleep(Duration::from_micros(self.parts.config.gather_us));
+            self.take_waiting(&mut block);
         }
-        submissions
+        block.submissions
+    }
+
+    fn is_full(&self, block: &Gathered) -> bool {
+        block.hits >= self.parts.config.block_hits || block.bytes >= self.parts.config.block_bytes
+    }
+
+    /// Takes what is in the intake, up to the limits of a block.
+    fn take_waiting(&self, block: &mut Gathered) {
+        while !self.is_full(block) {
+            let Ok(next) = self.parts.intake.next(Duration::ZERO) else { return };
+            block.add(next);
+        }
     }
 
     fn commit(&mut self, submissions: Vec<Submission>) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 
 use batch::Lane;
 use serde::{Deserialize, Serialize};
+use service::fail;
 use tokio::sync::mpsc;
 
 use crate::disk::DataDir;
@@ -37,7 +38,9 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let mut gathered = Vec::new();
     while acks.blocking_recv_many(&mut gathered, ACKS_PER_COMMIT) > 0 {
+        fail::point("edge.outbox.delete.before");
         let needed = disk.state.acknowledge(&gathered)?;
+        fail::point("edge.outbox.delete.after");
         ledger.acknowledged(&gathered);
         gathered.clear();
         disk.wal.delete_below(needed)?;

@@ -16,7 +16,7 @@ use batch::{BatchId, Lane, SealedBatch};
 use bytes::Bytes;
 use processing::{Limits, Processor, Sealed};
 use serde::{Deserialize, Serialize};
-use service::SharedClock;
+use service::{SharedClock, fail};
 use tokio::sync::watch;
 
 use self::raw::RawBatches;
@@ -38,6 +38,9 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// How long the thread lets blocks come together: a wake-up for each costs more than a small block.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// Nice value of the thread: it follows the WAL, and may fall behind while accepting needs the cores.
+const NICE: i32 = 10;
 
 /// Configuration of processing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +130,10 @@ impl Process {
 
     /// Runs until the committer has ended and every block is in a batch.
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
+        // Whoever waits for an answer goes first. On Linux this is the priority of the calling thread alone.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::warn!(%error, "processing keeps the priority of accepting");
+        }
         loop {
             self.catch_up()?;
             match self.parts.feed.receiver.recv_timeout(LONGEST_WAIT) {
@@ -201,7 +208,9 @@ impl Process {
         let begun_ms = self.parts.clock.monotonic_ms();
         let sealed = self.parts.processor.seal().context("sealing a batch")?;
         let flush = self.assemble(sealed)?;
+        fail::point("edge.flush.before");
         self.parts.disk.state.flush(&flush)?;
+        fail::point("edge.flush.after");
         self.parts.ledger.flushed(&flush);
         self.parts.metrics.flushed(
             &flush,

@@ -39,7 +39,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            gather_us: 1_000,
+            gather_us: 3_000,
             block_hits: 10_000,
             block_bytes: 4 << 20,
             zstd_level: 1,

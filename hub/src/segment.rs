@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use batch::{BatchHeader, Lane, SealedBatch};
 use object_store::ObjectStore;
-use service::SharedClock;
+use service::{SharedClock, fail};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use transport::{AckHandle, Incoming};
@@ -51,7 +51,9 @@ impl Pending {
     fn acknowledge(mut self) {
         if let Some(ack) = self.ack.take() {
             self.metrics.left(&self.header, true);
+            fail::point("hub.ack.before");
             ack.send();
+            fail::point("hub.ack.after");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clickhouse::Client;
 use clickhouse::insert::Insert;
-use service::SharedClock;
+use service::{SharedClock, fail};
 use warehouse::tables::{LIVE_GENERATION, MinuteTable, WATERMARK};
 use warehouse::{
     HitRollupRow, SessionRollupRow, WarehouseConfig, WarehouseError, WatermarkRow, client, load_settings,
@@ -102,12 +102,16 @@ impl Sender {
         token: &str,
         not_after: u32,
     ) -> Result<(), WarehouseError> {
+        fail::point("loader.insert.hits.before");
         let mut insert: Insert<HitRollupRow<'_>> =
             self.open(MinuteTable::HitRollup.name()).await?.with_setting("insert_deduplication_token", token);
         for row in rows {
             insert.write(&hit_row(row, plan, not_after)).await?;
         }
-        Ok(insert.end().await?)
+        fail::point("loader.insert.hits.sent");
+        insert.end().await?;
+        fail::point("loader.insert.hits.after");
+        Ok(())
     }
 
     async fn send_sessions(
@@ -117,6 +121,7 @@ impl Sender {
         token: &str,
         not_after: u32,
     ) -> Result<(), WarehouseError> {
+        fail::point("loader.insert.sessions.before");
         let mut insert: Insert<SessionRollupRow<'_>> = self
             .open(MinuteTable::SessionRollup.name())
             .await?
@@ -124,7 +129,10 @@ impl Sender {
         for row in rows {
             insert.write(&session_row(row, plan, not_after)).await?;
         }
-        Ok(insert.end().await?)
+        fail::point("loader.insert.sessions.sent");
+        insert.end().await?;
+        fail::point("loader.insert.sessions.after");
+        Ok(())
     }
 
     /// Sends rows of `watermark`. Without a token: the last plan's row wins, so a repeat changes nothing, and a token that
@@ -133,12 +141,16 @@ impl Sender {
     /// # Errors
     /// When the answer is not clean.
     pub async fn send_watermarks(&self, rows: &[WatermarkRow]) -> Result<(), WarehouseError> {
+        fail::point("loader.insert.watermarks.before");
         let mut insert: Insert<WatermarkRow> =
             self.open(WATERMARK).await?.with_setting("insert_deduplicate", "0");
         for row in rows {
             insert.write(row).await?;
         }
-        Ok(insert.end().await?)
+        fail::point("loader.insert.watermarks.sent");
+        insert.end().await?;
+        fail::point("loader.insert.watermarks.after");
+        Ok(())
     }
 
     /// An INSERT with its time-outs. The client asks for the table's columns before its first one.

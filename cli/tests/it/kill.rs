@@ -5,10 +5,8 @@
 //! has work in hand; if not it goes on and is drawn again a little later. In the end the reports of each property are
 //! compared with what the client counted, and `status` with what it had answered.
 
-mod traffic;
 mod victim;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -19,7 +17,7 @@ use serde_json::{Value, json};
 use crate::system::command::Property;
 use crate::system::process::Stopped;
 use crate::system::{Options, System};
-use traffic::{Expected, Traffic, Workload};
+use crate::traffic::{Expected, Traffic, Workload, check_reports};
 use victim::{Moment, Victim};
 
 const PROPERTIES: usize = 100;
@@ -132,32 +130,6 @@ fn print_kills(kills: &[Kill]) {
         table.add_row([&kill.victim, &kill.draws.to_string(), &kill.evidence]);
     }
     eprintln!("{table}");
-}
-
-/// Reported = acknowledged, per property and traffic class. Since yesterday: the test may run at midnight.
-fn check_reports(system: &System, properties: &[Property], expected: &Expected) {
-    let options = "--from yesterday --dimensions traffic_class --metrics events,page_views,visitors,sessions";
-    let mut wrong = Vec::new();
-    for (index, property) in properties.iter().enumerate() {
-        let rows = system.rows(property, options);
-        let reported: BTreeMap<String, Value> =
-            rows.into_iter().map(|row| (row["traffic_class"].as_str().unwrap().to_owned(), row)).collect();
-        let expected: BTreeMap<String, Value> = expected
-            .of_property(index)
-            .into_iter()
-            .map(|(class, figures)| {
-                let row = json!({
-                    "traffic_class": class, "events": figures.events, "page_views": figures.page_views,
-                    "visitors": figures.visitors(), "sessions": figures.visitors(),
-                });
-                (class.to_owned(), row)
-            })
-            .collect();
-        if reported != expected {
-            wrong.push(format!("{}: sent {expected:?}, reported {reported:?}", property.property_id));
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {PROPERTIES} properties are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Every hit that the edge acknowledged is counted, or a repeat; none is lost under way.

@@ -8,7 +8,9 @@
 mod system;
 mod oracle;
 mod access_log;
+mod traffic;
 mod kill;
+mod crash;
 mod commands;
 mod zones;
 mod load;

@@ -46,11 +46,13 @@ pub(crate) struct Options {
     pub(crate) without_feed: bool,
     /// Between two batches of the edge.
     pub(crate) flush_interval_ms: u64,
+    /// The services die where a test arms a fail point.
+    pub(crate) fail_points: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { processes: false, loaders: 1, without_feed: false, flush_interval_ms: 300 }
+        Self { processes: false, loaders: 1, without_feed: false, flush_interval_ms: 300, fail_points: false }
     }
 }
 
@@ -246,6 +248,9 @@ fn command_line(data: &Path, options: &Options) -> Command {
     }
     if options.without_feed {
         command.arg("--without-feed");
+    }
+    if options.fail_points {
+        command.env(service::fail::DIRECTORY, data);
     }
     command
 }

@@ -16,6 +16,7 @@ pub mod tasks;
 pub mod metrics;
 pub mod admin;
 pub mod status;
+pub mod fail;
 pub mod announce;
 
 pub use announce::{event_line, ready_line};

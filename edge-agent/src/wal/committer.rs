@@ -1,6 +1,6 @@
 //! The committer: the one thread that writes the WAL.
 //!
-//! It drains the intake, waits about a millisecond for company, stamps and writes one block, and answers everybody in
+//! It drains the intake, waits a few milliseconds for company, stamps and writes one block, and answers everybody in
 //! it. Limits: the disk budget and a clock that went back shut the gate (503); a failed commit answers everybody with an
 //! error and ends the process, for redb refuses further writes.
 
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use hit::BlockHeader;
 use hit::block;
-use service::SharedClock;
+use service::{SharedClock, fail};
 
 use super::Config;
 use super::stamp::Stamp;
@@ -236,7 +236,9 @@ impl Committer {
         if self.file_bytes >= self.parts.config.file_bytes && !is_empty {
             self.roll()?;
         }
+        fail::point("edge.wal.append.before");
         self.file.append(header.block, &bytes)?;
+        fail::point("edge.wal.append.after");
         self.file_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.next = Start { block: header.block + 1, position: header.to(), received_at_ms };
         self.last_block_ms = self.parts.clock.monotonic_ms();

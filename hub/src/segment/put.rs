@@ -9,7 +9,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
 use proto::feed::SegmentAnnounced;
-use service::SharedClock;
+use service::{SharedClock, fail};
 
 use crate::config::SegmentConfig;
 use crate::metrics::Metrics;
@@ -73,10 +73,12 @@ impl Put {
             PutPayload::from_bytes(bytes.clone()),
             PutOptions::from(PutMode::Create),
         );
+        fail::point("hub.segment.put.before");
         let limit_ms = self.config.put_timeout_ms;
         tokio::time::timeout(Duration::from_millis(limit_ms), put)
             .await
             .map_err(|_| PutError::TimedOut(limit_ms))??;
+        fail::point("hub.segment.put.after");
         let taken = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(begun_ms));
         let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.metrics.segment.put(self.lane, taken.as_secs_f64(), size_bytes);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use batch::{RollupRows, SealedBatch, segment};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use service::fail;
 
 use super::{LoadError, Loader, Next, Prepared};
 use crate::consume::check::{check_range, check_rows};
@@ -120,7 +121,10 @@ impl Loader {
             self.empty_at_ms = Some(monotonic_ms);
         }
         self.prepared = Some(Prepared { n: plan.n, rows: Arc::new(rows) });
-        match self.log.create(&plan).await {
+        fail::point("loader.plan.create.before");
+        let created = self.log.create(&plan).await;
+        fail::point("loader.plan.create.after");
+        match created {
             Created::Yes => {
                 self.count_plan(PlanResult::created);
                 self.on_event(Event::Created(Box::new(plan)), PlanResult::created).await

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use service::fail;
 use warehouse::WatermarkRow;
 
 use super::{LoadError, Loader, Next};
@@ -69,7 +70,9 @@ impl Loader {
         if !self.send_watermarks(&data.plan).await {
             return Ok(End::Stopped);
         }
+        fail::point("loader.plan.done.before");
         self.log.put_done(n, &self.id, self.clock.now_ms()).await?;
+        fail::point("loader.plan.done.after");
         self.unclean = None;
         tracing::debug!(plan = n, inserts = data.plan.inserts.len(), verified = must_verify, "plan done");
         Ok(End::Complete)

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::traffic::Traffic;
 use crate::system::System;
 use crate::system::process::wait_for;
+use crate::traffic::Traffic;
 
 /// Answers that were on their way when the victim was stopped have arrived by then.
 const SETTLING: Duration = Duration::from_millis(80);

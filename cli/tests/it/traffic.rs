@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::system::System;
+use crate::system::command::Property;
 
 const CONNECTIONS: usize = 8;
 /// The hits would last this long at the steady pace.
@@ -271,6 +272,38 @@ impl Shared {
             figures.clients.insert(hit.client.clone());
         }
     }
+}
+
+/// Reported = acknowledged, per property and traffic class. Since yesterday: the test may run at midnight.
+pub(crate) fn check_reports(system: &System, properties: &[Property], expected: &Expected) {
+    let options = "--from yesterday --dimensions traffic_class --metrics events,page_views,visitors,sessions";
+    let mut wrong = Vec::new();
+    for (index, property) in properties.iter().enumerate() {
+        let rows = system.rows(property, options);
+        let reported: BTreeMap<String, Value> =
+            rows.into_iter().map(|row| (row["traffic_class"].as_str().unwrap().to_owned(), row)).collect();
+        let expected: BTreeMap<String, Value> = expected
+            .of_property(index)
+            .into_iter()
+            .map(|(class, figures)| {
+                let row = json!({
+                    "traffic_class": class, "events": figures.events, "page_views": figures.page_views,
+                    "visitors": figures.visitors(), "sessions": figures.visitors(),
+                });
+                (class.to_owned(), row)
+            })
+            .collect();
+        if reported != expected {
+            wrong.push(format!("{}: sent {expected:?}, reported {reported:?}", property.property_id));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} properties are wrong:\n{}",
+        wrong.len(),
+        properties.len(),
+        wrong.join("\n")
+    );
 }
 
 impl Request {

@@ -1,0 +1,31 @@
+//! Fail points: named places where a test ends the process, before and after each durable step.
+//!
+//! A test sets [`DIRECTORY`] to a directory and creates the file `NAME.armed` there. The process that passes the point
+//! next renames it to `NAME.fired`, which only one can, and dies of SIGKILL: nothing it had begun goes on. Builds without
+//! debug assertions, which are those for users, contain nothing of this.
+
+/// The environment variable with the directory.
+pub const DIRECTORY: &str = "MERIDIAN_FAIL_POINTS";
+
+/// Ends the process here if a test has armed this point.
+#[cfg(debug_assertions)]
+pub fn point(name: &'static str) {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    use nix::sys::signal::{Signal, raise};
+
+    static ARMED_IN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let Some(directory) = ARMED_IN.get_or_init(|| std::env::var_os(DIRECTORY).map(PathBuf::from)) else {
+        return;
+    };
+    let file = |state: &str| directory.join(format!("{name}.{state}"));
+    if std::fs::rename(file("armed"), file("fired")).is_ok() {
+        let _ends_here = raise(Signal::SIGKILL);
+    }
+}
+
+/// Nothing: fail points are for builds with debug assertions.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn point(_name: &'static str) {}

@@ -8,7 +8,7 @@ export PATH := $(PATH):$(CARGO_HOME)/bin
 DATA ?= .meridian
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-long test-fresh check bench freshness
+.PHONY: help setup build run test test-long test-fresh soak check bench freshness
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,11 @@ test: ## Run all tests, the embedded engine included
 test-long: ## Run all tests in their long variants, then test-fresh
 	@MERIDIAN_TEST_LONG=1 scripts/test.sh
 	@scripts/test-fresh.sh
+
+# One test by its name: it prints the seed, how far it is, and in the end every kill with the work in hand.
+soak: build ## Kill every service at work for MINUTES (SEED repeats a run), then compare reports
+	@MERIDIAN_SOAK_MINUTES=$(or $(MINUTES),10) $(if $(SEED),MERIDIAN_TEST_SEED=$(SEED)) \
+		cargo test --locked -p cli --test it acknowledged_hits_are_reported_once -- --nocapture --test-threads 1
 
 test-fresh: ## Run `make run` and `make test` in a clean Debian (as root, on Debian)
 	@scripts/test-fresh.sh

@@ -151,4 +151,6 @@ impl DataDir {
 }
 
 #[cfg(test)]
+mod forgetful;
+#[cfg(test)]
 mod tests;

@@ -66,7 +66,9 @@ fn die_at(system: &System, victim: &str, point: &str, seed: u64) -> u64 {
     let pid = system.children()[victim];
     let file = |state: &str| system.data().join(format!("{point}.{state}"));
     std::fs::write(file("armed"), "").unwrap();
-    let expected = Traffic::start(system, Workload { seed, hits: HITS, measurement_ids }).finish(system);
+    let expected =
+        Traffic::start(system, Workload { seed, hits: HITS, measurement_ids, steady_for: Duration::ZERO })
+            .finish(system);
     let imported = system.create_property(&["--time-zone", "UTC"]);
     let import = system.import(&imported, "-", closed_sessions().as_bytes());
     assert!(import.status.success(), "the import at {point} failed: {}", sentence(&import));

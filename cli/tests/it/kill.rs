@@ -7,7 +7,7 @@
 
 mod victim;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -23,24 +23,35 @@ use victim::{Moment, Victim};
 const PROPERTIES: usize = 100;
 const FULL_HITS: u64 = 100_000;
 const FEWER_HITS: u64 = 30_000;
-/// Every victim dies this often.
-const ROUNDS: usize = 2;
+/// The hits would last this long at the steady pace.
+const STEADY_FOR: Duration = Duration::from_secs(100);
+/// Every victim dies this often, or until the time of a soak is over.
+const ROUNDS: u32 = 2;
+/// Between two kills of a soak, so that there is also time in which nothing is broken.
+const SOAK_PAUSE: Duration = Duration::from_secs(3);
 /// A victim without work in hand this often in a row is no chance any more.
 const MAX_DRAWS: u32 = 600;
 
 #[test]
 fn acknowledged_hits_are_reported_once_whatever_is_killed() {
-    survive(&Options { processes: true, ..Options::default() }, FULL_HITS);
+    let soak = soak_time();
+    // As many hits a second as in the short run.
+    let hits = FULL_HITS * soak.as_secs().max(STEADY_FOR.as_secs()) / STEADY_FOR.as_secs();
+    survive(&Options { processes: true, ..Options::default() }, hits, soak);
 }
 
 #[test]
 fn two_loaders_that_are_killed_count_once() {
-    survive(&Options { processes: true, loaders: 2, ..Options::default() }, variant_hits());
+    survive(&Options { processes: true, loaders: 2, ..Options::default() }, variant_hits(), Duration::ZERO);
 }
 
 #[test]
 fn loaders_without_a_feed_find_everything_by_listing() {
-    survive(&Options { processes: true, without_feed: true, ..Options::default() }, variant_hits());
+    survive(
+        &Options { processes: true, without_feed: true, ..Options::default() },
+        variant_hits(),
+        Duration::ZERO,
+    );
 }
 
 /// The variants send fewer hits than the main test, unless there is time.
@@ -59,24 +70,39 @@ struct Kill {
     evidence: String,
 }
 
-fn survive(options: &Options, hits: u64) {
+/// `make soak` sets the minutes.
+fn soak_time() -> Duration {
+    let minutes = std::env::var("MERIDIAN_SOAK_MINUTES").map_or(0, |text| {
+        text.parse().unwrap_or_else(|_| panic!("MERIDIAN_SOAK_MINUTES is {text:?}: give whole minutes"))
+    });
+    Duration::from_secs(60 * minutes)
+}
+
+fn survive(options: &Options, hits: u64, soak: Duration) {
     let seed = seed();
     eprintln!("seed {seed} (MERIDIAN_TEST_SEED={seed} draws the same hits and pauses again)");
     let system = System::start(options);
     let properties: Vec<Property> = (0..PROPERTIES).map(|_| system.create_property(&[])).collect();
     let measurement_ids = properties.iter().map(|property| property.measurement_id.clone()).collect();
-    let workload = Workload { seed, hits, measurement_ids };
+    let workload = Workload { seed, hits, measurement_ids, steady_for: STEADY_FOR.max(soak) };
     let traffic = Traffic::start(&system, workload);
 
     let mut random = StdRng::seed_from_u64(seed);
     let mut kills = Vec::new();
     let mut recovered = Moment::now();
-    for _ in 0..ROUNDS {
+    let begun = Instant::now();
+    let mut rounds = 0;
+    while rounds < ROUNDS || begun.elapsed() < soak {
+        rounds += 1;
         let mut victims = victim::all(options.loaders);
         victims.shuffle(&mut random);
         for victim in victims {
             kills.push(kill_at_work(&system, &traffic, victim, recovered, &mut random));
             recovered = Moment::now();
+            if !soak.is_zero() {
+                eprintln!("{} of {} s, {} kills", begun.elapsed().as_secs(), soak.as_secs(), kills.len());
+                std::thread::sleep(SOAK_PAUSE);
+            }
         }
     }
     print_kills(&kills);

@@ -22,8 +22,6 @@ use crate::system::System;
 use crate::system::command::Property;
 
 const CONNECTIONS: usize = 8;
-/// The hits would last this long at the steady pace.
-const STEADY_FOR: Duration = Duration::from_secs(100);
 /// Hits of a request: 1 to this.
 const MOST_HITS: u64 = 19;
 /// Mean of that.
@@ -50,6 +48,8 @@ pub(crate) struct Workload {
     /// Hits with different ids, at least: as many more as leave until the last kill is done.
     pub(crate) hits: u64,
     pub(crate) measurement_ids: Vec<String>,
+    /// The hits would last this long at the steady pace.
+    pub(crate) steady_for: Duration,
 }
 
 /// One request.
@@ -227,7 +227,7 @@ impl Shared {
     /// The steady pace, until the last kill is done.
     async fn wait_for_turn(&self, number: u64) {
         let requests = self.workload.hits / u64::from(MEAN_HITS);
-        let share = STEADY_FOR.mul_f64(number as f64 / requests.max(1) as f64);
+        let share = self.workload.steady_for.mul_f64(number as f64 / requests.max(1) as f64);
         tokio::select! {
             () = tokio::time::sleep_until(tokio::time::Instant::from_std(self.started + share)) => {}
             () = self.unhurried.cancelled() => {}

@@ -160,6 +160,11 @@ impl StateStore {
             .set_cache_size(cache_bytes)
             .open(path)
             .map_err(|error| failed("cannot be opened", error.into()))?;
+        Self::of(database, path, edge)
+    }
+
+    /// The store in an open database, if it is this edge's.
+    fn of(database: Database, path: &Path, edge: &EdgeId) -> Result<Self, StateError> {
         let mut store = Self { database, path: path.to_owned(), epoch: Epoch([0; 16]) };
         if store.meta("format")? != FORMAT.to_le_bytes() {
             let reason = format!("this build reads format {FORMAT}");
@@ -393,24 +398,30 @@ fn create(path: &Path, edge: &EdgeId, cache_bytes: usize) -> Result<(), StateErr
         _ => {}
     }
     let epoch = Epoch::random().map_err(StateError::Random)?;
-    let fill = || -> Result<(), redb::Error> {
-        let database = Builder::new().set_cache_size(cache_bytes).create(&temporary)?;
-        write(&database, |transaction| {
-            let mut meta = transaction.open_table(META)?;
-            meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
-            meta.insert("edge", edge.as_str().as_bytes())?;
-            meta.insert("epoch", epoch.0.as_slice())?;
-            meta.insert("delivered", 0_u64.to_le_bytes().as_slice())?;
-            let progress = serde_json::to_vec(&Progress::default()).unwrap_or_default();
-            meta.insert("progress", progress.as_slice())?;
-            for table in [CHECKPOINT, CHANGES, ROLLUP, RAW] {
-                transaction.open_table(table)?;
-            }
-            Ok(())
-        })
-    };
-    fill().map_err(|error| database_error(path, "cannot be made", error))?;
+    Builder::new()
+        .set_cache_size(cache_bytes)
+        .create(&temporary)
+        .map_err(redb::Error::from)
+        .and_then(|database| fill(&database, edge, epoch))
+        .map_err(|error| database_error(path, "cannot be made", error))?;
     sync::rename(&temporary, path).map_err(make)
+}
+
+/// What a new database holds.
+fn fill(database: &Database, edge: &EdgeId, epoch: Epoch) -> Result<(), redb::Error> {
+    write(database, |transaction| {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+        meta.insert("edge", edge.as_str().as_bytes())?;
+        meta.insert("epoch", epoch.0.as_slice())?;
+        meta.insert("delivered", 0_u64.to_le_bytes().as_slice())?;
+        let progress = serde_json::to_vec(&Progress::default()).unwrap_or_default();
+        meta.insert("progress", progress.as_slice())?;
+        for table in [CHECKPOINT, CHANGES, ROLLUP, RAW] {
+            transaction.open_table(table)?;
+        }
+        Ok(())
+    })
 }
 
 fn database_error(path: &Path, doing: &'static str, error: redb::Error) -> StateError {
@@ -423,5 +434,7 @@ fn database_error(path: &Path, doing: &'static str, error: redb::Error) -> State
     StateError::Database { path: path.to_owned(), doing, source: Box::new(error) }
 }
 
+#[cfg(test)]
+mod power_tests;
 #[cfg(test)]
 mod tests;

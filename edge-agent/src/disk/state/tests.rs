@@ -9,7 +9,7 @@ fn id(epoch: Epoch, lane: Lane, seq: u64) -> BatchId {
     BatchId { edge: edge(), epoch, lane, seq }
 }
 
-fn flush(epoch: Epoch, seq: u64, state: StateWrite) -> Flush {
+pub(super) fn flush(epoch: Epoch, seq: u64, state: StateWrite) -> Flush {
     let (from, to) = ((seq - 1) * 10, seq * 10);
     let payload = Bytes::from(format!("rows {seq}"));
     let batch = SealedBatch::seal(id(epoch, Lane::Rollup, seq), from..to, 5, payload).unwrap();

@@ -8,4 +8,5 @@ mod simulated;
 mod loading;
 mod repair;
 mod doubt;
+mod window;
 mod crash;

@@ -53,7 +53,7 @@ pub(crate) fn page_view(n: u64) -> Vec<u8> {
         ..RawHit::default()
     };
     let mut body = Vec::new();
-    block::push_hit(&mut body, &hit);
+    hit::HitView::of(&hit).push_to(&mut body);
     body
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use batch::{BatchId, Lane, SealedBatch};
 use bytes::Bytes;
+use hit::BlockView;
 use processing::{Limits, Processor, Sealed};
 use serde::{Deserialize, Serialize};
 use service::{SharedClock, fail};
@@ -183,7 +184,8 @@ impl Process {
     }
 
     fn take(&mut self, bytes: &Bytes) -> anyhow::Result<()> {
-        let block = hit::block::decode(bytes)?;
+        let (header, body) = hit::block::open(bytes)?;
+        let block = BlockView::parse(header, &body)?;
         self.parts.processor.on_block(&block)?;
         self.raw.push(&block.header, bytes);
         self.unsealed_since_ms.get_or_insert_with(|| self.parts.clock.monotonic_ms());

@@ -88,14 +88,24 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
 #[derive(Default)]
 struct Dictionary {
     index: HashMap<Arc<str>, u32, RandomState>,
+    /// By where the text lies, for most texts of a batch are shared: quicker than hashing the text again.
+    by_address: HashMap<usize, u32, RandomState>,
     strings: Vec<String>,
 }
 
 impl Dictionary {
+    /// The rows that hold the texts outlive the dictionary, so that an address stands for one text.
     fn add(&mut self, text: &Arc<str>) -> u32 {
-        if let Some(index) = self.index.get(text) {
+        let address = Arc::as_ptr(text).addr();
+        if let Some(index) = self.by_address.get(&address) {
             return *index;
         }
+        let index = self.index.get(text).copied().unwrap_or_else(|| self.push(text));
+        self.by_address.insert(address, index);
+        index
+    }
+
+    fn push(&mut self, text: &Arc<str>) -> u32 {
         // A batch has far fewer than 2^32 rows, hence strings.
         let index = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
         self.strings.push(text.to_string());

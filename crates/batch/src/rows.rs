@@ -3,7 +3,11 @@
 //! Every measure is additive and never negative, so that rows of equal keys may be merged in any order and from any
 //! edge. Rows are ordered by (slot, key), which is the order they are sealed, loaded and compared in.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 /// The dimensions both tables share. For a session row they are those of the session's first hit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,9 +92,9 @@ pub struct RollupRows {
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        self.hits = sorted(std::mem::take(&mut self.hits), |row| &row.key, |row| &row.event_name);
+        sort(&mut self.hits, |row| &row.key, |row| &row.event_name);
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        self.sessions = sorted(std::mem::take(&mut self.sessions), |row| &row.key, |row| &row.exit_page);
+        sort(&mut self.sessions, |row| &row.key, |row| &row.exit_page);
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
@@ -105,17 +109,84 @@ impl RollupRows {
     }
 }
 
-/// Rows by (slot, key, the text beside the key). What is sorted are their numbers: rows are large, and slots are hashes.
-fn sorted<T>(rows: Vec<T>, key: impl Fn(&T) -> &RowKey, beside: impl Fn(&T) -> &Arc<str>) -> Vec<T> {
-    let mut order: Vec<(u16, usize)> =
-        rows.iter().enumerate().map(|(at, row)| (hit::slot_of(&key(row).property), at)).collect();
-    order.sort_unstable_by(|(slot_a, a), (slot_b, b)| {
-        let (a, b) = (&rows[*a], &rows[*b]);
-        let by_key = || key(a).cmp(key(b)).then_with(|| beside(a).cmp(beside(b)));
-        slot_a.cmp(slot_b).then_with(by_key)
+/// Puts rows in the order of (slot, key, the text beside the key), in place: rows are large.
+///
+/// What is sorted are numbers that stand for the first parts of the key; texts are only looked at where these are equal.
+fn sort<T>(rows: &mut [T], key: impl Fn(&T) -> &RowKey, beside: impl Fn(&T) -> &Arc<str>) {
+    let ranks = property_ranks(rows.iter().map(|row| &*key(row).property));
+    let numbered = rows.iter().zip(0..);
+    let mut order: Vec<(u128, u32)> =
+        numbered.map(|(row, at)| (key(row).prefix(ranks[&*key(row).property]), at)).collect();
+    let row = |at: u32| &rows[usize::try_from(at).unwrap_or(usize::MAX)];
+    order.sort_unstable_by(|(prefix_a, a), (prefix_b, b)| {
+        prefix_a.cmp(prefix_b).then_with(|| {
+            let (a, b) = (row(*a), row(*b));
+            key(a).cmp_texts(key(b)).then_with(|| cmp_text(beside(a), beside(b)))
+        })
     });
-    let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|(_, at)| rows[at].take()).collect()
+    drop(ranks);
+    let mut order: Vec<usize> =
+        order.into_iter().map(|(_, at)| usize::try_from(at).unwrap_or(usize::MAX)).collect();
+    for to in 0..rows.len() {
+        // A row that stood there was swapped to where an earlier one came from.
+        let mut from = order[to];
+        while from < to {
+            from = order[from];
+        }
+        rows.swap(to, from);
+        order[to] = from;
+    }
+}
+
+/// The place of each property in the order of (slot, id).
+fn property_ranks<'a>(properties: impl Iterator<Item = &'a str>) -> HashMap<&'a str, u32, RandomState> {
+    let mut ranks: HashMap<&str, u32, RandomState> = properties.map(|property| (property, 0)).collect();
+    let mut ordered: Vec<(u16, &str)> =
+        ranks.keys().map(|property| (hit::slot_of(property), *property)).collect();
+    ordered.sort_unstable();
+    for ((_, property), rank) in ordered.into_iter().zip(0..) {
+        ranks.insert(property, rank);
+    }
+    ranks
+}
+
+impl RowKey {
+    /// Property (by its rank), date, minute and offset as one number of the same order.
+    fn prefix(&self, property_rank: u32) -> u128 {
+        // Flipping the sign bit makes the order of an i32 that of a u32.
+        let offset = u32::from_ne_bytes(self.utc_offset_s.to_ne_bytes()) ^ (1 << 31);
+        u128::from(property_rank) << 96
+            | u128::from(self.local_date) << 64
+            | u128::from(self.minute) << 32
+            | u128::from(offset)
+    }
+
+    /// Compares what [`RowKey::prefix`] leaves out.
+    fn cmp_texts(&self, other: &Self) -> Ordering {
+        self.texts()
+            .into_iter()
+            .zip(other.texts())
+            .fold(Ordering::Equal, |so_far, (a, b)| so_far.then_with(|| cmp_text(a, b)))
+    }
+
+    fn texts(&self) -> [&Arc<str>; 9] {
+        [
+            &self.traffic_class,
+            &self.page_path,
+            &self.source,
+            &self.medium,
+            &self.campaign,
+            &self.country,
+            &self.device,
+            &self.browser,
+            &self.operating_system,
+        ]
+    }
+}
+
+/// Most equal texts are one and the same.
+fn cmp_text(a: &Arc<str>, b: &Arc<str>) -> Ordering {
+    if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
 }
 
 impl HitRow {

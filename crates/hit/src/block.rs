@@ -39,6 +39,14 @@ impl BlockHeader {
     pub fn to(&self) -> u64 {
         self.from + u64::from(self.hits)
     }
+
+    /// Whether a body has as many hits as its header says.
+    pub(crate) fn check_count(&self, body: usize) -> Result<(), BlockError> {
+        if u32::try_from(body) == Ok(self.hits) {
+            return Ok(());
+        }
+        Err(BlockError::Count { block: self.block, header: self.hits, body })
+    }
 }
 
 /// A block as read back.
@@ -151,11 +159,11 @@ pub fn decode_header(bytes: &[u8]) -> Result<BlockHeader, BlockError> {
     Ok(header)
 }
 
-/// Reads a whole block.
+/// Checks a block and decompresses its body, which [`crate::BlockView::parse`] reads.
 ///
 /// # Errors
-/// When the bytes are not a block of format 1, are damaged, or disagree with themselves.
-pub fn decode(bytes: &[u8]) -> Result<Block, BlockError> {
+/// When the bytes are not a block of format 1 or are damaged.
+pub fn open(bytes: &[u8]) -> Result<(BlockHeader, Vec<u8>), BlockError> {
     let header = decode_header(bytes)?;
     let length = usize::try_from(u32_at(bytes, 32)).unwrap_or(usize::MAX);
     if length > MAX_BODY_BYTES {
@@ -167,16 +175,18 @@ pub fn decode(bytes: &[u8]) -> Result<Block, BlockError> {
     if raw.len() != length {
         return Err(BlockError::Compression(header.block, format!("{} bytes, expected {length}", raw.len())));
     }
-    let body = BlockBody::decode(raw.as_slice()).map_err(|error| BlockError::Body(header.block, error))?;
-    if u32::try_from(body.hits.len()) != Ok(header.hits) {
-        return Err(BlockError::Count { block: header.block, header: header.hits, body: body.hits.len() });
-    }
-    Ok(Block { header, body })
+    Ok((header, raw))
 }
 
-/// Appends one hit to an encoded `BlockBody`: tag of field 1, length, message.
-pub fn push_hit(body: &mut Vec<u8>, hit: &proto::hit::RawHit) {
-    prost::encoding::message::encode(1, hit, body);
+/// Reads a whole block.
+///
+/// # Errors
+/// When the bytes are not a block of format 1, are damaged, or disagree with themselves.
+pub fn decode(bytes: &[u8]) -> Result<Block, BlockError> {
+    let (header, raw) = open(bytes)?;
+    let body = BlockBody::decode(raw.as_slice()).map_err(|error| BlockError::Body(header.block, error))?;
+    header.check_count(body.hits.len())?;
+    Ok(Block { header, body })
 }
 
 /// Appends one import mark to an encoded `BlockBody`: tag of field 2, length, message.

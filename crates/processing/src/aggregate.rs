@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
@@ -14,7 +15,7 @@ use batch::{HitRow, RollupRows, RowKey, SessionRow};
 use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit, Placement, TrafficClass};
 
 /// Key of a hit row.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 struct HitKey {
     dimensions: Dimensions,
     acquisition: Arc<Acquisition>,
@@ -22,11 +23,34 @@ struct HitKey {
 }
 
 /// Key of a session row.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 struct SessionKey {
     dimensions: Dimensions,
     acquisition: Arc<Acquisition>,
     exit_page: Arc<str>,
+}
+
+impl Hash for HitKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_key(&self.dimensions, &self.acquisition, &self.event, state);
+    }
+}
+
+impl Hash for SessionKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_key(&self.dimensions, &self.acquisition, &self.exit_page, state);
+    }
+}
+
+/// Hashes what tells keys apart; the other fields nearly follow from these, and hashing them all was a tenth of processing.
+fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: &str, state: &mut H) {
+    let Dimensions { property, minute, page_path, country, client, .. } = dimensions;
+    state.write_u32(*minute);
+    for text in [property, page_path, country, &client.browser, &client.operating_system, &acquisition.source]
+    {
+        state.write(text.as_bytes());
+    }
+    state.write(beside.as_bytes());
 }
 
 /// Measures of a hit row.
@@ -118,8 +142,8 @@ impl Aggregator {
     /// The rows since the last call, normalized.
     pub fn take(&mut self) -> RollupRows {
         let mut rows = RollupRows {
-            hits: std::mem::take(&mut self.hits).into_iter().map(hit_row).collect(),
-            sessions: std::mem::take(&mut self.sessions).into_iter().map(session_row).collect(),
+            hits: self.hits.drain().map(hit_row).collect(),
+            sessions: self.sessions.drain().map(session_row).collect(),
         };
         rows.normalize();
         self.bytes = 0;

@@ -13,7 +13,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{PAGE_VIEW, RawHit, Rules, RulesSource};
+use hit::{HitView, PAGE_VIEW, Rules, RulesSource};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
@@ -46,8 +46,8 @@ pub struct Enricher {
     detection: Arc<Detection>,
     rules: Arc<dyn RulesSource>,
     zones: TimeZoneDatabase,
-    /// By property, then version. Versions never change, so an entry stays true.
-    resolved: HashMap<String, HashMap<u32, Arc<Resolved>>, RandomState>,
+    /// By property; of each the few versions that hits still name. Versions never change, so an entry stays true.
+    resolved: HashMap<String, Vec<(u32, Arc<Resolved>)>, RandomState>,
     resolved_count: usize,
     /// Paths, events and countries that were seen, so that equal texts share memory.
     strings: HashSet<Arc<str>, RandomState>,
@@ -70,14 +70,14 @@ impl Enricher {
     ///
     /// # Errors
     /// The reason why the hit goes into no row.
-    pub fn enrich(
+    pub fn enrich<'a>(
         &mut self,
-        hit: &RawHit,
+        hit: &HitView<'a>,
         received_at_ms: u64,
-    ) -> Result<(EnrichedHit, Address), DropReason> {
-        let rules = self.resolve(&hit.property_id, hit.rules_version)?;
+    ) -> Result<(EnrichedHit, Address<'a>), DropReason> {
+        let rules = self.resolve(hit.property_id, hit.rules_version)?;
         let time = local_time(hit.event_time_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
-        let address = Address::parse(&hit.url);
+        let address = Address::parse(hit.url);
         let enriched = EnrichedHit {
             dimensions: Dimensions {
                 property: Arc::clone(&rules.property),
@@ -85,16 +85,16 @@ impl Enricher {
                 minute: time.minute,
                 utc_offset_s: time.utc_offset_s,
                 page_path: self.share(address.path()),
-                country: self.share(&hit.country),
-                client: self.detection.classify(&hit.user_agent),
+                country: self.share(hit.country),
+                client: self.detection.classify(hit.user_agent),
             },
-            event: self.share(&hit.event),
+            event: self.share(hit.event),
             is_page_view: hit.event == PAGE_VIEW,
             event_time_ms: hit.event_time_ms,
             received_at_ms,
             visitor_id: hit.visitor_id,
             previous_visitor_id: hit.previous_visitor_id,
-            session_id: (!hit.session_id.is_empty()).then(|| hash_of_session_id(&hit.session_id)),
+            session_id: (!hit.session_id.is_empty()).then(|| hash_of_session_id(hit.session_id)),
             has_client_id: !hit.client_id.is_empty(),
             first_visit: hit.first_visit.unwrap_or(false),
             engagement_ms: hit.engagement_ms,
@@ -105,7 +105,8 @@ impl Enricher {
     }
 
     fn resolve(&mut self, property_id: &str, version: u32) -> Result<Arc<Resolved>, DropReason> {
-        if let Some(found) = self.resolved.get(property_id).and_then(|versions| versions.get(&version)) {
+        let versions = self.resolved.get(property_id).map(Vec::as_slice).unwrap_or_default();
+        if let Some((_, found)) = versions.iter().rev().find(|(number, _)| *number == version) {
             return Ok(Arc::clone(found));
         }
         let rules = self.rules.rules(property_id, version).ok_or(DropReason::UnknownProperty)?;
@@ -115,7 +116,7 @@ impl Enricher {
             self.resolved_count = 0;
         }
         let versions = self.resolved.entry(property_id.to_owned()).or_default();
-        versions.insert(version, Arc::clone(&resolved));
+        versions.push((version, Arc::clone(&resolved)));
         self.resolved_count += 1;
         Ok(resolved)
     }

@@ -40,7 +40,8 @@ pub struct PageCounts {
     max_pages: u64,
     /// By number, which counts hours in the order they began.
     hours: BTreeMap<u64, Hour>,
-    numbers: HashMap<(Arc<str>, i64), u64, RandomState>,
+    /// Local hour and number of each property's hours: one or two of them.
+    numbers: HashMap<Arc<str>, Vec<(i64, u64)>, RandomState>,
     next_number: u64,
     pages: u64,
     /// Numbers with fresh pages.
@@ -154,6 +155,7 @@ impl PageCounts {
         }
         self.next_number = change.next_number;
         for from in &change.hours {
+            self.name(&from.property, from.local_hour, from.number);
             let hour = self.hours.entry(from.number).or_insert_with(|| Hour {
                 property: Arc::clone(&from.property),
                 local_hour: from.local_hour,
@@ -161,7 +163,6 @@ impl PageCounts {
                 pages: HashSet::default(),
                 fresh: Vec::new(),
             });
-            self.numbers.insert((Arc::clone(&from.property), from.local_hour), from.number);
             for page in &from.pages {
                 self.pages += u64::from(hour.pages.insert(*page));
             }
@@ -182,29 +183,43 @@ impl PageCounts {
 
     fn hour_of(&mut self, dimensions: &Dimensions, received_at_ms: u64) -> u64 {
         let local_s = i64::from(dimensions.minute) * 60 + i64::from(dimensions.utc_offset_s);
-        let key = (Arc::clone(&dimensions.property), local_s.div_euclid(3600));
-        if let Some(number) = self.numbers.get(&key) {
+        let local_hour = local_s.div_euclid(3600);
+        let known = self.numbers.get(&dimensions.property).map(Vec::as_slice).unwrap_or_default();
+        if let Some((_, number)) = known.iter().rev().find(|(hour, _)| *hour == local_hour) {
             return *number;
         }
         let number = self.next_number;
         self.next_number += 1;
         let hour = Hour {
-            property: Arc::clone(&key.0),
-            local_hour: key.1,
+            property: Arc::clone(&dimensions.property),
+            local_hour,
             began_at_ms: received_at_ms,
             pages: HashSet::default(),
             fresh: Vec::new(),
         };
         self.hours.insert(number, hour);
-        self.numbers.insert(key, number);
+        self.name(&dimensions.property, local_hour, number);
         number
+    }
+
+    /// Makes an hour findable.
+    fn name(&mut self, property: &Arc<str>, local_hour: i64, number: u64) {
+        let named = self.numbers.entry(Arc::clone(property)).or_default();
+        if !named.contains(&(local_hour, number)) {
+            named.push((local_hour, number));
+        }
     }
 
     fn forget_oldest(&mut self) {
         if let Some((number, hour)) = self.hours.pop_first() {
             self.pages -= count(hour.pages.len());
             self.dirty.remove(&number);
-            self.numbers.remove(&(hour.property, hour.local_hour));
+            if let Some(named) = self.numbers.get_mut(&hour.property) {
+                named.retain(|(_, named)| *named != number);
+                if named.is_empty() {
+                    self.numbers.remove(&hour.property);
+                }
+            }
         }
     }
 }

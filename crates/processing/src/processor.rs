@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use batch::RollupRows;
-use hit::{Block, EdgeId, Epoch, RawHit, RulesSource};
+use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource};
 
 use crate::aggregate::Aggregator;
 use crate::deduplicate::{BYTES_PER_ID, IdWindow};
@@ -150,17 +150,17 @@ impl Processor {
     ///
     /// # Errors
     /// When the block does not follow the one before; the processor is unchanged then.
-    pub fn on_block(&mut self, block: &Block) -> Result<(), ProcessError> {
+    pub fn on_block(&mut self, block: &BlockView<'_>) -> Result<(), ProcessError> {
         self.check(block)?;
         let received_at_ms = block.header.received_at_ms;
         self.ids.begin_block(received_at_ms);
         self.pages.begin_block(received_at_ms);
         self.sessions.begin_block(received_at_ms);
-        for hit in &block.body.hits {
+        for hit in &block.hits {
             self.on_hit(hit, received_at_ms);
         }
-        for mark in &block.body.import_marks {
-            self.sessions.on_import_mark(&mark.property_id, mark.event_time_ms, received_at_ms);
+        for mark in &block.import_marks {
+            self.sessions.on_import_mark(mark.property_id, mark.event_time_ms, received_at_ms);
         }
         self.sessions.on_time(received_at_ms);
         for session in self.sessions.take_closed() {
@@ -255,9 +255,9 @@ impl Processor {
     }
 
     /// The way of one hit through the stages; it ends in a row, or is counted as repeated or dropped.
-    fn on_hit(&mut self, hit: &RawHit, received_at_ms: u64) {
+    fn on_hit(&mut self, hit: &HitView<'_>, received_at_ms: u64) {
         self.totals.hits += 1;
-        if self.ids.is_repeat(&hit.property_id, &hit.hit_id, received_at_ms) {
+        if self.ids.is_repeat(hit.property_id, hit.hit_id, received_at_ms) {
             self.totals.repeated += 1;
             return;
         }
@@ -270,11 +270,11 @@ impl Processor {
         };
         *self.totals.by_class.entry(enriched.dimensions.client.traffic_class).or_default() += 1;
         self.pages.fold(&mut enriched.dimensions, received_at_ms);
-        let placement = self.sessions.place(&enriched, || acquisition(&page, &hit.referrer));
+        let placement = self.sessions.place(&enriched, || acquisition(&page, hit.referrer));
         self.aggregator.add_hit(enriched, placement);
     }
 
-    fn check(&self, block: &Block) -> Result<(), ProcessError> {
+    fn check(&self, block: &BlockView<'_>) -> Result<(), ProcessError> {
         let header = &block.header;
         let Cursor { next_block, next_position, received_at_ms } = self.cursor;
         if header.block != next_block {
@@ -288,7 +288,7 @@ impl Processor {
             let (block, found) = (header.block, header.received_at_ms);
             return Err(ProcessError::TimeWentBack { block, before: received_at_ms, found });
         }
-        let hits = block.body.hits.len();
+        let hits = block.hits.len();
         if u32::try_from(hits) != Ok(header.hits) {
             return Err(ProcessError::Count { block: header.block, header: header.hits, body: hits });
         }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hit::{RawHit, block, limits};
+use hit::{HitView, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use ipnet::IpNet;
@@ -42,6 +42,13 @@ pub(crate) struct Acceptor {
     pub(crate) clock: SharedClock,
 }
 
+/// Encoded hits of one request.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    body: Vec<u8>,
+    hits: u32,
+}
+
 /// What the request says about whoever sent it.
 struct Sender<'a> {
     address: IpAddr,
@@ -49,13 +56,14 @@ struct Sender<'a> {
 }
 
 impl Acceptor {
-    /// Commits the hits of a request; gives how many.
-    pub(crate) async fn collect(
+    /// The hits of a request as they will lie in the WAL, to be handed to [`Acceptor::commit`]: whoever waits for a commit
+    /// then holds nothing of the request any more.
+    pub(crate) async fn prepare(
         &self,
         peer: IpAddr,
         headers: &HeaderMap,
         request: CollectRequest<'_>,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<Prepared, Refusal> {
         let property = self.property(&request.measurement_id).await?;
         let has_secret = check_secret(&property, headers)?;
         if !has_secret {
@@ -72,9 +80,9 @@ impl Acceptor {
         let salts = self.salts.held();
         let mut body = Vec::with_capacity(request.hits.len() * 512);
         let mut hits = 0;
-        for hit in request.hits {
-            let event_time_ms = event_time(&hit, now_ms)?;
-            block::push_hit(&mut body, &self.raw_hit(hit, &property, &sender, event_time_ms, &salts));
+        for hit in &request.hits {
+            let event_time_ms = event_time(hit, now_ms)?;
+            self.encode(hit, &property, &sender, (event_time_ms, &salts), &mut body);
             hits += 1;
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
@@ -83,7 +91,13 @@ impl Acceptor {
             let mark = hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: until_ms };
             block::push_import_mark(&mut body, &mark);
         }
-        self.intake.commit(body, hits).await?;
+        Ok(Prepared { body, hits })
+    }
+
+    /// Commits the hits of a request; gives how many.
+    pub(crate) async fn commit(&self, prepared: Prepared) -> Result<u32, Refusal> {
+        let hits = prepared.hits;
+        self.intake.commit(prepared.body, hits).await?;
         Ok(hits)
     }
 
@@ -94,42 +108,45 @@ impl Acceptor {
         })
     }
 
-    fn raw_hit(
+    /// Appends a hit as it will lie in the WAL.
+    fn encode(
         &self,
-        hit: ParsedHit<'_>,
+        hit: &ParsedHit<'_>,
         property: &Property,
         sender: &Sender<'_>,
-        event_time_ms: u64,
-        salts: &SaltMap,
-    ) -> RawHit {
+        (event_time_ms, salts): (u64, &SaltMap),
+        body: &mut Vec<u8>,
+    ) {
         let address = hit.ip.map_or(sender.address, |ip| ip.to_canonical());
         let user_agent = cut(hit.user_agent.as_deref().unwrap_or(&sender.user_agent));
         let traits = Traits { host: &hit.host, address, user_agent };
         let ids = visitor_ids(property, &hit.client_id, traits, event_time_ms, salts);
-        RawHit {
-            property_id: property.property_id.clone(),
+        let (country, truncated_ip) = (self.locator.country(address), client::truncate(address));
+        let view = HitView {
+            property_id: &property.property_id,
             rules_version: property.current_rules().version,
             event_time_ms,
             visitor_id: ids.visitor_id,
             previous_visitor_id: ids.previous_visitor_id,
-            hit_id: hit.id.into_owned(),
+            hit_id: &hit.id,
             attempt: hit.attempt,
-            country: self.locator.country(address),
-            truncated_ip: client::truncate(address),
-            user_agent: user_agent.to_owned(),
-            client_id: hit.client_id.into_owned(),
-            session_id: hit.session_id.into_owned(),
+            country: country.as_str(),
+            truncated_ip: &truncated_ip,
+            user_agent,
+            client_id: &hit.client_id,
+            session_id: &hit.session_id,
             first_visit: hit.first_visit,
-            event: hit.event.into_owned(),
-            url: hit.url.into_owned(),
-            referrer: hit.referrer.into_owned(),
-            title: hit.title.into_owned(),
-            language: hit.language.into_owned(),
-            screen: hit.screen.into_owned(),
+            event: &hit.event,
+            url: &hit.url,
+            referrer: &hit.referrer,
+            title: &hit.title,
+            language: &hit.language,
+            screen: &hit.screen,
             engagement_ms: hit.engagement_ms,
-            params: hit.params,
+            params: hit.params.iter().map(ParamView::of).collect(),
             backdated: matches!(hit.time, HitTime::At(_)),
-        }
+        };
+        view.push_to(body);
     }
 }
 

@@ -35,11 +35,37 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
 }
 
+/// What may be kept of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Truncated {
+    /// /24.
+    V4([u8; 3]),
+    /// /48.
+    V6([u8; 6]),
+}
+
+impl std::ops::Deref for Truncated {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::V4(bytes) => bytes,
+            Self::V6(bytes) => bytes,
+        }
+    }
+}
+
 /// The first 3 bytes of an IPv4 address (/24), the first 6 of an IPv6 address (/48).
-pub(crate) fn truncate(address: IpAddr) -> Vec<u8> {
+pub(crate) fn truncate(address: IpAddr) -> Truncated {
     match address {
-        IpAddr::V4(v4) => v4.octets()[..3].to_vec(),
-        IpAddr::V6(v6) => v6.octets()[..6].to_vec(),
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            Truncated::V4([a, b, c])
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, e, f, ..] = v6.octets();
+            Truncated::V6([a, b, c, d, e, f])
+        }
     }
 }
 
@@ -76,7 +102,7 @@ mod tests {
 
     #[test]
     fn only_the_network_part_is_kept() {
-        assert_eq!(truncate("203.0.113.9".parse().unwrap()), [203, 0, 113]);
-        assert_eq!(truncate("2001:db8:1:2::9".parse().unwrap()), [0x20, 1, 0xd, 0xb8, 0, 1]);
+        assert_eq!(*truncate("203.0.113.9".parse().unwrap()), [203, 0, 113]);
+        assert_eq!(*truncate("2001:db8:1:2::9".parse().unwrap()), [0x20, 1, 0xd, 0xb8, 0, 1]);
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use hit::{Parameter, limits, parameter};
+use hit::{Parameter, PlainUrl, limits, parameter};
 use jiff::Timestamp;
 use url::Url;
 
@@ -87,17 +87,27 @@ pub(crate) fn event(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refus
     Ok(name)
 }
 
+/// A page's URL and its host.
+type PageUrl<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// An absolute http or https URL, and its host.
-pub(crate) fn page_url(place: Place, value: Json<'_>) -> Result<(Cow<'_, str>, String), Refusal> {
+pub(crate) fn page_url(place: Place, value: Json<'_>) -> Result<PageUrl<'_>, Refusal> {
     let text = text(place, "url", value, limits::URL_BYTES)?;
-    let wrong = "url must be an absolute http or https URL, such as https://example.com/page";
+    if let Cow::Borrowed(url) = text
+        && let Some(plain) = PlainUrl::parse(url)
+    {
+        return Ok((text, Cow::Borrowed(plain.host)));
+    }
     let host = match Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url.host_str().map(str::to_owned),
         _ => None,
     };
     match host {
-        Some(host) => Ok((text, host)),
-        None => Err(place.invalid("url", text, wrong.into())),
+        Some(host) => Ok((text, Cow::Owned(host))),
+        None => {
+            let wrong = "url must be an absolute http or https URL, such as https://example.com/page";
+            Err(place.invalid("url", text, wrong.into()))
+        }
     }
 }
 

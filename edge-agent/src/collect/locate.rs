@@ -18,6 +18,10 @@ pub(crate) struct LocateError {
 #[derive(Debug, Clone)]
 pub(crate) struct Locator(Option<Arc<Reader<Vec<u8>>>>);
 
+/// A country, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Country(Option<[u8; 2]>);
+
 impl Locator {
     /// Reads the database.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, LocateError> {
@@ -27,12 +31,12 @@ impl Locator {
         Ok(Self(Some(Arc::new(reader))))
     }
 
-    /// ISO 3166-1 alpha-2, upper case; empty: unknown.
-    pub(crate) fn country(&self, address: IpAddr) -> String {
-        self.find(address).unwrap_or_default()
+    /// The country of an address.
+    pub(crate) fn country(&self, address: IpAddr) -> Country {
+        Country(self.find(address))
     }
 
-    fn find(&self, address: IpAddr) -> Option<String> {
+    fn find(&self, address: IpAddr) -> Option<[u8; 2]> {
         let found = self.0.as_ref()?.lookup(address).ok()?;
         // MaxMind nests the code, the ip-location-db files do not.
         let flat: Option<&str> = found.decode_path(&path!["country_code"]).ok().flatten();
@@ -40,8 +44,15 @@ impl Locator {
             Some(code) => Some(code),
             None => found.decode_path(&path!["country", "iso_code"]).ok().flatten(),
         }?;
-        let is_code = code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic());
-        is_code.then(|| code.to_ascii_uppercase())
+        let code: [u8; 2] = code.as_bytes().try_into().ok()?;
+        code.iter().all(u8::is_ascii_alphabetic).then(|| code.map(|letter| letter.to_ascii_uppercase()))
+    }
+}
+
+impl Country {
+    /// ISO 3166-1 alpha-2, upper case; empty: unknown.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_ref().and_then(|letters| std::str::from_utf8(letters).ok()).unwrap_or_default()
     }
 }
 
@@ -52,7 +63,7 @@ mod tests {
     #[test]
     fn without_a_database_every_country_is_unknown() {
         let locator = Locator::open(None).unwrap();
-        assert_eq!(locator.country("203.0.113.9".parse().unwrap()), "");
+        assert_eq!(locator.country("203.0.113.9".parse().unwrap()).as_str(), "");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) struct ParsedHit<'a> {
     /// Page URL; empty: none (never for a page view).
     pub(crate) url: Cow<'a, str>,
     /// Host of the URL.
-    pub(crate) host: String,
+    pub(crate) host: Cow<'a, str>,
     /// Referrer.
     pub(crate) referrer: Cow<'a, str>,
     /// Title.
@@ -197,7 +197,7 @@ impl<'a> ParsedHit<'a> {
         Self {
             event: Cow::Borrowed(PAGE_VIEW),
             url: NONE,
-            host: String::new(),
+            host: NONE,
             referrer: NONE,
             title: NONE,
             language: NONE,

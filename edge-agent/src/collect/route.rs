@@ -73,17 +73,20 @@ impl Routes {
         timeout: Duration,
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
-        let (head, incoming) = request.into_parts();
-        let bytes = body::read(&head.headers, incoming, timeout).await?;
-        let parsed = parse::collect(&bytes)?;
-        let hits = self.acceptor.collect(peer, &head.headers, parsed).await?;
+        let prepared = {
+            let (head, incoming) = request.into_parts();
+            let bytes = body::read(&head.headers, incoming, timeout).await?;
+            self.acceptor.prepare(peer, &head.headers, parse::collect(&bytes)?).await?
+        };
+        let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::taken())
     }
 
     async fn pixel(&self, peer: IpAddr, request: &Request<Incoming>) -> Result<Answer, Refusal> {
         let parsed = pixel::collect(request.uri().query().unwrap_or_default())?;
-        let hits = self.acceptor.collect(peer, request.headers(), parsed).await?;
+        let prepared = self.acceptor.prepare(peer, request.headers(), parsed).await?;
+        let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())
     }

@@ -21,7 +21,7 @@ fn hit(event: &str) -> RawHit {
 fn block_of(hits: &[RawHit]) -> (BlockHeader, Vec<u8>) {
     let mut body = Vec::new();
     for hit in hits {
-        push_hit(&mut body, hit);
+        crate::HitView::of(hit).push_to(&mut body);
     }
     push_import_mark(&mut body, &ImportMark { property_id: "p_a".into(), event_time_ms: 9 });
     let hits = u32::try_from(hits.len()).unwrap();

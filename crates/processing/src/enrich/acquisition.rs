@@ -55,7 +55,7 @@ const SOCIAL_DOMAINS: [(&str, &str); 22] = [
 
 /// Decides source, medium and campaign of a session whose first hit has these addresses. `utm_medium` and
 /// `utm_campaign` count only beside a `utm_source`.
-pub fn acquisition(page: &Address, referrer: &str) -> Acquisition {
+pub fn acquisition(page: &Address<'_>, referrer: &str) -> Acquisition {
     let campaign = page.campaign();
     if campaign.source.is_empty() {
         return of_referrer(page, referrer);
@@ -64,7 +64,7 @@ pub fn acquisition(page: &Address, referrer: &str) -> Acquisition {
     Acquisition { source: campaign.source.into(), medium: medium.into(), campaign: campaign.name.into() }
 }
 
-fn of_referrer(page: &Address, referrer: &str) -> Acquisition {
+fn of_referrer(page: &Address<'_>, referrer: &str) -> Acquisition {
     let from = |source: &str, medium: &str| Acquisition {
         source: source.into(),
         medium: medium.into(),

@@ -3,7 +3,8 @@
 //! In: the URL as sent. Out: texts short enough for a row. What does not parse (WHATWG rules) has the empty path and
 //! no host.
 
-use url::Url;
+use hit::PlainUrl;
+use url::{Url, form_urlencoded};
 
 /// Bytes of a page path; longer ones are cut at a character.
 pub const PAGE_PATH_BYTES: usize = 1024;
@@ -11,9 +12,14 @@ pub const PAGE_PATH_BYTES: usize = 1024;
 pub const CAMPAIGN_BYTES: usize = 256;
 
 /// A page's address, parsed once.
-#[derive(Debug, Default)]
-pub struct Address {
-    url: Option<Url>,
+#[derive(Debug)]
+pub enum Address<'a> {
+    /// Its parts stand in the text as they are.
+    Plain(PlainUrl<'a>),
+    /// The WHATWG parser found them.
+    Parsed(Box<Url>),
+    /// It is none.
+    None,
 }
 
 /// The `utm_*` parameters that decide a session's acquisition; empty when absent.
@@ -27,32 +33,47 @@ pub struct Campaign {
     pub name: String,
 }
 
-impl Address {
+impl<'a> Address<'a> {
     /// Parses a URL; never fails, see the module.
-    pub fn parse(url: &str) -> Self {
-        Self { url: Url::parse(url).ok() }
+    pub fn parse(url: &'a str) -> Self {
+        if url.is_empty() {
+            return Self::None;
+        }
+        match PlainUrl::parse(url) {
+            Some(plain) => Self::Plain(plain),
+            None => Url::parse(url).map_or(Self::None, |url| Self::Parsed(Box::new(url))),
+        }
     }
 
     /// The path without query and fragment; `/` when the URL has none, empty when it does not parse.
     pub fn path(&self) -> &str {
-        let Some(url) = &self.url else { return "" };
-        match url.path() {
-            "" => "/",
-            path => cut(path, PAGE_PATH_BYTES),
-        }
+        let path = match self {
+            Self::Plain(plain) => plain.path,
+            Self::Parsed(url) => url.path(),
+            Self::None => return "",
+        };
+        if path.is_empty() { "/" } else { cut(path, PAGE_PATH_BYTES) }
     }
 
     /// The host without a leading `www.`; `None` when there is none.
     pub fn host(&self) -> Option<&str> {
-        let host = self.url.as_ref()?.host_str()?;
+        let host = match self {
+            Self::Plain(plain) => plain.host,
+            Self::Parsed(url) => url.host_str()?,
+            Self::None => return None,
+        };
         Some(host.strip_prefix("www.").unwrap_or(host)).filter(|host| !host.is_empty())
     }
 
     /// The decoded `utm_*` parameters; of one that comes twice the first that is not empty.
     pub fn campaign(&self) -> Campaign {
         let mut campaign = Campaign::default();
-        let Some(url) = &self.url else { return campaign };
-        for (name, value) in url.query_pairs() {
+        let query = match self {
+            Self::Plain(plain) => plain.query,
+            Self::Parsed(url) => url.query().unwrap_or_default(),
+            Self::None => "",
+        };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let field = match name.as_ref() {
                 "utm_source" => &mut campaign.source,
                 "utm_medium" => &mut campaign.medium,

@@ -21,13 +21,13 @@ device_parsers: [{regex: 'Spider', device_replacement: 'Spider'}]
     Enricher::new(Arc::new(detection), Arc::new(Zoned(zone)))
 }
 
-fn hit(event_time_s: u64) -> RawHit {
-    RawHit {
-        property_id: "p_a".to_owned(),
+fn hit(event_time_s: u64) -> HitView<'static> {
+    HitView {
+        property_id: "p_a",
         rules_version: 1,
         event_time_ms: event_time_s * 1000,
-        event: PAGE_VIEW.to_owned(),
-        ..RawHit::default()
+        event: PAGE_VIEW,
+        ..HitView::default()
     }
 }
 
@@ -71,9 +71,9 @@ fn minute_is_that_of_the_instant() {
 
 #[test]
 fn hits_that_fit_no_row_are_dropped_with_their_reason() {
-    let dropped = |zone, hit: &RawHit| enricher(zone).enrich(hit, 0).err();
-    let of = |property: &str, version| RawHit {
-        property_id: property.to_owned(),
+    let dropped = |zone, hit: &HitView<'_>| enricher(zone).enrich(hit, 0).err();
+    let of = |property: &'static str, version| HitView {
+        property_id: property,
         rules_version: version,
         ..hit(1_780_272_000)
     };
@@ -85,21 +85,21 @@ fn hits_that_fit_no_row_are_dropped_with_their_reason() {
     // 65,535 days after 1970-01-01 is the last date.
     assert_eq!(dropped("UTC", &hit(65_536 * 86_400 - 1)), None);
     assert_eq!(dropped("UTC", &hit(65_536 * 86_400)), Some(DropReason::ImpossibleTime));
-    let far = RawHit { event_time_ms: u64::MAX, ..hit(0) };
+    let far = HitView { event_time_ms: u64::MAX, ..hit(0) };
     assert_eq!(dropped("UTC", &far), Some(DropReason::ImpossibleTime));
 }
 
 #[test]
 fn fields_are_taken_over() {
-    let raw = RawHit {
+    let raw = HitView {
         visitor_id: 5,
         previous_visitor_id: Some(4),
-        client_id: "c".to_owned(),
-        session_id: "s".to_owned(),
+        client_id: "c",
+        session_id: "s",
         first_visit: Some(true),
-        url: "https://a.example/x?y".to_owned(),
-        country: "DE".to_owned(),
-        user_agent: "Firefox/140 Linux".to_owned(),
+        url: "https://a.example/x?y",
+        country: "DE",
+        user_agent: "Firefox/140 Linux",
         engagement_ms: 7,
         ..hit(1_780_272_000)
     };

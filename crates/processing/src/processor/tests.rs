@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hit::{BlockBody, BlockHeader, Rules};
+use hit::{Block, BlockBody, BlockHeader, RawHit, Rules};
 
 use super::*;
 use crate::handover::{DropReason, TrafficClass};
@@ -62,8 +62,8 @@ fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
 #[test]
 fn blocks_come_without_gap_or_not_at_all() {
     let mut processor = new(Limits::default());
-    processor.on_block(&block(0, 0, &[1, 2])).unwrap();
-    let mut refused = |block: &Block| processor.on_block(block).unwrap_err().to_string();
+    processor.on_block(&BlockView::of(&block(0, 0, &[1, 2]))).unwrap();
+    let mut refused = |block: &Block| processor.on_block(&BlockView::of(block)).unwrap_err().to_string();
     assert_eq!(refused(&block(2, 2, &[])), "the WAL has a gap: block 2 came where block 1 was due");
     assert_eq!(refused(&block(0, 0, &[])), "the WAL has a gap: block 0 came where block 1 was due");
     assert_eq!(refused(&block(1, 3, &[])), "the WAL has a gap: block 1 begins at position 3, expected 2");
@@ -73,7 +73,7 @@ fn blocks_come_without_gap_or_not_at_all() {
     let mut short = block(1, 2, &[1]);
     short.body.hits.clear();
     assert_eq!(refused(&short), "block 1 says 1 hits and holds 0");
-    processor.on_block(&block(1, 2, &[1])).unwrap();
+    processor.on_block(&BlockView::of(&block(1, 2, &[1]))).unwrap();
     assert_eq!((processor.next_block(), processor.next_position()), (2, 3));
 }
 
@@ -82,12 +82,12 @@ fn seal_covers_what_came_since_the_last() {
     let mut processor = new(Limits::default());
     let nothing = processor.seal().unwrap();
     assert_eq!((nothing.from, nothing.to, nothing.last_block, nothing.complete_until_ms), (0, 0, None, 0));
-    processor.on_block(&block(0, 0, &[1, 2])).unwrap();
-    processor.on_block(&block(1, 2, &[3])).unwrap();
+    processor.on_block(&BlockView::of(&block(0, 0, &[1, 2]))).unwrap();
+    processor.on_block(&BlockView::of(&block(1, 2, &[3]))).unwrap();
     let first = processor.seal().unwrap();
     assert_eq!((first.from, first.to, first.last_block), (0, 3, Some(1)));
     assert_eq!((first.complete_until_ms, first.rows.hits.len()), (START_MS + 60_000, 3));
-    processor.on_block(&block(2, 3, &[])).unwrap();
+    processor.on_block(&BlockView::of(&block(2, 3, &[]))).unwrap();
     let tick = processor.seal().unwrap();
     assert_eq!((tick.from, tick.to, tick.last_block), (3, 3, Some(2)));
     assert!(tick.rows.is_empty());
@@ -96,9 +96,9 @@ fn seal_covers_what_came_since_the_last() {
 #[test]
 fn rows_tell_when_a_seal_is_due() {
     let mut processor = new(Limits { max_rows_per_batch: 2, ..Limits::default() });
-    processor.on_block(&block(0, 0, &[1])).unwrap();
+    processor.on_block(&BlockView::of(&block(0, 0, &[1]))).unwrap();
     assert_eq!((processor.rows(), processor.should_seal()), (1, false));
-    processor.on_block(&block(1, 1, &[2])).unwrap();
+    processor.on_block(&BlockView::of(&block(1, 1, &[2]))).unwrap();
     assert_eq!((processor.rows(), processor.should_seal()), (2, true));
     processor.seal().unwrap();
     assert_eq!((processor.rows(), processor.should_seal()), (0, false));
@@ -111,7 +111,7 @@ fn bytes_tell_when_a_seal_is_due() {
     for (n, expected) in [(0, false), (1, true)] {
         let mut block = block(n, n, &[n + 1]);
         block.body.hits[0].url = format!("https://example.com/{n}/{long}");
-        processor.on_block(&block).unwrap();
+        processor.on_block(&BlockView::of(&block)).unwrap();
         assert_eq!(processor.should_seal(), expected, "{n}");
     }
     processor.seal().unwrap();
@@ -126,7 +126,7 @@ fn totals_account_for_every_hit() {
     block.body.hits[2].rules_version = 2;
     block.body.hits[3].hit_id = "x".to_owned();
     block.body.hits[4].hit_id = "x".to_owned();
-    processor.on_block(&block).unwrap();
+    processor.on_block(&BlockView::of(&block)).unwrap();
     let totals = processor.totals();
     assert_eq!((totals.hits, totals.repeated), (5, 1));
     assert_eq!(totals.by_class, BTreeMap::from([(TrafficClass::Human, 2), (TrafficClass::Bot, 1)]));
@@ -144,7 +144,7 @@ fn state_is_restored_in_order_only() {
     let mut processor = new(Limits::default());
     let mut changes = Vec::new();
     for number in 0..3 {
-        processor.on_block(&block(number, number, &[1])).unwrap();
+        processor.on_block(&BlockView::of(&block(number, number, &[1]))).unwrap();
         let refused = processor.checkpoint().unwrap_err().to_string();
         assert_eq!(refused, "a checkpoint must follow a seal: 1 blocks were processed since");
         changes.push(processor.seal().unwrap().state_change);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hit::{Block, BlockBody, BlockHeader, EdgeId, Epoch, ImportMark, RawHit};
+use hit::{Block, BlockBody, BlockHeader, BlockView, EdgeId, Epoch, ImportMark, RawHit};
 use processing::deduplicate::BYTES_PER_ID;
 use processing::{Limits, Processor, Sealed};
 
@@ -81,7 +81,7 @@ pub(crate) fn run(world: &World, limits: &Limits, steps: &[Step], crashes: bool)
     let mut processor = restore(world, limits, &stored);
     let mut sealed = Vec::new();
     for (step, block) in steps.iter().zip(&blocks) {
-        processor.on_block(block).unwrap();
+        processor.on_block(&BlockView::of(block)).unwrap();
         let totals = processor.totals();
         assert_eq!(totals.hits, totals.repeated + totals.counted() + totals.dropped_total());
         if step.after.seal {
@@ -97,7 +97,7 @@ pub(crate) fn run(world: &World, limits: &Limits, steps: &[Step], crashes: bool)
             processor = restore(world, limits, &stored);
             let next = usize::try_from(processor.next_block()).unwrap();
             for block in &blocks[next..=usize::try_from(block.header.block).unwrap()] {
-                processor.on_block(block).unwrap();
+                processor.on_block(&BlockView::of(block)).unwrap();
             }
         }
     }

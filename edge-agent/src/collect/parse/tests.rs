@@ -29,7 +29,7 @@ fn a_full_hit_is_taken_as_it_is() {
     let request = collect(&body).unwrap();
     assert_eq!(request.measurement_id, "M-1");
     let hit = &request.hits[0];
-    assert_eq!((hit.event.as_ref(), hit.host.as_str()), ("sign_up", "shop.example.com"));
+    assert_eq!((&*hit.event, &*hit.host), ("sign_up", "shop.example.com"));
     assert_eq!((hit.referrer.as_ref(), hit.title.as_ref()), ("https://x.example/", "T"));
     assert_eq!((hit.language.as_ref(), hit.screen.as_ref()), ("en-GB", "1440x900"));
     assert_eq!((hit.client_id.as_ref(), hit.session_id.as_ref()), ("c", "s"));

@@ -24,7 +24,7 @@ const RECENT: usize = 256;
 /// Events by how often they come, in hundredths.
 const EVENTS: [(&str, u32); 5] =
     [("page_view", 78), ("scroll", 12), ("add_to_cart", 6), ("begin_checkout", 3), ("purchase", 1)];
-/// An unfinished visitor sends his next hit among so many others of his property.
+/// An unfinished visitor sends his next hit among so many others of his property at most.
 const VISITORS_AT_ONCE: u64 = 16;
 
 /// One request.
@@ -176,9 +176,9 @@ impl Generator {
 
     /// Who sends the next hit of a property: one of those under way, or one who was there before.
     fn visitor(&mut self, property: usize) -> u64 {
-        let sent = u64::from(self.hits_of[property]);
-        let mut number = sent / u64::from(self.scenario.traffic.hits_per_visit);
-        number += self.random.random_range(0..VISITORS_AT_ONCE);
+        let begun = u64::from(self.hits_of[property]) / u64::from(self.scenario.traffic.hits_per_visit);
+        // A site that is seldom visited has one visitor at a time: else a million of them would see first hits only.
+        let mut number = begun + self.random.random_range(0..VISITORS_AT_ONCE.min(begun + 1));
         if number > VISITORS_AT_ONCE && self.random.random_bool(self.scenario.traffic.returning) {
             number = self.random.random_range(0..number);
         }

@@ -42,6 +42,8 @@ pub struct Measured {
     pub not_sent: u64,
     /// Requests sent again because they were refused or not answered.
     pub retried: u64,
+    /// When the last answer came, since the beginning.
+    pub last_answer: Duration,
 }
 
 /// An empty histogram of microseconds.
@@ -58,7 +60,14 @@ impl Second {
 
 impl Default for Measured {
     fn default() -> Self {
-        Self { seconds: Vec::new(), late_us: histogram(), due: 0, not_sent: 0, retried: 0 }
+        Self {
+            seconds: Vec::new(),
+            late_us: histogram(),
+            due: 0,
+            not_sent: 0,
+            retried: 0,
+            last_answer: Duration::ZERO,
+        }
     }
 }
 
@@ -86,6 +95,7 @@ impl Measured {
         self.due += other.due;
         self.not_sent += other.not_sent;
         self.retried += other.retried;
+        self.last_answer = self.last_answer.max(other.last_answer);
     }
 
     /// All seconds from `skip` on as one.

@@ -67,6 +67,9 @@ pub struct Arguments {
     /// With --verify: how long acknowledged hits may be pending after the last one, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "verify")]
     settle_s: u64,
+    /// Leave the first seconds out of latencies: connections are made, caches filled
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, conflicts_with = "find_peak")]
+    warm_up_s: u32,
     /// Find the highest rate with p99 below --p99-ms and nothing refused; the scenario's own rate is where it begins
     #[arg(long, conflicts_with = "verify")]
     find_peak: bool,
@@ -83,7 +86,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write latencies by second in the log format of the HdrHistogram tools
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "find_peak")]
     hdr_log: Option<PathBuf>,
 }
 
@@ -125,7 +128,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<End> {
     let session = Session { scenario, seed, measurement_ids, target };
     stop_on_signal(&session.target);
     if arguments.find_peak {
-        return peak::find(&session, arguments.p99_ms, arguments.probe_s, arguments.json.as_deref()).await;
+        return peak::find(&session, &arguments).await;
     }
     once(&arguments, &session, api, &properties).await
 }
@@ -157,7 +160,7 @@ async fn once(
     };
     let started_at = SystemTime::from(jiff::Timestamp::now());
     let (measured, tally, cpu) = session.drive(&session.scenario, session.seed).await?;
-    let mut outcome = Outcome::new(&session.scenario, session.seed, &measured, cpu);
+    let mut outcome = Outcome::new(&session.scenario, session.seed, &measured, cpu, arguments.warm_up_s);
     if let Some(api) = &to_verify {
         let settled = std::time::Instant::now();
         admin.settle(settle).await?;

@@ -87,6 +87,8 @@ pub struct Connections {
     pub max_waiting: u32,
     /// A request without an answer for this long is given up, milliseconds.
     pub timeout_ms: u32,
+    /// Keep times to microseconds instead of milliseconds: threads wait by looking at the clock, and keep a core busy each.
+    pub precise: bool,
 }
 
 /// Who visits what.
@@ -151,6 +153,7 @@ impl Default for Connections {
             hits_per_request: 1,
             max_waiting: 100_000,
             timeout_ms: 30_000,
+            precise: false,
         }
     }
 }

@@ -28,6 +28,8 @@ use crate::tally::Tally;
 
 /// Requests that are queued before connections get a turn.
 const BURST: usize = 64;
+/// Timers tick by the millisecond: a precise thread sleeps until so long before a request is due, then looks at the clock.
+const BEFORE_DUE: Duration = Duration::from_millis(2);
 /// How long after the last request answers are waited for when requests are sent until they are acknowledged.
 const LAST_ANSWERS: Duration = Duration::from_secs(120);
 
@@ -91,6 +93,7 @@ struct Thread {
     target: Arc<Target>,
     began: Instant,
     timeout: Duration,
+    precise: bool,
     waiting: RefCell<VecDeque<Job>>,
     /// Told for each job, and at the end.
     ready: Notify,
@@ -155,6 +158,7 @@ fn thread(
         target: target.clone(),
         began,
         timeout: Duration::from_millis(connections.timeout_ms.into()),
+        precise: connections.precise,
         waiting: RefCell::default(),
         ready: Notify::new(),
         is_over: RefCell::new(false),
@@ -199,7 +203,7 @@ impl Thread {
             if due > Instant::now() {
                 tokio::select! {
                     () = self.target.stop.cancelled() => break,
-                    () = tokio::time::sleep_until(due.into()) => burst = 0,
+                    () = self.wait_until(due) => burst = 0,
                 }
             } else if burst >= BURST {
                 tokio::task::yield_now().await;
@@ -213,6 +217,19 @@ impl Thread {
         }
         *self.is_over.borrow_mut() = true;
         self.ready.notify_waiters();
+    }
+
+    async fn wait_until(&self, due: Instant) {
+        if !self.precise {
+            return tokio::time::sleep_until(due.into()).await;
+        }
+        if due.saturating_duration_since(Instant::now()) > BEFORE_DUE {
+            tokio::time::sleep_until((due - BEFORE_DUE).into()).await;
+        }
+        // Between two looks the runtime sends, and reads answers.
+        while Instant::now() < due {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn enqueue(&self, due: Instant, request: Request, max_waiting: u32) {
@@ -263,6 +280,7 @@ impl Thread {
         let now = Instant::now();
         {
             let mut measured = self.measured.borrow_mut();
+            measured.last_answer = measured.last_answer.max(now - self.began);
             let second = measured.second(now - self.began);
             match &answer {
                 Ok(status) if status.is_success() => {

@@ -70,6 +70,19 @@ fn popularity_follows_zipf() {
 }
 
 #[test]
+fn a_seldom_visited_property_has_one_visitor_at_a_time() {
+    let mut generator = generator("[traffic]\nproperties = 1\nreturning = 0\nrepeated_requests = 0", 1);
+    let clients: Vec<String> = (0..100)
+        .map(|_| serde_json::from_slice::<Value>(&generator.next_request().body).unwrap())
+        .map(|body| body["hits"][0]["client_id"].as_str().unwrap().to_owned())
+        .collect();
+    let visitors = |hits: std::ops::Range<usize>| clients[hits].iter().collect::<BTreeSet<_>>().len();
+    // Five hits to a visit: the first five are one visitor's, the last twenty those of up to 16 who are under way.
+    assert_eq!(visitors(0..5), 1);
+    assert!(visitors(80..100) > 8, "{}", visitors(80..100));
+}
+
+#[test]
 fn agents_are_all_different() {
     let agents = Agents::new(5_000);
     let texts: BTreeSet<&str> = agents.texts().collect();

@@ -48,7 +48,7 @@ pub struct Outcome {
     pub seed: u64,
     /// What was asked for.
     pub scenario: Scenario,
-    /// Time from the beginning to the last answer, seconds.
+    /// Time from the beginning to the last answer, or the scenario's if that is longer, seconds.
     pub seconds: f64,
     /// Requests that were due.
     pub requests_due: u64,
@@ -56,7 +56,7 @@ pub struct Outcome {
     pub requests_acknowledged: u64,
     /// Hits in them, repeats included.
     pub hits_acknowledged: u64,
-    /// Hits acknowledged per second of the scenario.
+    /// Hits acknowledged per second of that time.
     pub hits_per_second: f64,
     /// Requests refused with 429 or 503.
     pub refused: u64,
@@ -66,7 +66,7 @@ pub struct Outcome {
     pub not_sent: u64,
     /// Refused or unanswered requests that were sent again.
     pub retried: u64,
-    /// From when a request was due to the end of its answer.
+    /// From when a request was due to the end of its answer, without the answers of the warm-up.
     pub latency_ms: LatencyMs,
     /// How late the generator itself was: part of every latency.
     pub generator_late_ms: LatencyMs,
@@ -106,14 +106,16 @@ impl Point {
 }
 
 impl Outcome {
-    /// The result of these measurements; `cpu` is the generator's own.
-    pub fn new(scenario: &Scenario, seed: u64, measured: &Measured, cpu: Duration) -> Self {
+    /// The result of these measurements; `cpu` is the generator's own, latencies count after so many seconds.
+    pub fn new(scenario: &Scenario, seed: u64, measured: &Measured, cpu: Duration, warm_up_s: u32) -> Self {
         let total = measured.total(0);
-        let seconds = scenario.seconds();
+        let warm = measured.total(usize::try_from(warm_up_s).unwrap_or(usize::MAX));
+        // What is answered after the last request was due came too late for the rate that was asked for.
+        let seconds = scenario.seconds().max(measured.last_answer.as_secs_f64());
         Self {
             seed,
             scenario: scenario.clone(),
-            seconds: (measured.seconds.len() as f64).max(seconds),
+            seconds,
             requests_due: measured.due,
             requests_acknowledged: total.latency_us.len(),
             hits_acknowledged: total.hits,
@@ -122,7 +124,7 @@ impl Outcome {
             unanswered: total.unanswered,
             not_sent: measured.not_sent,
             retried: measured.retried,
-            latency_ms: LatencyMs::of(&total.latency_us),
+            latency_ms: LatencyMs::of(&warm.latency_us),
             generator_late_ms: LatencyMs::of(&measured.late_us),
             generator_cpu_us_per_hit: cpu.as_secs_f64() * 1e6 / (total.hits.max(1) as f64),
             repeats: None,
@@ -197,4 +199,25 @@ fn figures(outcome: &Outcome) -> Table {
         row("hits of the compared properties: reported", verified.reported.to_string());
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_up_is_left_out_of_latencies_and_late_answers_lower_the_rate() {
+        let mut measured = Measured { last_answer: Duration::from_secs(120), ..Measured::default() };
+        for (second, latency_us) in [(0, 9_000), (1, 9_000), (2, 1_000), (119, 1_000)] {
+            let into = measured.second(Duration::from_secs(second));
+            into.hits = 3_000;
+            into.latency_us.record(latency_us).unwrap();
+        }
+        let scenario = Scenario::default();
+        let outcome = Outcome::new(&scenario, 7, &measured, Duration::ZERO, 2);
+        // Values are kept to 3 digits.
+        assert!((0.99..1.01).contains(&outcome.latency_ms.max), "{}", outcome.latency_ms.max);
+        assert_eq!((outcome.hits_acknowledged, outcome.requests_acknowledged), (12_000, 4));
+        assert!(scenario.seconds() < 100.0 && (outcome.hits_per_second - 100.0).abs() < 1e-9);
+    }
 }

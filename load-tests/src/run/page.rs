@@ -5,9 +5,11 @@ pub mod plot;
 use std::fmt::Write;
 
 use crate::measure::Measured;
+use crate::scenario::Scenario;
 
 use self::plot::{Plot, Scale, Series};
 use super::outcome::Outcome;
+use super::peak::{Peak, Trial};
 
 const HEAD: &str = include_str!("page/head.html");
 
@@ -99,6 +101,47 @@ fn tiles(page: &mut String, outcome: &Outcome) {
     page.push_str("</div>");
 }
 
+/// The page of a search for the peak.
+pub(super) fn peak_page(scenario: &Scenario, found: &Peak) -> String {
+    let mut page = HEAD.to_owned();
+    let bound = found.p99_bound_ms;
+    let _ = write!(
+        page,
+        "<h1>Peak: {:.0} hits/s</h1><p class=\"sub\">p99 at most {bound} ms, nothing refused</p>",
+        found.peak_hits_per_second
+    );
+    let mut trials: Vec<&Trial> = found.trials.iter().collect();
+    trials.sort_by(|a, b| a.hits_per_second.total_cmp(&b.hits_per_second));
+    let by_rate =
+        |value: fn(&Trial) -> f64| trials.iter().map(|trial| (trial.hits_per_second, value(trial))).collect();
+    let latency = Plot {
+        title: "Latency by rate",
+        x: "hits per second asked for",
+        y: "milliseconds, logarithmic",
+        scale: Scale::Logarithmic,
+        series: vec![
+            Series { name: "p50", class: "a", points: by_rate(|trial| trial.latency_ms.p50) },
+            Series { name: "p99", class: "b", points: by_rate(|trial| trial.latency_ms.p99) },
+        ],
+    };
+    let throughput = Plot {
+        title: "Throughput by rate",
+        x: "hits per second asked for",
+        y: "hits per second acknowledged",
+        scale: Scale::Linear,
+        series: vec![Series {
+            name: "acknowledged",
+            class: "a",
+            points: by_rate(|trial| trial.acknowledged_per_second),
+        }],
+    };
+    latency.write(&mut page);
+    throughput.write(&mut page);
+    let scenario = toml::to_string(scenario).unwrap_or_default();
+    let _ = write!(page, "<h2>Scenario</h2><pre>{}</pre></main></html>", escape(&scenario));
+    page
+}
+
 /// x: powers of ten of 1 / (1 − quantile), y: milliseconds.
 fn curve(measured: &Measured) -> Vec<(f64, f64)> {
     let latency = measured.total(0).latency_us;
@@ -130,7 +173,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scenario::Scenario;
 
     #[test]
     fn page_holds_the_figures_and_nothing_from_elsewhere() {
@@ -140,7 +182,7 @@ mod tests {
             into.hits = 1_000 + second;
             into.latency_us.record(1_500 * (second + 1)).unwrap();
         }
-        let mut outcome = Outcome::new(&Scenario::default(), 7, &measured, Duration::ZERO);
+        let mut outcome = Outcome::new(&Scenario::default(), 7, &measured, Duration::ZERO, 0);
         outcome.verified = Some(crate::verify::Outcome {
             compared: 1,
             visited: 1,

@@ -3,7 +3,6 @@
 //! A rate is borne when p99 lies below the bound, nothing was refused, unanswered or not sent, and everything due was
 //! acknowledged. The first part of each trial warms up and does not count towards p99.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,7 +10,8 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::outcome::LatencyMs;
-use super::{End, Session};
+use super::page::peak_page;
+use super::{Arguments, End, Session};
 use crate::generate::mix;
 use crate::measure::Measured;
 use crate::scenario::{Phase, Scenario};
@@ -26,22 +26,26 @@ const DOUBLINGS: u32 = 16;
 /// One trial.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Trial {
-    hits_per_second: f64,
-    acknowledged_per_second: f64,
+    pub(super) hits_per_second: f64,
+    pub(super) acknowledged_per_second: f64,
     refused: u64,
     unanswered: u64,
     not_sent: u64,
-    latency_ms: LatencyMs,
+    pub(super) latency_ms: LatencyMs,
     borne: bool,
 }
 
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Peak {
+    pub(super) peak_hits_per_second: f64,
+    pub(super) p99_bound_ms: f64,
+    pub(super) trials: Vec<Trial>,
+}
+
 /// Looks for the peak and prints each trial.
-pub(super) async fn find(
-    session: &Session,
-    p99_ms: f64,
-    probe_s: f64,
-    json: Option<&Path>,
-) -> anyhow::Result<End> {
+pub(super) async fn find(session: &Session, arguments: &Arguments) -> anyhow::Result<End> {
+    let (p99_ms, probe_s) = (arguments.p99_ms, arguments.probe_s);
     let mut trials: Vec<Trial> = Vec::new();
     let mut rate = session.scenario.load.phases.first().map_or(1_000.0, |phase| phase.hits_per_second);
     let (mut borne, mut failed): (Option<f64>, Option<f64>) = (None, None);
@@ -73,16 +77,23 @@ pub(super) async fn find(
             break;
         }
     }
-    let peak = borne.unwrap_or(0.0);
-    print(&trials);
-    println!("peak: {peak:.0} hits/s with p99 ≤ {p99_ms} ms");
-    if let Some(path) = json {
-        let text =
-            serde_json::json!({ "peak_hits_per_second": peak, "p99_bound_ms": p99_ms, "trials": trials });
-        std::fs::write(path, serde_json::to_string_pretty(&text)?)
-            .with_context(|| format!("cannot write --json {}", path.display()))?;
-    }
+    let found = Peak { peak_hits_per_second: borne.unwrap_or(0.0), p99_bound_ms: p99_ms, trials };
+    print(&found.trials);
+    println!("peak: {:.0} hits/s with p99 ≤ {p99_ms} ms", found.peak_hits_per_second);
+    write_files(session, arguments, &found)?;
     Ok(End::Good)
+}
+
+fn write_files(session: &Session, arguments: &Arguments, found: &Peak) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(found)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write --json {}", path.display()))?;
+    }
+    if let Some(path) = &arguments.html {
+        let text = peak_page(&session.scenario, found);
+        std::fs::write(path, text).with_context(|| format!("cannot write --html {}", path.display()))?;
+    }
+    Ok(())
 }
 
 async fn try_rate(

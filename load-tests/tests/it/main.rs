@@ -19,7 +19,9 @@ fn run(server: &Server, scenario: &str, more: &[&str]) -> (Output, Value) {
     let lines = (0..20)
         .map(|number| format!("{{\"property_id\":\"p_{number}\",\"measurement_id\":\"M-{number}\"}}\n"));
     std::fs::write(&properties, lines.collect::<String>()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_meridian-load"))
+    let (html, log) = (folder.path().join("out.html"), folder.path().join("out.hlog"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meridian-load"));
+    command
         .arg("run")
         .arg(&file)
         .args(["--collect", &server.url(), "--seed", "5"])
@@ -28,15 +30,20 @@ fn run(server: &Server, scenario: &str, more: &[&str]) -> (Output, Value) {
         .arg("--json")
         .arg(&json)
         .arg("--html")
-        .arg(folder.path().join("out.html"))
-        .arg("--hdr-log")
-        .arg(folder.path().join("out.hlog"))
-        .args(more)
-        .output()
-        .unwrap();
+        .arg(&html)
+        .args(more);
+    // A search for the peak has no log: its trials are runs of their own.
+    if !more.contains(&"--find-peak") {
+        command.arg("--hdr-log").arg(&log);
+    }
+    let output = command.output().unwrap();
     let result = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
-    if let Ok(log) = std::fs::read_to_string(folder.path().join("out.hlog")) {
+    if let Ok(log) = std::fs::read_to_string(log) {
         assert!(log.contains("#[StartTime: ") && log.contains(",HISTFAAAA"), "{log}");
+    }
+    if let Ok(page) = std::fs::read_to_string(html) {
+        let title = if more.contains(&"--find-peak") { "<h1>Peak: " } else { "<h1>Load test" };
+        assert!(page.contains(title) && page.contains("<svg") && page.ends_with("</html>"), "{page}");
     }
     (output, result)
 }
@@ -50,9 +57,10 @@ fn scenario(rate: u32, seconds: u32, connections: &str) -> String {
 
 #[test]
 fn everything_due_is_sent_answered_and_counted_over_both_protocols() {
-    for (http, count) in [(1, 8), (2, 2)] {
+    for (http, count, precise) in [(1, 8, false), (2, 2, false), (1, 8, true)] {
         let server = Server::start(Behaviour::default());
-        let connections = format!("http = {http}\ncount = {count}\nhits_per_request = 5");
+        let connections =
+            format!("http = {http}\ncount = {count}\nprecise = {precise}\nhits_per_request = 5");
         let (output, result) = run(&server, &scenario(2_000, 2, &connections), &[]);
         assert!(output.status.success(), "{output:?}");
         let seen = server.requests.load(Ordering::SeqCst);

@@ -40,8 +40,9 @@ test-fresh: ## Run `make run` and `make test` in a clean Debian (as root, on Deb
 check: ## Check format, lints, documentation, licences and the rules of the tree
 	@scripts/check.sh
 
-bench: ## Measure what a hit costs, on release binaries (some 20 minutes; RUNS=1 is quicker)
-	@scripts/bench.sh --runs $(or $(RUNS),5) --mesh-seconds $(or $(MESH_SECONDS),300)
+bench: ## Measure what a hit costs, on release binaries (some 40 minutes; RUNS=1, ONLY=peak,mesh or QUICK=1 is quicker)
+	@scripts/bench.sh --runs $(or $(RUNS),5) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) \
+		$(if $(MESH_SECONDS),--mesh-seconds $(MESH_SECONDS))
 
 freshness: ## Measure how long a hit takes to be in a report
 	@scripts/freshness.sh

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # `make bench`: what a hit costs, measured on release binaries; prints a table and writes target/bench.json.
 #
-#   scripts/bench.sh [--runs N] [--mesh-seconds S]    (5 runs, and 300 s of the whole mesh, unless told)
+#   scripts/bench.sh [--runs N] [--only KIND[,KIND]] [--quick] [--rate N] [--rate-batched N] [--mesh-seconds S]
+#
+# The work is in load-tests/bench; docs/load-tests.md says how each figure is measured.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,4 +11,5 @@ target=${CARGO_TARGET_DIR:-target}
 
 scripts/setup.sh bench
 cargo build --release --workspace --locked
-exec python3 scripts/bench.py --bin "$target/release" --assets third-party/node_modules --out "$target/bench.json" "$@"
+export PYTHONPATH=load-tests
+exec python3 -B -m bench --bin "$target/release" --assets third-party/node_modules --out "$target/bench.json" "$@"

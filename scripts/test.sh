@@ -29,6 +29,8 @@ cargo_tests() {
 
 part "setup for tests" scripts/setup.sh test
 part "access-log oracle" third-party/venv/bin/python -m unittest discover --start-directory tests/access-log
+part "bench's arithmetic" env PYTHONPATH=load-tests python3 -B -m unittest discover \
+    --start-directory load-tests/bench --top-level-directory load-tests
 # With the tests, so that nothing is built twice where tests switch on features of a dependency; end-to-end tests start
 # the services' binaries.
 part "build" cargo build --workspace --all-targets --locked

@@ -1,0 +1,116 @@
+"""What can be tested of the bench without running it: searches, slopes, goals, configuration, what is refused."""
+
+import re
+import tempfile
+import unittest
+
+from . import properties, table
+from .figures import peak
+from .load import NotMeasured, check_taken
+from .system import field_of
+
+EDGE = """data_dir = "/d"
+cache_bytes = 5
+
+[collect]
+threads = 0
+proxies = [
+    "127.0.0.0/8",
+]
+cache_bytes = 1
+
+[process]
+cache_bytes = 2
+
+[process.limits]
+cache_bytes = 3
+"""
+
+
+def result(due, acknowledged, seconds, refused=0, p99=5.0, late=0.1):
+    """As much of a load's result as is looked at."""
+    return {
+        "requests_due": due,
+        "requests_acknowledged": acknowledged,
+        "refused": refused,
+        "unanswered": 0,
+        "not_sent": due - acknowledged - refused,
+        "seconds": seconds,
+        "scenario": {"load": {"phases": [{"seconds": 10}]}},
+        "latency_ms": {"p99": p99},
+        "generator_late_ms": {"p99": late},
+    }
+
+
+class Arithmetic(unittest.TestCase):
+    """Facts about each."""
+
+    def test_the_peak_is_found_from_guesses_far_off(self):
+        for guess in (3_000, 49_000, 50_000, 51_000, 400_000):
+            trials = []
+            found = peak.search(lambda rate, trials=trials: trials.append(rate) or rate <= 50_000, guess)
+            self.assertTrue(50_000 / peak.PRECISION <= found <= 50_000, (guess, found))
+            self.assertLessEqual(len(trials), peak.MOST_TRIALS)
+
+    def test_a_search_without_an_end_gives_no_peak(self):
+        for is_borne in (True, False):
+            with self.assertRaises(NotMeasured):
+                peak.search(lambda rate, is_borne=is_borne: is_borne, 1_000)
+
+    def test_a_rate_is_not_borne_when_work_piles_up(self):
+        good = result(100, 100, 10)
+        self.assertIsNone(peak.obstacle_of(good, 20_000, 900))
+        self.assertIn("grow by 1100", peak.obstacle_of(good, 20_000, 1_100))
+        self.assertIn("1 requests were not", peak.obstacle_of(result(100, 99, 10), 20_000, 0))
+        self.assertIn("p99 is 60 ms", peak.obstacle_of(result(100, 100, 10, p99=60.0), 20_000, 0))
+        self.assertIn("generator is the limit", peak.obstacle_of(result(100, 100, 10, p99=60.0, late=50.0), 1, 0))
+
+    def test_growth_is_the_slope(self):
+        self.assertAlmostEqual(peak.growth([(at, 7 + 250 * at) for at in range(5)]), 250)
+        self.assertEqual(peak.growth([(0, 1), (1, 2)]), 0.0)
+
+    def test_what_came_too_late_or_not_at_all_is_no_measurement(self):
+        check_taken(result(100, 100, 10.2), 5)
+        for wrong in (result(100, 99, 10), result(100, 100, 12), result(100, 90, 10, refused=10)):
+            with self.assertRaises(NotMeasured):
+                check_taken(wrong, 5)
+
+    def test_a_field_is_changed_in_its_table_alone(self):
+        for name, at in (("", 0), ("collect", 1), ("process", 2), ("process.limits", 3)):
+            changed = re.sub(field_of(name, "cache_bytes"), lambda found: found[1] + "9", EDGE, count=1, flags=re.M)
+            values = re.findall(r"cache_bytes = (\d)", changed)
+            self.assertEqual((values[at], values.count("9")), ("9", 1), name)
+        self.assertIsNone(re.search(field_of("process", "threads"), EDGE, re.M))
+
+    def test_goals_are_met_or_not(self):
+        for value, goal, met in ((1.6, "<= 1.6", "yes"), (1.61, "<= 1.6", "NO"), (5e4, ">= 50000", "yes"), (49_999, ">= 50000", "NO")):
+            self.assertEqual(table.meets(value, goal), met)
+        self.assertEqual((table.meets(None, "<= 1"), table.meets(3, None)), ("NO", ""))
+
+    def test_a_run_without_a_value_leaves_no_median(self):
+        results = table.Results()
+        results.say = lambda text: None
+        for value in (1, 3, 2):
+            with results.expect("fsync_p99_ms"):
+                results.add("fsync_p99_ms", value)
+        results.add("gather_ms", 3)
+        self.assertEqual((results.median("fsync_p99_ms"), table.accept_goal(results)), (2, "<= 11.00"))
+        with results.expect("fsync_p99_ms", "fsync_p50_ms"):
+            results.add("fsync_p50_ms", 4)
+            raise NotMeasured("the disk is gone")
+        self.assertIsNone(results.median("fsync_p99_ms"))
+        rows = {row["figure"]: row for row in results.rows()}
+        self.assertEqual(rows["fsync_p99_ms"]["missing"], ["the disk is gone"])
+        self.assertNotIn("missing", rows["fsync_p50_ms"])
+
+    def test_property_ids_have_their_form_and_differ(self):
+        with tempfile.TemporaryDirectory() as directory:
+            written = properties.write(f"{directory}/files", f"{directory}/list", 31, 3)
+            self.assertEqual(properties.ids(written.first), ("p_aaaaaaaaaaa7", "M-AAAAAAAAA7"))
+            self.assertEqual(properties.ids(written.first + 1), ("p_aaaaaaaaaaba", "M-AAAAAAAABA"))
+            with self.assertRaises(FileExistsError):
+                properties.write(f"{directory}/files", f"{directory}/list", 33, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

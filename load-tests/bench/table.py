@@ -78,6 +78,7 @@ class Results:
     def __init__(self):
         self.begun = time.monotonic()
         self.values = collections.defaultdict(list)
+        self.this_run = {}
         self.missing = collections.defaultdict(list)
 
     def say(self, text):
@@ -87,11 +88,23 @@ class Results:
     def add(self, name, value):
         """One run's value."""
         self.values[name].append(float(value))
+        self.this_run[name] = float(value)
         self.say(f"  {name}: {short(value)}")
 
+    def begin_run(self, text):
+        """What follows is another run: ratios are formed within it."""
+        self.this_run = {}
+        self.say(text)
+
     def last(self, name):
-        """The value of the latest run that has one."""
+        """The value of the latest run that has one: where to begin a search."""
         return self.values[name][-1] if self.values[name] else None
+
+    def needed(self, name):
+        """A figure of this run that another is made of."""
+        if name not in self.this_run:
+            raise NotMeasured(f"{name} is missing")
+        return self.this_run[name]
 
     def median(self, name):
         """The median of all runs; None when there is no value, or a run has none: it may have been the worst."""

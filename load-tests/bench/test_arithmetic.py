@@ -103,6 +103,16 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(rows["fsync_p99_ms"]["missing"], ["the disk is gone"])
         self.assertNotIn("missing", rows["fsync_p50_ms"])
 
+    def test_ratios_are_formed_within_a_run(self):
+        results = table.Results()
+        results.say = lambda text: None
+        results.add("nginx_us_per_204", 7)
+        self.assertEqual(results.needed("nginx_us_per_204"), 7)
+        results.begin_run("another")
+        self.assertEqual(results.last("nginx_us_per_204"), 7)
+        with self.assertRaises(NotMeasured):
+            results.needed("nginx_us_per_204")
+
     def test_property_ids_have_their_form_and_differ(self):
         with tempfile.TemporaryDirectory() as directory:
             written = properties.write(f"{directory}/files", f"{directory}/list", 31, 3)

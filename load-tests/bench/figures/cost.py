@@ -39,7 +39,7 @@ def one_hit(bench, system):
         results.add("edge_us_per_hit_1", cost.us["edge"])
         results.add("accept_beside_all_p50_ms", cost.result["latency_ms"]["p50"])
         results.add("accept_beside_all_p99_ms", cost.result["latency_ms"]["p99"])
-        results.add("edge_1_to_nginx", cost.us["edge"] / bench.needed("nginx_us_per_204"))
+        results.add("edge_1_to_nginx", cost.us["edge"] / bench.results.needed("nginx_us_per_204"))
 
 
 def many_hits(bench, system):
@@ -56,7 +56,7 @@ def many_hits(bench, system):
         for service in services:
             results.add(f"{service}_us_per_hit", cost.us[service])
         results.add("edge_us_per_hit_20", cost.us["edge"])
-        results.add("edge_20_to_nginx", cost.us["edge"] / bench.needed("nginx_us_per_204"))
+        results.add("edge_20_to_nginx", cost.us["edge"] / bench.results.needed("nginx_us_per_204"))
 
 
 def wire_bytes(cost, lane):
@@ -72,4 +72,4 @@ def one_thread(bench, system):
         warm_up(bench, system)
         cost = system.cost(single(bench.rate, bench.seconds), bench.thousand)
         results.add("edge_us_per_hit_1_one_thread", cost.us["edge"])
-        results.add("two_threads_to_one", bench.needed("edge_us_per_hit_1") / cost.us["edge"])
+        results.add("two_threads_to_one", bench.results.needed("edge_us_per_hit_1") / cost.us["edge"])

@@ -37,7 +37,7 @@ def measure(bench, system):
     names = ("accept_p50_ms", "accept_p99_ms", "accept_generator_late_p99_ms")
     with results.expect("gather_ms", *names):
         results.add("gather_ms", system.edge_number("wal", "gather_us") / 1000)
-        rate = bench.needed("peak_hits_per_second_1") / 2
+        rate = bench.results.needed("peak_hits_per_second_1") / 2
         system.drain_edge()
         load = single(rate, bench.seconds, precise=True, warm_up_s=2)
         result = system.send(load, bench.thousand, cores=OTHER_CORES)

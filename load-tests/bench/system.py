@@ -74,6 +74,14 @@ class System:
             self.events.put(json.loads(line))
         self.events.put(None)
 
+    def check_alive(self):
+        """A service that died and was started again by `meridian dev` spoils what is measured meanwhile."""
+        while not self.events.empty():
+            event = self.events.get()
+            said = " ".join(self.log.read_text().split())[-600:]
+            what = f"{event['service']} died and was started again" if event else "meridian ended"
+            raise NotMeasured(f"{what}: {said}")
+
     def _event(self, wanted):
         deadline = time.monotonic() + READY_WITHIN_S
         while True:
@@ -125,10 +133,17 @@ class System:
             self.paused.add(service)
 
     def resume(self, *services):
-        """Lets them go on."""
+        """Lets them go on, if they stood still until now: anyone may wake a process."""
+        self.check_paused()
         for service in services:
             os.kill(self.pids[service], signal.SIGCONT)
             self.paused.discard(service)
+
+    def check_paused(self):
+        """What was stopped still is."""
+        for service in self.paused:
+            if machine.stat_fields(self.pids[service])[0] != "T":
+                raise NotMeasured(f"{service} was to stand still and somebody woke it")
 
     # What it says about itself
 
@@ -173,6 +188,7 @@ class System:
     def _wait(self, left, within_s, what):
         begun = time.monotonic()
         while True:
+            self.check_alive()
             count = left()
             taken = time.monotonic() - begun
             if count == 0:

@@ -25,8 +25,8 @@ def rate(bench, system):
             load = batched(FILL_RATE, bench.fill_seconds, hits=100, traffic=FIVE_HITS)
             system.send(load, bench.short_sessions)
             end_sessions(bench, system)
-        finally:
             begun = time.monotonic()
+        finally:
             system.resume("loader")
         system.settle()
         taken = time.monotonic() - begun
@@ -59,6 +59,8 @@ def hourly(bench, system):
             "SELECT sum(hits), count() FROM (SELECT property, visitor, toStartOfHour(minute), sum(events) AS hits FROM hit_rollup"
             " ARRAY JOIN visitors AS visitor WHERE length(visitors) = 1 GROUP BY ALL)"
         )
+        if visitor_hours == 0:
+            raise NotMeasured("the loader has loaded nothing")
         bench.results.add("hits_per_visitor_and_hour", events / visitor_hours)
         hits = warehouse.minute_tables()["events"]
         taken = warehouse.bytes_after_merges(*HOURLY)

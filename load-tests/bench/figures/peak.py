@@ -33,7 +33,9 @@ def measure(bench, system):
             name = f"peak_hits_per_second_{hits}"
             cost_us = results.last(f"edge_us_per_hit_{hits}")
             guess = results.last(name) or (1e6 / cost_us if cost_us else FIRST_GUESS[hits])
-            results.add(name, search(lambda rate, load=load: trial(bench, system, load, rate), guess))
+            peak = search(lambda rate, load=load: trial(bench, system, load, rate), guess)
+            system.check_paused()
+            results.add(name, peak)
     names = ("accept_p50_ms", "accept_p99_ms", "accept_generator_late_p99_ms")
     with results.expect("gather_ms", *names):
         results.add("gather_ms", system.edge_number("wal", "gather_us") / 1000)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make bench`: what a hit costs, measured on release binaries; prints a table and writes target/bench.json.
 #
-#   scripts/bench.sh [--runs N] [--only KIND[,KIND]] [--quick] [--rate N] [--rate-batched N] [--mesh-seconds S]
+#   scripts/bench.sh [--runs N] [--only KIND[,KIND]] [--quick] [--rate N] [--rate-batched N] [--fresh-rate N] [--mesh-seconds S]
 #
 # The work is in load-tests/bench; docs/load-tests.md says how each figure is measured.
 set -euo pipefail

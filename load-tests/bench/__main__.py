@@ -39,6 +39,7 @@ class Bench:
         quick = arguments.quick
         self.seconds, self.trial_seconds, self.fill_seconds = (5, 3, 6) if quick else (10, 3.5, 18)
         self.fresh_hits = 25 if quick else 75
+        self.fresh_rate = arguments.fresh_rate
         self.mesh_seconds = arguments.mesh_seconds or (30 if quick else 300)
         self.few_files = directory / "few"
         self.million_files = directory / "million"
@@ -118,14 +119,15 @@ def scale(bench, system, kinds, runs):
         memory.per_session(bench, system)
 
 
-def chosen(only):
-    """The kinds asked for, and those they need."""
+def chosen(only, fresh_rate):
+    """The kinds asked for, and those they need. Freshness at a given rate needs none."""
     if not only:
         return set(KINDS)
     kinds = set(only.split(","))
     if unknown := kinds - set(KINDS):
         sys.exit(f"bench: --only names {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-    return kinds.union(*(NEEDS.get(kind, ()) for kind in kinds))
+    alone = {"freshness"} if fresh_rate else set()
+    return kinds.union(*(NEEDS.get(kind, ()) for kind in kinds - alone))
 
 
 def parse():
@@ -136,6 +138,7 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="short loads: to try the bench, not to quote it")
     parser.add_argument("--rate", type=int, default=20_000, help="hits per second of loads with one hit per request")
     parser.add_argument("--rate-batched", type=int, default=25_000, help="the same, with 20 hits per request")
+    parser.add_argument("--fresh-rate", type=int, default=0, help="load beside the freshness of reports, instead of half of the peak")
     parser.add_argument("--mesh-seconds", type=int, default=0, help="length of the mesh's run (300)")
     parser.add_argument("--bin", required=True, help="directory of the release binaries")
     parser.add_argument("--assets", required=True, help="third-party/node_modules")
@@ -146,7 +149,7 @@ def parse():
 def main():
     """See the module's text."""
     arguments = parse()
-    kinds = chosen(arguments.only)
+    kinds = chosen(arguments.only, arguments.fresh_rate)
     # As Ctrl-C does: leaves through every `with`, so that no process stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp"), prefix="meridian-bench.") as directory:

@@ -15,8 +15,8 @@ OTHER_CORES = [1]
 P99_MS = 50.0
 # The search ends when what was borne and what was not lie this close.
 PRECISION = 1.05
-# The first step; each further one in the same direction is larger.
-STEP = 1.2
+# The first step, and the largest: each further one in the same direction is larger.
+STEP, LARGEST_STEP = 1.2, 2.0
 MOST_TRIALS = 14
 SAMPLE_S = 0.2
 # Hits that wait for processing may grow by this part of the rate: what a burst at the end of a trial leaves behind.
@@ -75,7 +75,7 @@ def search(is_borne, guess):
             rate = (borne * refused) ** 0.5
         else:
             rate = borne * step if borne else refused / step
-            step *= step
+            step = min(step * step, LARGEST_STEP)
     if borne is None:
         raise NotMeasured(f"no rate down to {refused:.0f} hits/s is borne")
     raise NotMeasured(f"{borne:.0f} hits/s are borne, and no higher rate that was tried was not")

@@ -63,6 +63,7 @@ FIGURES = [
     Figure("hits_per_visitor_and_hour", None, "hits"),
     Figure("hourly_bytes_per_hit", None, "bytes"),
     Figure("hourly_to_one_row_per_hit", "<= 0.5", "ratio"),
+    Figure("hourly_to_one_row_same_codec", None, "ratio"),
     Figure("report_p50_s", "<= 8", "s"),
     Figure("report_p99_s", "<= 15", "s"),
     Figure("mesh_hits_per_second", ">= 25000", "hits/s"),

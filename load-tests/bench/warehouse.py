@@ -13,7 +13,8 @@ TIMEOUT_S = 300
 # each gets one of the row's visitors. No id of the hit, no address: a real one would be larger.
 ONE_ROW_PER_HIT = """
 CREATE TABLE one_row_per_hit ENGINE = MergeTree
-PARTITION BY toYYYYMM(local_date) ORDER BY (property, generation, traffic_class, time) AS
+PARTITION BY toYYYYMM(local_date) ORDER BY (property, generation, traffic_class, time)
+SETTINGS default_compression_codec = '{codec}' AS
 SELECT property, generation, traffic_class, local_date, minute + toIntervalSecond(rand(number) % 60) AS time, utc_offset_s,
     page_path, event_name, source, medium, campaign, country, device, browser, operating_system,
     visitors[1 + number % length(visitors)] AS visitor, has(new_visitors, visitor) AS is_new,
@@ -58,9 +59,10 @@ class Warehouse:
             f"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'meridian' AND table IN ({names})"
         )[0]
 
-    def bytes_of_one_row_per_hit(self):
-        """Bytes on disk of the same hits as rows of their own, and their number; the table is dropped again."""
-        self.query(ONE_ROW_PER_HIT)
+    def bytes_of_one_row_per_hit(self, codec="LZ4"):
+        """Bytes on disk of the same hits as rows of their own, and their number; the table is dropped again. The engine's
+        own choice of codec is LZ4."""
+        self.query(ONE_ROW_PER_HIT.format(codec=codec))
         taken = self.bytes_after_merges("one_row_per_hit")
         rows = self.numbers("SELECT count() FROM one_row_per_hit")[0]
         self.query("DROP TABLE one_row_per_hit SYNC")

@@ -13,11 +13,12 @@ use crate::error::WarehouseError;
 use crate::tables::MinuteTable;
 
 /// Number, name and text of every migration, in order.
-const FILES: [(u32, &str, &str); 4] = [
+const FILES: [(u32, &str, &str); 5] = [
     (1, "minute_tables", include_str!("../migrations/0001_minute_tables.sql")),
     (2, "hourly_tables", include_str!("../migrations/0002_hourly_tables.sql")),
     (3, "hourly_views", include_str!("../migrations/0003_hourly_views.sql")),
     (4, "watermark", include_str!("../migrations/0004_watermark.sql")),
+    (5, "hourly_codecs", include_str!("../migrations/0005_hourly_codecs.sql")),
 ];
 
 /// The record itself; not a numbered file, because the numbers stand in it.

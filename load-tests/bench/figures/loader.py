@@ -52,7 +52,12 @@ def end_sessions(bench, system):
 
 def hourly(bench, system):
     """Bytes per hit in all hourly tables, merged, against one row per hit in the same engine, merged."""
-    names = ("hits_per_visitor_and_hour", "hourly_bytes_per_hit", "hourly_to_one_row_per_hit")
+    names = (
+        "hits_per_visitor_and_hour",
+        "hourly_bytes_per_hit",
+        "hourly_to_one_row_per_hit",
+        "hourly_to_one_row_same_codec",
+    )
     with bench.results.expect(*names):
         warehouse = system.warehouse
         events, visitor_hours = warehouse.numbers(
@@ -67,3 +72,5 @@ def hourly(bench, system):
         plain, rows = warehouse.bytes_of_one_row_per_hit()
         bench.results.add("hourly_bytes_per_hit", taken / hits)
         bench.results.add("hourly_to_one_row_per_hit", (taken / hits) / (plain / rows))
+        packed, rows = warehouse.bytes_of_one_row_per_hit("ZSTD(1)")
+        bench.results.add("hourly_to_one_row_same_codec", (taken / hits) / (packed / rows))

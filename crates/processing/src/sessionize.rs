@@ -4,19 +4,33 @@
 //! that are over, each once. Sessions are found by (property, traffic class, visitor or visitor of the day before),
 //! and by the client's session id where there is one; the definitions are in docs/design/0001, "Processing".
 //!
-//! Open sessions lie in an index by due time, so that passing time costs only what is due. Among equals the session
-//! that opened first goes first: the order is a function of the WAL.
+//! Open sessions lie by due time, so that passing time costs only what is due. Among equals the session that opened
+//! first goes first: the order is a function of the WAL. A million of them are open at a large edge, so each takes few
+//! bytes: texts are shared and named by ids, times are distances, and indexes hold slots.
 
 pub mod session;
+mod slab;
+mod lists;
+mod interner;
+mod interned;
+mod keys;
+mod record;
+mod wheel;
+mod imports;
+mod open;
+mod remembered;
 mod index;
 
 use std::sync::Arc;
 
 use crate::handover::{Acquisition, ClosedSession, EnrichedHit, Placement};
-use crate::sessionize::index::Index;
+use crate::sessionize::index::{Index, Place};
 use crate::sessionize::session::{Fit, Session};
 
 pub use crate::sessionize::index::{Remembered, SessionChange};
+
+/// Slots and ids have 32 bits, and a session has two pages.
+const MAX_OPEN: u64 = 1 << 30;
 
 /// The open sessions, and the closed ones that a client's session id may still name.
 pub struct Sessions {
@@ -29,12 +43,14 @@ pub struct Sessions {
 impl Sessions {
     /// No session; at most this many open at a time, and as many remembered.
     pub fn new(max_open_sessions: u64) -> Self {
-        Self { index: Index::default(), max_open: max_open_sessions.max(1), closed: Vec::new() }
+        let max_open = max_open_sessions.clamp(1, MAX_OPEN);
+        Self { index: Index::default(), max_open, closed: Vec::new() }
     }
 
     /// Forgets the client's session ids whose 24 h are over at this received time; to be called before the hits of a
     /// block. A session still open under such an id is over.
     pub fn begin_block(&mut self, received_at_ms: u64) {
+        self.index.is_restored();
         while let Some(session) = self.index.pop_outlived(received_at_ms) {
             self.closed.push(session.close());
         }
@@ -43,22 +59,27 @@ impl Sessions {
 
     /// Finds the session of a hit, or opens one; `acquisition` is asked only then.
     pub fn place(&mut self, hit: &EnrichedHit, acquisition: impl FnOnce() -> Acquisition) -> Placement {
-        let Some(number) = self.index.find(hit) else { return self.open(hit, acquisition()) };
-        if let Some(remembered) = self.index.remembered(number) {
-            let acquisition = Arc::clone(&remembered.acquisition);
-            self.index.also_known_as(number, hit);
-            return Placement { opens_session: false, acquisition };
-        }
-        match self.index.fit(number, hit) {
+        let slot = match self.index.find(hit) {
+            None => return self.open(hit, acquisition()),
+            Some(place @ Place::Remembered(slot)) => {
+                let Some(acquisition) = self.index.acquisition_of_remembered(slot) else {
+                    return self.open(hit, acquisition());
+                };
+                self.index.also_known_as(place, hit);
+                return Placement { opens_session: false, acquisition };
+            }
+            Some(Place::Open(slot)) => slot,
+        };
+        match self.index.fit(slot, hit) {
             Fit::Joins => {
-                self.index.also_known_as(number, hit);
-                match self.index.join(number, hit) {
+                self.index.also_known_as(Place::Open(slot), hit);
+                match self.index.join(slot, hit) {
                     Some(acquisition) => Placement { opens_session: false, acquisition },
                     None => self.open(hit, acquisition()),
                 }
             }
             Fit::Later => {
-                self.close(number, hit.received_at_ms);
+                self.close(slot, hit.received_at_ms);
                 self.open(hit, acquisition())
             }
             Fit::Older => {
@@ -72,15 +93,15 @@ impl Sessions {
 
     /// An import says that no further hit of the property lies before this event time.
     pub fn on_import_mark(&mut self, property: &str, event_time_ms: u64, received_at_ms: u64) {
-        while let Some(number) = self.index.first_over_by_import(property, event_time_ms) {
-            self.close(number, received_at_ms);
+        while let Some(slot) = self.index.first_over_by_import(property, event_time_ms) {
+            self.close(slot, received_at_ms);
         }
     }
 
     /// Closes the sessions that are over at this received time; to be called after the hits of a block.
     pub fn on_time(&mut self, received_at_ms: u64) {
-        while let Some(number) = self.index.first_due(received_at_ms) {
-            self.close(number, received_at_ms);
+        while let Some(slot) = self.index.first_due(received_at_ms) {
+            self.close(slot, received_at_ms);
         }
     }
 
@@ -116,19 +137,17 @@ impl Sessions {
 
     fn open(&mut self, hit: &EnrichedHit, acquisition: Acquisition) -> Placement {
         while self.index.open_count() >= self.max_open
-            && let Some(number) = self.index.first_due(u64::MAX)
+            && let Some(slot) = self.index.first_due(u64::MAX)
         {
-            self.close(number, hit.received_at_ms);
+            self.close(slot, hit.received_at_ms);
         }
         let session = Session::open(self.index.next_number(), hit, acquisition);
-        let acquisition = Arc::clone(&session.acquisition);
-        self.index.insert(session);
-        Placement { opens_session: true, acquisition }
+        Placement { opens_session: true, acquisition: self.index.insert(&session) }
     }
 
     /// Books a session that is over; its session id stays remembered for the rest of its 24 h.
-    fn close(&mut self, number: u64, received_at_ms: u64) {
-        let Some(session) = self.index.remove(number) else { return };
+    fn close(&mut self, slot: u32, received_at_ms: u64) {
+        let Some(session) = self.index.remove(slot) else { return };
         if let Some(forgotten_at_ms) = session.forgotten_at_ms()
             && received_at_ms < forgotten_at_ms
         {

@@ -1,26 +1,19 @@
-//! The ways to find a session: by visitor, by due time, by property for import marks, by what changed since a seal.
+//! All sessions, open and remembered, and what changed in them since a seal.
 //!
-//! Invariant: every index names exactly the sessions that are open, or remembered, and a key names one of them.
+//! Sessions lie in slots, in few bytes (`open`, `record`, `remembered`), and are found by key, by due time, by property.
+//! Outside they are known by their numbers. Invariant: no order of a hash table, and no slot, is ever seen outside.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::handover::{Acquisition, EnrichedHit, TrafficClass};
+use crate::sessionize::interned::Interned;
+use crate::sessionize::keys::Key;
+use crate::sessionize::open::OpenSessions;
+use crate::sessionize::remembered::RememberedSessions;
 use crate::sessionize::session::{Fit, Session};
-
-/// (time in unix milliseconds, session number): time decides, then the order of opening.
-type ByTime = BTreeSet<(u64, u64)>;
-
-/// What a hit finds its session by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    property: Arc<str>,
-    traffic_class: TrafficClass,
-    visitor_id: u64,
-    session_id: Option<u64>,
-}
 
 /// A closed session that a client's session id may still name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,47 +47,36 @@ pub struct SessionChange {
     pub gone: Vec<u64>,
 }
 
-/// An open session and where it lies in the indexes by time.
-///
-/// Each hit makes its session due later. Moving its entries each time would be the dearest part of processing, so they
-/// stay where they are and are moved when they come up. Invariant: an entry never lies after the time it stands for.
-struct Open {
-    session: Session,
-    /// Time of its entry in `due`.
-    due_at_ms: u64,
-    /// Time of its entry in `import_due`.
-    import_due_at_ms: u64,
-    /// Whether `dirty` names it since the last seal.
-    is_dirty: bool,
+/// Where a session lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Slot among the open ones.
+    Open(u32),
+    /// Slot among those remembered.
+    Remembered(u32),
 }
 
 /// All sessions and the ways to find them.
 #[derive(Default)]
 pub(super) struct Index {
-    open: HashMap<u64, Open, RandomState>,
-    remembered: HashMap<u64, Remembered, RandomState>,
-    numbers: HashMap<Key, u64, RandomState>,
-    /// Open sessions by due time.
-    due: ByTime,
-    /// Open sessions with a session id, by the time it is forgotten.
-    outlived: ByTime,
-    /// Remembered sessions by the time they are forgotten.
-    forgotten: ByTime,
-    /// Open sessions of each property by the import mark that closes them.
-    import_due: HashMap<Arc<str>, ByTime, RandomState>,
+    interned: Interned,
+    open: OpenSessions,
+    remembered: RememberedSessions,
     next_number: u64,
     next_number_at_seal: u64,
-    /// Numbers of what changed since the last seal, some of them twice.
-    dirty: Vec<u64>,
+    /// Numbers of sessions that were known at the last seal and left their place since.
+    left: Vec<u64>,
+    /// Places by number, while state is put in: changes name sessions by number. Dropped with the first block.
+    places: Option<HashMap<u64, Place, RandomState>>,
 }
 
 impl Index {
     pub(super) fn open_count(&self) -> u64 {
-        u64::try_from(self.open.len()).unwrap_or(u64::MAX)
+        self.open.len()
     }
 
     pub(super) fn remembered_count(&self) -> u64 {
-        u64::try_from(self.remembered.len()).unwrap_or(u64::MAX)
+        self.remembered.len()
     }
 
     pub(super) fn next_number(&mut self) -> u64 {
@@ -103,95 +85,65 @@ impl Index {
         number
     }
 
+    /// No more state is put in.
+    pub(super) fn is_restored(&mut self) {
+        self.places = None;
+    }
+
     /// The session of the hit's visitor, or of its visitor of the day before.
-    pub(super) fn find(&self, hit: &EnrichedHit) -> Option<u64> {
-        let by = |visitor_id| self.numbers.get(&Key::of_hit(hit, visitor_id)).copied();
-        by(hit.visitor_id).or_else(|| by(hit.previous_visitor_id?))
+    pub(super) fn find(&self, hit: &EnrichedHit) -> Option<Place> {
+        let key = Key {
+            property: self.interned.properties.find(&*hit.dimensions.property)?,
+            traffic_class: hit.dimensions.client.traffic_class,
+            visitor_id: hit.visitor_id,
+            session_id: hit.session_id,
+        };
+        let by = |key: &Key| {
+            let open = self.open.find(key).map(Place::Open);
+            // Only a session id is remembered.
+            open.or_else(|| key.session_id.and_then(|_| self.remembered.find(key).map(Place::Remembered)))
+        };
+        by(&key).or_else(|| by(&Key { visitor_id: hit.previous_visitor_id?, ..key }))
     }
 
-    pub(super) fn remembered(&self, number: u64) -> Option<&Remembered> {
-        self.remembered.get(&number)
+    /// Where a remembered session came from.
+    pub(super) fn acquisition_of_remembered(&self, slot: u32) -> Option<Arc<Acquisition>> {
+        self.remembered.acquisition(slot, &self.interned)
     }
 
-    /// How a hit lies to an open session; one with a session id takes it whatever the gap.
-    pub(super) fn fit(&self, number: u64, hit: &EnrichedHit) -> Fit {
-        match self.open.get(&number) {
-            Some(open) if open.session.session_id.is_none() => open.session.fit(hit),
-            _ => Fit::Joins,
-        }
+    /// How a hit that was found to belong to an open session lies to it.
+    pub(super) fn fit(&self, slot: u32, hit: &EnrichedHit) -> Fit {
+        self.open.fit(slot, hit, &self.interned)
     }
 
     /// Makes a session known by the hit's visitor id too; to be called for a hit that was found to belong to it.
-    pub(super) fn also_known_as(&mut self, number: u64, hit: &EnrichedHit) {
-        let visitors = match (self.open.get_mut(&number), self.remembered.get_mut(&number)) {
-            (Some(open), _) => &mut open.session.visitors,
-            (None, Some(remembered)) => &mut remembered.visitors,
-            (None, None) => return,
-        };
-        if !visitors.contains(&hit.visitor_id) {
-            visitors.push(hit.visitor_id);
-            self.numbers.insert(Key::of_hit(hit, hit.visitor_id), number);
-            self.dirty.push(number);
+    pub(super) fn also_known_as(&mut self, place: Place, hit: &EnrichedHit) {
+        match place {
+            Place::Open(slot) => self.open.also_known_as(slot, hit.visitor_id),
+            Place::Remembered(slot) => self.remembered.also_known_as(slot, hit.visitor_id),
         }
     }
 
-    pub(super) fn insert(&mut self, session: Session) {
-        let number = session.number;
-        for key in Key::of_session(&session) {
-            self.numbers.insert(key, number);
+    /// Puts in an open session; gives the acquisition as sessions share it.
+    pub(super) fn insert(&mut self, session: &Session) -> Arc<Acquisition> {
+        // There is room: no more sessions are open at a time than slots have numbers.
+        let slot = self.open.insert(session, &mut self.interned);
+        if let (Some(places), Some(slot)) = (&mut self.places, slot) {
+            places.insert(session.number, Place::Open(slot));
         }
-        let (due_at_ms, import_due_at_ms) = (session.due_ms(), session.import_due_ms());
-        self.due.insert((due_at_ms, number));
-        if let Some(at_ms) = session.forgotten_at_ms() {
-            self.outlived.insert((at_ms, number));
-        }
-        let of_property = self.import_due.entry(Arc::clone(&session.dimensions.property)).or_default();
-        of_property.insert((import_due_at_ms, number));
-        self.open.insert(number, Open { session, due_at_ms, import_due_at_ms, is_dirty: true });
-        self.dirty.push(number);
+        let acquisitions = &self.interned.acquisitions;
+        let shared = acquisitions.find(&session.acquisition).and_then(|id| acquisitions.get(id));
+        Arc::clone(shared.unwrap_or(&session.acquisition))
     }
 
     /// Takes a hit into an open session; gives where the session came from.
-    pub(super) fn join(&mut self, number: u64, hit: &EnrichedHit) -> Option<Arc<Acquisition>> {
-        let open = self.open.get_mut(&number)?;
-        open.session.join(hit);
-        if !open.is_dirty {
-            open.is_dirty = true;
-            self.dirty.push(number);
-        }
-        // New rules may have a shorter time-out.
-        let (due_ms, import_due_ms) = (open.session.due_ms(), open.session.import_due_ms());
-        if due_ms < open.due_at_ms {
-            self.due.remove(&(open.due_at_ms, number));
-            self.due.insert((due_ms, number));
-            open.due_at_ms = due_ms;
-        }
-        if import_due_ms < open.import_due_at_ms
-            && let Some(of_property) = self.import_due.get_mut(&open.session.dimensions.property)
-        {
-            of_property.remove(&(open.import_due_at_ms, number));
-            of_property.insert((import_due_ms, number));
-            open.import_due_at_ms = import_due_ms;
-        }
-        Some(Arc::clone(&open.session.acquisition))
+    pub(super) fn join(&mut self, slot: u32, hit: &EnrichedHit) -> Option<Arc<Acquisition>> {
+        self.open.join(slot, hit, &mut self.interned)
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<Session> {
-        let Open { session, due_at_ms, import_due_at_ms, .. } = self.open.remove(&number)?;
-        for key in Key::of_session(&session) {
-            self.numbers.remove(&key);
-        }
-        self.due.remove(&(due_at_ms, number));
-        if let Some(at_ms) = session.forgotten_at_ms() {
-            self.outlived.remove(&(at_ms, number));
-        }
-        if let Some(of_property) = self.import_due.get_mut(&session.dimensions.property) {
-            of_property.remove(&(import_due_at_ms, number));
-            if of_property.is_empty() {
-                self.import_due.remove(&session.dimensions.property);
-            }
-        }
-        self.dirty.push(number);
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Session> {
+        let session = self.open.remove(slot, &mut self.interned)?;
+        self.leaves(session.number);
         Some(session)
     }
 
@@ -199,11 +151,11 @@ impl Index {
     pub(super) fn remember(&mut self, session: &Session, forgotten_at_ms: u64, max_remembered: u64) {
         let Some(session_id) = session.session_id else { return };
         while self.remembered_count() >= max_remembered
-            && let Some((_, number)) = self.forgotten.first().copied()
+            && let Some(slot) = self.remembered.first_forgotten(u64::MAX)
         {
-            self.forget(number);
+            self.forget(slot);
         }
-        self.insert_remembered(Remembered {
+        self.insert_remembered(&Remembered {
             number: session.number,
             property: Arc::clone(&session.dimensions.property),
             traffic_class: session.dimensions.client.traffic_class,
@@ -216,146 +168,116 @@ impl Index {
 
     /// Forgets the remembered sessions whose time has come.
     pub(super) fn forget_remembered(&mut self, received_at_ms: u64) {
-        while let Some((at_ms, number)) = self.forgotten.first().copied()
-            && at_ms <= received_at_ms
-        {
-            self.forget(number);
+        while let Some(slot) = self.remembered.first_forgotten(received_at_ms) {
+            self.forget(slot);
         }
     }
 
     /// Takes out an open session whose session id is forgotten at this received time.
     pub(super) fn pop_outlived(&mut self, received_at_ms: u64) -> Option<Session> {
-        let (at_ms, number) = self.outlived.first().copied()?;
-        if at_ms <= received_at_ms { self.remove(number) } else { None }
+        let slot = self.open.first_outlived(received_at_ms)?;
+        self.remove(slot)
     }
 
     /// The open session that is due first, if it is due at this received time.
-    pub(super) fn first_due(&mut self, received_at_ms: u64) -> Option<u64> {
-        loop {
-            let (at_ms, number) = self.due.first().copied()?;
-            if at_ms > received_at_ms {
-                return None;
-            }
-            let open = self.open.get_mut(&number)?;
-            let due_ms = open.session.due_ms();
-            if due_ms == at_ms {
-                return Some(number);
-            }
-            self.due.pop_first();
-            self.due.insert((due_ms, number));
-            open.due_at_ms = due_ms;
-        }
+    pub(super) fn first_due(&mut self, received_at_ms: u64) -> Option<u32> {
+        self.open.first_due(received_at_ms, &self.interned)
     }
 
     /// The first open session of the property that an import mark of this time closes.
-    pub(super) fn first_over_by_import(&mut self, property: &str, event_time_ms: u64) -> Option<u64> {
-        let of_property = self.import_due.get_mut(property)?;
-        loop {
-            let (at_ms, number) = of_property.first().copied()?;
-            if at_ms > event_time_ms {
-                return None;
-            }
-            let open = self.open.get_mut(&number)?;
-            let due_ms = open.session.import_due_ms();
-            if due_ms == at_ms {
-                return Some(number);
-            }
-            of_property.pop_first();
-            of_property.insert((due_ms, number));
-            open.import_due_at_ms = due_ms;
-        }
+    pub(super) fn first_over_by_import(&mut self, property: &str, event_time_ms: u64) -> Option<u32> {
+        let property = self.interned.properties.find(property)?;
+        self.open.first_over_by_import(property, event_time_ms, &self.interned)
     }
 
     pub(super) fn take_change(&mut self) -> SessionChange {
-        let mut change = SessionChange { next_number: self.next_number, ..SessionChange::default() };
-        self.dirty.sort_unstable();
-        self.dirty.dedup();
-        for number in std::mem::take(&mut self.dirty) {
-            if let Some(open) = self.open.get_mut(&number) {
-                open.is_dirty = false;
-                change.open.push(open.session.clone());
-            } else if let Some(remembered) = self.remembered.get(&number) {
-                change.remembered.push(remembered.clone());
-            } else if number < self.next_number_at_seal {
-                change.gone.push(number);
-            }
-        }
+        let mut change = SessionChange {
+            next_number: self.next_number,
+            open: self.open.take_dirty(&self.interned),
+            remembered: self.remembered.take_dirty(&self.interned),
+            gone: std::mem::take(&mut self.left),
+        };
+        change.sort();
+        // One that was closed and is remembered left its place only.
+        let remembered = &change.remembered;
+        change
+            .gone
+            .retain(|number| remembered.binary_search_by_key(number, |session| session.number).is_err());
         self.next_number_at_seal = self.next_number;
         change
     }
 
     pub(super) fn whole(&self) -> SessionChange {
-        let mut open: Vec<Session> = self.open.values().map(|open| open.session.clone()).collect();
-        open.sort_unstable_by_key(|session| session.number);
-        let mut remembered: Vec<Remembered> = self.remembered.values().cloned().collect();
-        remembered.sort_unstable_by_key(|session| session.number);
-        SessionChange { next_number: self.next_number, open, remembered, gone: Vec::new() }
+        let mut change = SessionChange {
+            next_number: self.next_number,
+            open: self.open.all(&self.interned).collect(),
+            remembered: self.remembered.all(&self.interned).collect(),
+            gone: Vec::new(),
+        };
+        change.sort();
+        change
     }
 
     pub(super) fn apply(&mut self, change: SessionChange) {
+        let places = self.places.take().unwrap_or_else(|| self.places_by_number());
+        self.places = Some(places);
         // All that changed goes first: a key may have passed from one session to another.
         let open = change.open.iter().map(|session| session.number);
         let remembered = change.remembered.iter().map(|session| session.number);
-        for number in open.chain(remembered).chain(change.gone.iter().copied()).collect::<Vec<_>>() {
-            self.remove(number);
-            self.forget(number);
-        }
-        change.open.into_iter().for_each(|session| self.insert(session));
-        change.remembered.into_iter().for_each(|session| self.insert_remembered(session));
-        self.next_number = change.next_number;
-        self.next_number_at_seal = change.next_number;
-        for number in std::mem::take(&mut self.dirty) {
-            if let Some(open) = self.open.get_mut(&number) {
-                open.is_dirty = false;
+        for number in open.chain(remembered).chain(change.gone.iter().copied()) {
+            match self.places.as_mut().and_then(|places| places.remove(&number)) {
+                Some(Place::Open(slot)) => drop(self.open.remove(slot, &mut self.interned)),
+                Some(Place::Remembered(slot)) => drop(self.remembered.remove(slot, &mut self.interned)),
+                None => {}
             }
         }
+        for session in change.open {
+            self.insert(&session);
+        }
+        for session in change.remembered {
+            self.insert_remembered(&session);
+        }
+        self.next_number = change.next_number;
+        self.next_number_at_seal = change.next_number;
+        self.open.take_clean();
+        self.remembered.take_clean();
+        self.left = Vec::new();
     }
 
-    fn insert_remembered(&mut self, remembered: Remembered) {
-        let number = remembered.number;
-        for key in Key::of_remembered(&remembered) {
-            self.numbers.insert(key, number);
+    fn insert_remembered(&mut self, remembered: &Remembered) {
+        let slot = self.remembered.insert(remembered, &mut self.interned);
+        if let (Some(places), Some(slot)) = (&mut self.places, slot) {
+            places.insert(remembered.number, Place::Remembered(slot));
         }
-        self.forgotten.insert((remembered.forgotten_at_ms, number));
-        self.remembered.insert(number, remembered);
-        self.dirty.push(number);
     }
 
-    fn forget(&mut self, number: u64) {
-        let Some(remembered) = self.remembered.remove(&number) else { return };
-        for key in Key::of_remembered(&remembered) {
-            self.numbers.remove(&key);
+    fn forget(&mut self, slot: u32) {
+        if let Some(number) = self.remembered.remove(slot, &mut self.interned) {
+            self.leaves(number);
         }
-        self.forgotten.remove(&(remembered.forgotten_at_ms, number));
-        self.dirty.push(number);
+    }
+
+    fn leaves(&mut self, number: u64) {
+        if number < self.next_number_at_seal {
+            self.left.push(number);
+        }
+        if let Some(places) = &mut self.places {
+            places.remove(&number);
+        }
+    }
+
+    fn places_by_number(&self) -> HashMap<u64, Place, RandomState> {
+        let open = self.open.numbers().map(|(number, slot)| (number, Place::Open(slot)));
+        let remembered = self.remembered.numbers().map(|(number, slot)| (number, Place::Remembered(slot)));
+        open.chain(remembered).collect()
     }
 }
 
-impl Key {
-    fn of_hit(hit: &EnrichedHit, visitor_id: u64) -> Self {
-        Self {
-            property: Arc::clone(&hit.dimensions.property),
-            traffic_class: hit.dimensions.client.traffic_class,
-            visitor_id,
-            session_id: hit.session_id,
-        }
-    }
-
-    fn of_session(session: &Session) -> impl Iterator<Item = Self> + '_ {
-        session.visitors.iter().map(|visitor_id| Self {
-            property: Arc::clone(&session.dimensions.property),
-            traffic_class: session.dimensions.client.traffic_class,
-            visitor_id: *visitor_id,
-            session_id: session.session_id,
-        })
-    }
-
-    fn of_remembered(remembered: &Remembered) -> impl Iterator<Item = Self> + '_ {
-        remembered.visitors.iter().map(|visitor_id| Self {
-            property: Arc::clone(&remembered.property),
-            traffic_class: remembered.traffic_class,
-            visitor_id: *visitor_id,
-            session_id: Some(remembered.session_id),
-        })
+impl SessionChange {
+    fn sort(&mut self) {
+        self.open.sort_unstable_by_key(|session| session.number);
+        self.remembered.sort_unstable_by_key(|session| session.number);
+        self.gone.sort_unstable();
+        self.gone.dedup();
     }
 }

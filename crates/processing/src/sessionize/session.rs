@@ -1,6 +1,6 @@
 //! One session: whether a hit belongs to it, when it is over, what it comes to.
 //!
-//! Dimensions and acquisition are those of its first hit for ever. Time-out and grace are those of the rules that
+//! [`Session`] is a session as state has it; [`Figures`] are the part of it that changes with its hits. Dimensions and acquisition are those of its first hit for ever. Time-out and grace are those of the rules that
 //! its latest hit named, so that a change of rules is felt from the next hit on.
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Exit {
     pub page_path: Arc<str>,
 }
 
-/// A session that is open.
+/// A session that is open, with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Counts sessions in the order they opened.
@@ -72,6 +72,98 @@ pub struct Session {
     pub engagement_ms: u64,
 }
 
+/// The part of a session that changes with its hits. Names and units are those of [`Session`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Figures {
+    pub(super) timeout_ms: u64,
+    pub(super) grace_ms: u64,
+    pub(super) first_ms: u64,
+    pub(super) last_ms: u64,
+    pub(super) opened_at_ms: u64,
+    pub(super) received_at_ms: u64,
+    pub(super) exit_is_page_view: bool,
+    pub(super) exit_event_time_ms: u64,
+    pub(super) page_views: u64,
+    pub(super) events: u64,
+    pub(super) engagement_ms: u64,
+}
+
+impl Figures {
+    /// How a hit of its visitor lies to it, by the rules that the hit names.
+    pub(super) fn fit(&self, hit: &EnrichedHit) -> Fit {
+        let time = hit.event_time_ms;
+        if time < self.first_ms.saturating_sub(hit.timeout_ms) {
+            Fit::Older
+        } else if time <= self.last_ms + hit.timeout_ms && time.saturating_sub(self.first_ms) <= DAY_MS {
+            Fit::Joins
+        } else {
+            Fit::Later
+        }
+    }
+
+    /// Takes in a hit that belongs to it; whether the session ends on the hit's page from now on.
+    pub(super) fn join(&mut self, hit: &EnrichedHit) -> bool {
+        self.timeout_ms = hit.timeout_ms;
+        self.grace_ms = hit.grace_ms;
+        self.first_ms = self.first_ms.min(hit.event_time_ms);
+        self.last_ms = self.last_ms.max(hit.event_time_ms);
+        self.received_at_ms = hit.received_at_ms;
+        self.page_views += u64::from(hit.is_page_view);
+        self.events += 1;
+        self.engagement_ms = self.engagement_ms.saturating_add(hit.engagement_ms);
+        let is_exit =
+            (hit.is_page_view, hit.event_time_ms) >= (self.exit_is_page_view, self.exit_event_time_ms);
+        if is_exit {
+            self.exit_is_page_view = hit.is_page_view;
+            self.exit_event_time_ms = hit.event_time_ms;
+        }
+        is_exit
+    }
+
+    /// Received time at which it is over, unix milliseconds.
+    pub(super) fn due_ms(&self) -> u64 {
+        self.last_ms.max(self.received_at_ms).saturating_add(self.timeout_ms + self.grace_ms)
+    }
+
+    /// Time of an import mark at which it is over, unix milliseconds.
+    pub(super) fn import_due_ms(&self) -> u64 {
+        self.last_ms.saturating_add(self.timeout_ms + self.grace_ms)
+    }
+
+    /// The session with these figures.
+    pub(super) fn session(
+        &self,
+        number: u64,
+        visitors: Vec<u64>,
+        session_id: Option<u64>,
+        dimensions: Dimensions,
+        acquisition: Arc<Acquisition>,
+        exit_page: Arc<str>,
+    ) -> Session {
+        Session {
+            number,
+            visitors,
+            session_id,
+            dimensions,
+            acquisition,
+            timeout_ms: self.timeout_ms,
+            grace_ms: self.grace_ms,
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+            opened_at_ms: self.opened_at_ms,
+            received_at_ms: self.received_at_ms,
+            exit: Exit {
+                is_page_view: self.exit_is_page_view,
+                event_time_ms: self.exit_event_time_ms,
+                page_path: exit_page,
+            },
+            page_views: self.page_views,
+            events: self.events,
+            engagement_ms: self.engagement_ms,
+        }
+    }
+}
+
 impl Session {
     /// The session that this hit opens.
     pub(super) fn open(number: u64, hit: &EnrichedHit, acquisition: Acquisition) -> Self {
@@ -87,49 +179,32 @@ impl Session {
             last_ms: hit.event_time_ms,
             opened_at_ms: hit.received_at_ms,
             received_at_ms: hit.received_at_ms,
-            exit: Exit::of(hit),
+            exit: Exit {
+                is_page_view: hit.is_page_view,
+                event_time_ms: hit.event_time_ms,
+                page_path: Arc::clone(&hit.dimensions.page_path),
+            },
             page_views: u64::from(hit.is_page_view),
             events: 1,
             engagement_ms: hit.engagement_ms,
         }
     }
 
-    /// How a hit of its visitor lies to it, by the rules that the hit names.
-    pub(super) fn fit(&self, hit: &EnrichedHit) -> Fit {
-        let time = hit.event_time_ms;
-        if time < self.first_ms.saturating_sub(hit.timeout_ms) {
-            Fit::Older
-        } else if time <= self.last_ms + hit.timeout_ms && time.saturating_sub(self.first_ms) <= DAY_MS {
-            Fit::Joins
-        } else {
-            Fit::Later
+    /// The part of it that changes with its hits.
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            timeout_ms: self.timeout_ms,
+            grace_ms: self.grace_ms,
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+            opened_at_ms: self.opened_at_ms,
+            received_at_ms: self.received_at_ms,
+            exit_is_page_view: self.exit.is_page_view,
+            exit_event_time_ms: self.exit.event_time_ms,
+            page_views: self.page_views,
+            events: self.events,
+            engagement_ms: self.engagement_ms,
         }
-    }
-
-    /// Takes in a hit that belongs to it.
-    pub(super) fn join(&mut self, hit: &EnrichedHit) {
-        self.timeout_ms = hit.timeout_ms;
-        self.grace_ms = hit.grace_ms;
-        self.first_ms = self.first_ms.min(hit.event_time_ms);
-        self.last_ms = self.last_ms.max(hit.event_time_ms);
-        self.received_at_ms = hit.received_at_ms;
-        self.page_views += u64::from(hit.is_page_view);
-        self.events += 1;
-        self.engagement_ms = self.engagement_ms.saturating_add(hit.engagement_ms);
-        let exit = Exit::of(hit);
-        if (exit.is_page_view, exit.event_time_ms) >= (self.exit.is_page_view, self.exit.event_time_ms) {
-            self.exit = exit;
-        }
-    }
-
-    /// Received time at which it is over, unix milliseconds.
-    pub(super) fn due_ms(&self) -> u64 {
-        self.last_ms.max(self.received_at_ms).saturating_add(self.timeout_ms + self.grace_ms)
-    }
-
-    /// Time of an import mark at which it is over, unix milliseconds.
-    pub(super) fn import_due_ms(&self) -> u64 {
-        self.last_ms.saturating_add(self.timeout_ms + self.grace_ms)
     }
 
     /// Received time at which its session id is forgotten, unix milliseconds; `None` without one.
@@ -150,16 +225,6 @@ impl Session {
             page_views: self.page_views,
             events: self.events,
             duration_ms,
-        }
-    }
-}
-
-impl Exit {
-    fn of(hit: &EnrichedHit) -> Self {
-        Self {
-            is_page_view: hit.is_page_view,
-            event_time_ms: hit.event_time_ms,
-            page_path: Arc::clone(&hit.dimensions.page_path),
         }
     }
 }

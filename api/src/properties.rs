@@ -82,7 +82,7 @@ impl PropertyCalls {
     async fn list_uncounted(&self, headers: &HeaderMap) -> Result<Vec<Arc<Property>>, Refusal> {
         let _place = self.admission.enter()?;
         require_admin(&self.authorizer.caller(headers).await?)?;
-        let mut properties: Vec<_> = self.properties.snapshot().iter().cloned().collect();
+        let mut properties: Vec<_> = self.properties.snapshot().iter().map(Arc::new).collect();
         properties.sort_by(|a, b| (&a.name, &a.property_id).cmp(&(&b.name, &b.property_id)));
         Ok(properties)
     }

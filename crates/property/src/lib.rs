@@ -9,6 +9,7 @@
 pub mod key;
 pub mod model;
 pub mod rulebook;
+mod stored;
 pub mod read;
 pub mod snapshot;
 pub mod create;

@@ -84,7 +84,7 @@ impl Properties {
             return Err(error.into());
         }
         Ok(Arc::new(Self {
-            snapshot: RwLock::new(Arc::new(Snapshot::of(files.properties()))),
+            snapshot: RwLock::new(files.snapshot()),
             dir,
             files: Mutex::new(files),
             miss_begun: AtomicU64::new(0),
@@ -192,8 +192,7 @@ impl Properties {
                 self.broken_files.store(u64::try_from(files.broken()).unwrap_or(u64::MAX), Ordering::Relaxed);
                 if changes.any {
                     // The files stay locked until their snapshot is in place, or an older one could follow a newer.
-                    let snapshot = Arc::new(Snapshot::of(files.properties()));
-                    *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+                    *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = files.snapshot();
                 }
             }
             Err(error) => self.failed(&error),
@@ -233,7 +232,7 @@ impl Properties {
 
 impl RulesSource for Properties {
     fn rules(&self, property_id: &str, version: u32) -> Option<Arc<Rules>> {
-        self.snapshot().by_id(property_id)?.rules.version(version).cloned()
+        self.snapshot().rules(property_id, version)
     }
 }
 

@@ -4,16 +4,22 @@
 //! modification, size or inode did. Files that are not `p_*.json` are not ours and left alone.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::{Property, is_property_id};
+use crate::snapshot::Snapshot;
+use crate::stored::{Id, Rulebooks, Stored, id_of};
 
 /// Largest property file, bytes; a bigger one is not ours.
 const FILE_MAX_BYTES: u64 = 1 << 20;
+
+/// Looks between two searches for properties that nobody asks for any more: ten minutes, at one a second.
+const LOOKS_PER_SEARCH: u64 = 600;
 
 /// Why a property file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,26 +31,15 @@ pub struct FileError {
     pub problem: String,
 }
 
-/// What tells one content of a file from another without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: (i64, i64),
-    size_bytes: u64,
-    inode: u64,
-}
-
-#[derive(Debug, Clone)]
-struct File {
-    stamp: Stamp,
-    /// The last good version; `None` when there never was one.
-    property: Option<Arc<Property>>,
-    broken: bool,
-}
-
 /// What is known of the directory.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    files: HashMap<OsString, File>,
+    /// The last good version of each file.
+    known: Arc<Snapshot>,
+    /// Stamps of the files that are broken now.
+    broken: HashMap<Id, u64>,
+    rulebooks: Rulebooks,
+    looks: u64,
 }
 
 /// What a look at the directory found.
@@ -60,66 +55,95 @@ impl Files {
     /// Looks again. An error means that nothing was learnt and nothing changed.
     pub(crate) fn refresh(&mut self, dir: &Path) -> io::Result<Changes> {
         let mut changes = Changes::default();
-        let mut now = HashMap::with_capacity(self.files.len());
+        let known = Arc::clone(&self.known);
+        let mut stays = vec![false; known.len()];
+        let (mut fresh, mut broken) = (Vec::new(), HashMap::new());
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
-            let name = entry.file_name();
-            if !is_property_file(&name) {
-                continue;
-            }
-            let known = self.files.get(&name);
-            match stamp(&entry.path()) {
-                Ok(stamp) => {
-                    let file = match known {
-                        Some(file) if file.stamp == stamp => file.clone(),
-                        _ => changed(&entry.path(), stamp, known, &mut changes),
-                    };
-                    now.insert(name, file);
-                }
+            let Some(id) = id_of_file(&entry.file_name()) else { continue };
+            let stamp = match stamp(&entry.path()) {
+                Ok(stamp) => stamp,
                 // Gone between the listing and the look.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
+            };
+            let (place, good) = known.stored(&id).unzip();
+            let was_broken = self.broken.get(&id).copied();
+            let is_known = match was_broken {
+                None => good.is_some_and(|good| good.stamp() == stamp),
+                Some(before) => before == stamp,
+            };
+            let error = if is_known { None } else { self.changed(&entry.path(), stamp, &mut fresh).err() };
+            if (is_known && was_broken.is_some()) || error.is_some() {
+                broken.insert(id, stamp);
             }
+            let keeps_good = is_known || error.is_some();
+            if let Some(stays) = place.and_then(|place| stays.get_mut(place)) {
+                *stays = keeps_good;
+            }
+            changes.errors.extend(error);
         }
-        if now.is_empty() && !self.files.is_empty() {
+        if fresh.is_empty() && broken.is_empty() && !stays.contains(&true) && self.knew_files() {
             return Ok(Changes { emptied: true, ..Changes::default() });
         }
-        changes.any |= self.files.keys().any(|name| !now.contains_key(name));
-        self.files = now;
+        self.broken = broken;
+        self.let_go_of_idle(&mut stays, &mut fresh);
+        changes.any = !fresh.is_empty() || stays.contains(&false);
+        if changes.any {
+            let stay = known.all().iter().zip(&stays).filter_map(|(stored, stays)| stays.then_some(stored));
+            fresh.extend(stay.cloned());
+            self.known = Arc::new(Snapshot::of(fresh));
+        }
         Ok(changes)
     }
 
-    pub(crate) fn properties(&self) -> impl Iterator<Item = Arc<Property>> {
-        self.files.values().filter_map(|file| file.property.clone())
+    /// The last good versions.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.known)
     }
 
     pub(crate) fn broken(&self) -> usize {
-        self.files.values().filter(|file| file.broken).count()
+        self.broken.len()
     }
-}
 
-fn is_property_file(name: &OsString) -> bool {
-    name.to_str().and_then(|name| name.strip_suffix(".json")).is_some_and(is_property_id)
-}
+    fn knew_files(&self) -> bool {
+        !self.known.is_empty() || !self.broken.is_empty()
+    }
 
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let metadata = std::fs::metadata(path)?;
-    Ok(Stamp {
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        size_bytes: metadata.len(),
-        inode: metadata.ino(),
-    })
-}
+    fn changed(&mut self, path: &Path, stamp: u64, fresh: &mut Vec<Arc<Stored>>) -> Result<(), FileError> {
+        let property = read(path)?;
+        let stored = Stored::new(&property, stamp, &mut self.rulebooks).ok_or_else(|| FileError {
+            path: path.to_owned(),
+            problem: "an id or the currency has not its length".to_owned(),
+        })?;
+        fresh.push(Arc::new(stored));
+        Ok(())
+    }
 
-fn changed(path: &Path, stamp: Stamp, known: Option<&File>, changes: &mut Changes) -> File {
-    changes.any = true;
-    match read(path) {
-        Ok(property) => File { stamp, property: Some(Arc::new(property)), broken: false },
-        Err(error) => {
-            changes.errors.push(error);
-            File { stamp, property: known.and_then(|file| file.property.clone()), broken: true }
+    fn let_go_of_idle(&mut self, stays: &mut [bool], fresh: &mut Vec<Arc<Stored>>) {
+        self.looks += 1;
+        if !self.looks.is_multiple_of(LOOKS_PER_SEARCH) {
+            return;
+        }
+        for (stored, stays) in self.known.all().iter().zip(stays) {
+            if *stays && let Some(idle) = stored.without_traffic() {
+                fresh.push(Arc::new(idle));
+                *stays = false;
+            }
         }
     }
+}
+
+fn id_of_file(name: &OsStr) -> Option<Id> {
+    name.to_str()?.strip_suffix(".json").filter(|stem| is_property_id(stem)).and_then(id_of)
+}
+
+/// Tells one content of a file from another without reading it.
+fn stamp(path: &Path) -> io::Result<u64> {
+    let metadata = std::fs::metadata(path)?;
+    let mut hasher = DefaultHasher::new();
+    (metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino()).hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 /// Reads and checks one file.

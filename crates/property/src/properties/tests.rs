@@ -158,3 +158,17 @@ fn older_property_keeps_a_measurement_id_that_two_files_claim() {
     assert_eq!(properties.snapshot().by_measurement_id(&first.measurement_id), Some(first));
     assert_eq!(properties.snapshot().len(), 2);
 }
+
+#[test]
+fn property_without_traffic_is_let_go_and_found_again() {
+    let (_dir, properties) = opened();
+    let created = properties.create(new("Shop"), NOW_MS).unwrap().property;
+    let is_made = || properties.snapshot().all().iter().any(|stored| stored.is_made());
+    assert!(!is_made());
+    assert_eq!(properties.snapshot().by_id(&created.property_id).as_ref(), Some(&created));
+    assert!(is_made());
+    // Twenty minutes, at one look a second: it was used in the first half.
+    (0..1_200).for_each(|_| properties.refresh());
+    assert!(!is_made());
+    assert_eq!(properties.snapshot().by_measurement_id(&created.measurement_id), Some(created));
+}

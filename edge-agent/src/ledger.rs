@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use batch::Lane;
-use processing::{DropReason, Totals};
+use processing::{DropReason, Totals, TrafficClass};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -56,13 +56,31 @@ pub(crate) struct Accounts {
     pub(crate) raw: BTreeMap<u64, u64>,
     /// Hits in the rows of acknowledged batches.
     pub(crate) delivered: u64,
+    /// What the WAL held that was not processed when this process began.
+    pub(crate) replay: Replay,
     /// Bytes of all WAL files.
     pub(crate) wal_bytes: u64,
     /// Bytes of the state database.
     pub(crate) state_bytes: u64,
 }
 
+/// What a restart has to do again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Replay {
+    /// Whether the state of the last flush is read back.
+    pub(crate) is_restored: bool,
+    /// Position at which the WAL ended.
+    pub(crate) until: u64,
+    /// No hit in it was received before this time; 0: not known.
+    since_ms: u64,
+}
+
 impl Accounts {
+    /// Hits that the WAL held at the start and that are not processed yet.
+    pub(crate) fn replay_hits(&self) -> u64 {
+        self.replay.until.saturating_sub(self.processed)
+    }
+
     /// Hits that are neither delivered nor dropped.
     pub(crate) fn queued(&self) -> u64 {
         let in_outbox: u64 = self.rollup.values().map(|(note, _)| note.counted).sum();
@@ -72,13 +90,18 @@ impl Accounts {
     /// Received time of the oldest hit that no hub has.
     pub(crate) fn oldest_ms(&self) -> Option<u64> {
         let in_outbox = self.rollup.values().map(|(note, _)| note.oldest_ms).find(|oldest| *oldest > 0);
-        let unprocessed = (self.acknowledged > self.processed).then_some(self.received_at_ms);
+        // The newest block stands for the few that wait, except in a replay, where they may be hours old.
+        let since_ms = match self.replay.since_ms {
+            since_ms if since_ms > 0 && self.replay_hits() > 0 => since_ms,
+            _ => self.received_at_ms,
+        };
+        let unprocessed = (self.acknowledged > self.processed).then_some(since_ms);
         in_outbox.or(self.oldest_unsealed_ms).or(unprocessed)
     }
 }
 
 impl Ledger {
-    /// The accounts as the disk has them: WAL end, last flush, outbox.
+    /// The accounts as the disk has them: WAL end, last flush, outbox. The state of processing is not needed for them.
     pub(crate) fn opened(
         wal_end: &crate::disk::wal_file::Start,
         progress: &Progress,
@@ -91,6 +114,8 @@ impl Ledger {
             processed: progress.next_position,
             processed_blocks: progress.next_block,
             sealed: progress.next_position,
+            totals: totals(progress),
+            replay: Replay { is_restored: false, until: wal_end.position, since_ms: progress.received_at_ms },
             dropped: progress.dropped.clone(),
             rollup: outbox.rollup,
             raw: outbox.raw,
@@ -120,6 +145,11 @@ impl Ledger {
         accounts.processed_blocks = next_block;
         accounts.processed = next_position;
         accounts.oldest_unsealed_ms = oldest_unsealed_ms;
+    }
+
+    /// The state of the last flush is read back.
+    pub(crate) fn restored(&self) {
+        self.lock().replay.is_restored = true;
     }
 
     /// What became of the processed hits.
@@ -162,11 +192,24 @@ impl Ledger {
     }
 }
 
+/// What became of the hits up to the last flush.
+fn totals(progress: &Progress) -> Totals {
+    let of = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied();
+    let class = |class: TrafficClass| Some((class, of(&progress.by_class, class.as_str())?));
+    let reason = |reason: &DropReason| Some((*reason, of(&progress.dropped, reason.as_str())?));
+    Totals {
+        hits: progress.next_position,
+        repeated: of(&progress.dropped, REPEATED).unwrap_or(0),
+        by_class: [TrafficClass::Human, TrafficClass::Bot].into_iter().filter_map(class).collect(),
+        dropped: DropReason::ALL.iter().filter_map(reason).collect(),
+    }
+}
+
 /// Shows the accounts on `/metrics`.
 #[derive(Debug)]
 struct LedgerCollector(std::sync::Arc<Ledger>);
 
-/// Registers `edge_hits_in`, `_out`, `_dropped{reason}` and `_queued`.
+/// Registers `edge_hits_in`, `_out`, `_dropped{reason}`, `_queued`, and how far a replay has come.
 pub(crate) fn register(ledger: std::sync::Arc<Ledger>, registry: &mut Registry) {
     registry.register_collector(Box::new(LedgerCollector(ledger)));
 }
@@ -191,12 +234,15 @@ impl Collector for LedgerCollector {
             let value = accounts.dropped.get(reason).copied().unwrap_or(0);
             ConstCounter::new(value).encode(family.encode_family(&[("reason", reason)])?)?;
         }
-        let queued = i64::try_from(accounts.queued()).unwrap_or(i64::MAX);
-        ConstGauge::new(queued).encode(encoder.encode_descriptor(
-            "edge_hits_queued",
-            "Hits acknowledged that are neither out nor dropped",
-            None,
-            MetricType::Gauge,
-        )?)
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+        };
+        let queued = accounts.queued();
+        gauge("edge_hits_queued", "Hits acknowledged that are neither out nor dropped", queued)?;
+        let restoring = u64::from(!accounts.replay.is_restored);
+        gauge("edge_process_restoring", "1 while the state of the last flush is read back", restoring)?;
+        let replay = accounts.replay_hits();
+        gauge("edge_process_replay_hits", "Hits in the WAL at the start that are not processed yet", replay)
     }
 }

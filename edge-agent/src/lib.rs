@@ -2,7 +2,7 @@
 //!
 //! A hit goes through the stages in this order; stages do not know each other, [`run`] names them all:
 //! `collect → wal → (204) → process → outbox → ship`. `disk` is what they keep, `handoff` what they pass on, `ledger`
-//! the accounts. Invariant: a 2xx leaves only after the hit is in a committed transaction.
+//! the accounts; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
 
 pub mod config;
 pub(crate) mod handoff;
@@ -15,6 +15,7 @@ pub mod process;
 pub mod outbox;
 pub mod ship;
 mod status;
+pub mod rehearse;
 #[cfg(test)]
 mod fixture;
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hit::EdgeId;
 use identity::Role;
-use processing::{Detection, Processor};
+use processing::Detection;
 use property::Properties;
 use serde_json::{Map, json};
 use service::admin::{AdminServer, status_fn};
@@ -44,20 +45,19 @@ use crate::disk::state::Progress;
 use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
 use crate::metrics::{CollectMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
-use crate::process::Process;
+use crate::process::restore::Restore;
 use crate::status::EdgeStatus;
 use crate::wal::Committer;
 
 /// What stages may take to end beyond the time for shipping.
 const DRAIN_MARGIN: Duration = Duration::from_secs(20);
 
-/// Everything that is read from disk before the edge is ready.
+/// Everything that is read from disk before the edge is ready. The state of processing is not among it: it may be large,
+/// and hits can be taken without it.
 struct Opened {
     disk: Arc<DataDir>,
     progress: Progress,
-    processor: Processor,
-    checkpoint_bytes: u64,
-    changes_bytes: u64,
+    detection: Arc<Detection>,
     ledger: Arc<Ledger>,
     salts: Arc<Salts>,
     properties: Arc<Properties>,
@@ -135,26 +135,13 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
     let disk = disk::open(&config.data_dir, edge, caches)?;
     let salts = Salts::open(&config.data_dir, now_ms)?;
     let progress = disk.state.load_progress()?;
-    let stored = disk.state.load_state()?;
-    let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let processor = Processor::restore(
-        disk.owner.edge.clone(),
-        disk.owner.epoch,
-        Arc::new(detection),
-        properties.clone(),
-        config.process.limits.clone(),
-        stored.checkpoint.as_deref(),
-        &stored.changes,
-    )?;
     let ledger = Ledger::opened(&disk.wal.end(), &progress, disk.state.load_outbox()?);
     Ok(Opened {
-        checkpoint_bytes: stored.checkpoint.as_deref().map_or(0, length),
-        changes_bytes: stored.changes.iter().map(|change| length(change)).sum(),
         ledger: Arc::new(ledger),
         disk: Arc::new(disk),
         salts: Arc::new(salts),
         progress,
-        processor,
+        detection: Arc::new(detection),
         properties,
         locator,
     })
@@ -208,19 +195,22 @@ fn spawn_wal_and_process(
         metrics: context.registry.register(WalMetrics::new),
     })?;
     let (flushed, flushes) = watch::channel(opened.progress.rollup_seq);
-    let parts = process::Parts {
+    let restore = Restore {
         config: config.process.clone(),
+        drain_ms: config.drain_ms,
         disk: opened.disk,
+        progress: opened.progress,
+        detection: opened.detection,
+        rules: opened.properties,
         feed: feed_receiver,
-        processor: opened.processor,
         ledger: opened.ledger,
         clock: context.clock.clone(),
         metrics: context.registry.register(ProcessMetrics::new),
         flushed,
+        shutdown: context.shutdown.clone(),
     };
-    let process = Process::new(parts, opened.progress, opened.checkpoint_bytes, opened.changes_bytes)?;
     tasks.spawn_blocking_thread("wal", || committer.run());
-    tasks.spawn_blocking_thread("process", || process.run());
+    tasks.spawn_blocking_thread("process", || restore.run());
     Ok(flushes)
 }
 

@@ -4,6 +4,7 @@
 //! few seconds, that is rollup batch, raw batches of the same range, state and progress in one transaction. Invariant: what is
 //! not flushed is processed again after a crash, with the same rows.
 
+pub(crate) mod restore;
 pub(crate) mod raw;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use processing::{Limits, Processor, Sealed};
 use serde::{Deserialize, Serialize};
 use service::{SharedClock, fail};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use self::raw::RawBatches;
 use crate::disk::DataDir;
@@ -39,9 +41,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// How long the thread lets blocks come together: a wake-up for each costs more than a small block.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// Nice value of the thread: it follows the WAL, and may fall behind while accepting needs the cores.
-const NICE: i32 = 10;
 
 /// Configuration of processing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +71,8 @@ impl Default for Config {
 pub(crate) struct Parts {
     /// Configuration.
     pub(crate) config: Config,
+    /// How long a stopping edge goes on with what is in the WAL, milliseconds.
+    pub(crate) drain_ms: u64,
     /// The data directory.
     pub(crate) disk: Arc<DataDir>,
     /// Committed blocks.
@@ -86,6 +87,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: ProcessMetrics,
     /// Told the seq of the last rollup batch after each flush.
     pub(crate) flushed: watch::Sender<u64>,
+    /// The edge stops.
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// The thread's state.
@@ -98,6 +101,8 @@ pub(crate) struct Process {
     oldest_unsealed_ms: Option<u64>,
     checkpoint_bytes: u64,
     changes_bytes: u64,
+    /// Monotonic time at which a stopping edge leaves the rest of the WAL to the next start, milliseconds.
+    stops_at_ms: Option<u64>,
 }
 
 impl Process {
@@ -118,6 +123,7 @@ impl Process {
             progress.next_position
         );
         parts.ledger.counted(parts.processor.totals());
+        parts.ledger.restored();
         Ok(Self {
             raw: RawBatches::new(parts.config.raw_batch_bytes),
             parts,
@@ -126,15 +132,13 @@ impl Process {
             oldest_unsealed_ms: None,
             checkpoint_bytes,
             changes_bytes,
+            stops_at_ms: None,
         })
     }
 
-    /// Runs until the committer has ended and every block is in a batch.
+    /// Runs until the committer has ended and every block is in a batch, or the time to stop has come: what is in no
+    /// batch then is in the WAL.
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
-        // Whoever waits for an answer goes first. On Linux this is the priority of the calling thread alone.
-        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-            tracing::warn!(%error, "processing keeps the priority of accepting");
-        }
         loop {
             self.catch_up()?;
             match self.parts.feed.receiver.recv_timeout(LONGEST_WAIT) {
@@ -156,13 +160,29 @@ impl Process {
 
     /// Takes `block`, after those before it that the feed dropped; one that was read from its file already is skipped.
     fn take_until(&mut self, block: &CommittedBlock) -> anyhow::Result<()> {
-        while self.parts.processor.next_block() < block.header.block {
-            self.take_from_file()?;
-        }
+        self.take_from_files(block.header.block)?;
         if self.parts.processor.next_block() == block.header.block {
             self.take(&block.bytes)?;
         }
         Ok(())
+    }
+
+    /// Takes the blocks before `end` from the WAL files. There may be very many after a restart: they are flushed on
+    /// the way, and a stopping edge leaves the rest to the next start.
+    fn take_from_files(&mut self, end: u64) -> anyhow::Result<()> {
+        while self.parts.processor.next_block() < end && !self.must_stop() {
+            self.take_from_file()?;
+            self.flush_if_due()?;
+        }
+        Ok(())
+    }
+
+    fn must_stop(&mut self) -> bool {
+        if !self.parts.shutdown.is_cancelled() {
+            return false;
+        }
+        let now_ms = self.parts.clock.monotonic_ms();
+        now_ms >= *self.stops_at_ms.get_or_insert(now_ms + self.parts.drain_ms)
     }
 
     /// Takes from the WAL files what the feed did not bring; the feed itself is emptied first when it is in order.
@@ -171,9 +191,11 @@ impl Process {
             self.take_until(&block)?;
             self.flush_if_due()?;
         }
-        while self.parts.processor.next_block() < self.parts.feed.committed.load(Ordering::Acquire) {
-            self.take_from_file()?;
-            self.flush_if_due()?;
+        while self.parts.processor.next_block() < self.parts.feed.committed.load(Ordering::Acquire)
+            && !self.must_stop()
+        {
+            let end = self.parts.feed.committed.load(Ordering::Acquire);
+            self.take_from_files(end)?;
         }
         Ok(())
     }
@@ -236,8 +258,10 @@ impl Process {
         let mut progress = self.progress.clone();
         progress.next_block = sealed.last_block.map_or(0, |block| block + 1);
         progress.next_position = sealed.to;
+        progress.received_at_ms = sealed.complete_until_ms;
         progress.rollup_seq += 1;
         progress.dropped = dropped(&self.parts.processor);
+        progress.by_class = by_class(&self.parts.processor);
         let lost = |dropped: &std::collections::BTreeMap<String, u64>| dropped.values().sum::<u64>();
         let newly_dropped = lost(&progress.dropped).saturating_sub(lost(&self.progress.dropped));
         let payload = batch::encode_rollup(&sealed.rows).context("encoding a rollup batch")?;
@@ -281,6 +305,12 @@ fn dropped(processor: &Processor) -> std::collections::BTreeMap<String, u64> {
     let totals = processor.totals();
     let reasons = totals.dropped.iter().map(|(reason, hits)| (reason.as_str().to_owned(), *hits));
     reasons.chain([(REPEATED.to_owned(), totals.repeated)]).collect()
+}
+
+/// Hits in rows since the epoch began, by traffic class.
+fn by_class(processor: &Processor) -> std::collections::BTreeMap<String, u64> {
+    let totals = processor.totals();
+    totals.by_class.iter().map(|(class, hits)| (class.as_str().to_owned(), *hits)).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What the edge says about itself on `/status`: how far it has come, its queues, its stores.
+//! What the edge says about itself on `/status`: how far it has come, its queues, its stores. After a restart
+//! `replay_hits` says how much of the WAL is still to be processed again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl EdgeStatus {
             ("unprocessed_blocks", accounts.next_block - accounts.processed_blocks, 0, "blocks"),
             ("unprocessed_hits", accounts.acknowledged - accounts.processed, 0, "hits"),
             ("queued_hits", accounts.queued(), 0, "hits"),
+            ("replay_hits", accounts.replay_hits(), 0, "hits"),
             ("outbox_rollup", count(accounts.rollup.len()), 0, "batches"),
             ("outbox_rollup_bytes", rollup_bytes, disk, "bytes"),
             ("outbox_raw", count(accounts.raw.len()), 0, "batches"),

@@ -2,7 +2,8 @@
 //!
 //! A test sets [`DIRECTORY`] to a directory and creates the file `NAME.armed` there. The process that passes the point
 //! next renames it to `NAME.fired`, which only one can, and dies of SIGKILL: nothing it had begun goes on. Builds without
-//! debug assertions, which are those for users, contain nothing of this.
+//! debug assertions, which are those for users, contain nothing of this. [`hold`] stops a process at a place instead, so
+//! that a test can look at it there.
 
 /// The environment variable with the directory.
 pub const DIRECTORY: &str = "MERIDIAN_FAIL_POINTS";
@@ -25,7 +26,25 @@ pub fn point(name: &'static str) {
     }
 }
 
+/// Waits here for as long as a test wants it: `NAME.held` in the directory is a named pipe, and the process goes on when
+/// the test has opened its other end.
+#[cfg(debug_assertions)]
+pub fn hold(name: &'static str) {
+    if let Some(directory) = std::env::var_os(DIRECTORY).map(std::path::PathBuf::from) {
+        let pipe = directory.join(format!("{name}.held"));
+        if pipe.exists() {
+            // Opening one end of a pipe waits for the other (fifo(7)).
+            let _opened = std::fs::File::open(pipe);
+        }
+    }
+}
+
 /// Nothing: fail points are for builds with debug assertions.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn point(_name: &'static str) {}
+
+/// Nothing, likewise.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn hold(_name: &'static str) {}

@@ -1,7 +1,7 @@
 //! `state.redb`: what the edge has processed, the state of processing, and the batches that are still to be sent.
 //!
 //! Tables: `meta` (identity; progress as JSON), `checkpoint` and `changes` (state of processing), `outbox_rollup` and
-//! `outbox_raw` (by seq). A flush writes all of them in one transaction, so after a crash either the whole flush is
+//! `outbox_raw` (by seq), `outbox_notes` (accounts of rollup batches again, so that opening need not read these). A flush writes all of them in one transaction, so after a crash either the whole flush is
 //! there or none of it, and the WAL is processed from there again. Commits are two-phase with quick repair: a crash
 //! never means walking the whole file, and values from outside cannot fake a commit.
 
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use batch::Lane;
 use bytes::Bytes;
 use hit::{EdgeId, Epoch};
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Builder, Database, ReadableDatabase, Table, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{self, EntryError, Note, RawEntry, RollupEntry};
@@ -22,6 +23,8 @@ const CHECKPOINT: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("c
 const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
 const ROLLUP: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox_rollup");
 const RAW: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox_raw");
+/// Hits counted, received time of the oldest hit, bytes; little endian. Absent from what earlier versions wrote.
+const NOTES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox_notes");
 
 /// Why the state database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +100,12 @@ pub(crate) struct Progress {
     pub(crate) raw_seq: u64,
     /// Hits before `next_position` that are in no row, by reason.
     pub(crate) dropped: BTreeMap<String, u64>,
+    /// Those in rows, by traffic class; empty in what earlier versions wrote.
+    #[serde(default)]
+    pub(crate) by_class: BTreeMap<String, u64>,
+    /// Received time of the block before `next_block`; 0 in what earlier versions wrote.
+    #[serde(default)]
+    pub(crate) received_at_ms: u64,
 }
 
 /// The state of processing to store with a flush.
@@ -130,11 +139,14 @@ pub(crate) struct StoredState {
     pub(crate) changes: Vec<Vec<u8>>,
 }
 
+/// Accounts and bytes of rollup batches, by seq.
+type Notes = BTreeMap<u64, (Note, u64)>;
+
 /// What is still to be sent, as found at opening.
 #[derive(Debug, Default)]
 pub(crate) struct OutboxContents {
-    /// Rollup batches: accounts and bytes, by seq.
-    pub(crate) rollup: BTreeMap<u64, (Note, u64)>,
+    /// Rollup batches.
+    pub(crate) rollup: Notes,
     /// Raw batches: bytes of the payload, by seq.
     pub(crate) raw: BTreeMap<u64, u64>,
     /// Hits in the rows of batches that a hub has acknowledged, since the epoch began.
@@ -228,20 +240,50 @@ impl StateStore {
 
     /// What is still to be sent, and what was.
     pub(crate) fn load_outbox(&self) -> Result<OutboxContents, StateError> {
-        let mut contents = OutboxContents { delivered: self.delivered()?, ..OutboxContents::default() };
+        let notes = self.load_notes().map_err(|error| self.error("cannot be read", error))?;
+        let rollup = notes.map_or_else(|| self.read_notes(), Ok)?;
+        let mut contents = OutboxContents { delivered: self.delivered()?, rollup, raw: BTreeMap::new() };
         let mut after = 0;
-        // One at a time: the outbox may be much larger than the memory.
-        while let Some((seq, bytes)) = self.first_after(ROLLUP, after)? {
-            let note = entry::note_of(&bytes).map_err(|error| self.entry(Lane::Rollup, seq, error))?;
-            contents.rollup.insert(seq, (note, u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
-            after = seq;
-        }
-        after = 0;
         while let Some(raw) = self.next_raw(after)? {
             after = raw.header.id.seq;
             contents.raw.insert(after, raw.header.payload_bytes);
         }
         Ok(contents)
+    }
+
+    /// The accounts of rollup batches, unless an earlier version has written or deleted some of these.
+    fn load_notes(&self) -> Result<Option<Notes>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let table = match transaction.open_table(NOTES) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let rollup = transaction.open_table(ROLLUP)?;
+        let first = |table: &redb::ReadOnlyTable<u64, &'static [u8]>| -> Result<_, redb::Error> {
+            Ok(table.first()?.map(|(seq, _)| seq.value()))
+        };
+        if rollup.len()? != table.len()? || first(&rollup)? != first(&table)? {
+            return Ok(None);
+        }
+        let mut notes = Notes::new();
+        for entry in table.iter()? {
+            let (seq, bytes) = entry?;
+            let Some(note) = note_from(bytes.value()) else { return Ok(None) };
+            notes.insert(seq.value(), note);
+        }
+        Ok(Some(notes))
+    }
+
+    /// The same from the batches themselves, one at a time: the outbox may be much larger than the memory.
+    fn read_notes(&self) -> Result<Notes, StateError> {
+        let (mut notes, mut after) = (Notes::new(), 0);
+        while let Some((seq, bytes)) = self.first_after(ROLLUP, after)? {
+            let note = entry::note_of(&bytes).map_err(|error| self.entry(Lane::Rollup, seq, error))?;
+            notes.insert(seq, (note, u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
+            after = seq;
+        }
+        Ok(notes)
     }
 
     /// Makes a flush durable: all of it or, after a crash, none.
@@ -255,6 +297,8 @@ impl StateStore {
             let rollup = flush.rollup.encode();
             let seq = flush.rollup.batch.header().id.seq;
             transaction.open_table(ROLLUP)?.insert(seq, rollup.as_slice())?;
+            let note = note_bytes(flush.rollup.note, flush.rollup.batch.header().payload_bytes);
+            transaction.open_table(NOTES)?.insert(seq, note.as_slice())?;
             let mut raw = transaction.open_table(RAW)?;
             for entry in &flush.raw {
                 raw.insert(entry.header.id.seq, entry.encode().as_slice())?;
@@ -283,11 +327,13 @@ impl StateStore {
         let mut progress = Vec::new();
         self.write("could not be written for acks", |transaction| {
             let mut rollup = transaction.open_table(ROLLUP)?;
+            let mut notes = transaction.open_table(NOTES)?;
             let mut raw = transaction.open_table(RAW)?;
             for (lane, seq) in acks {
                 if *lane == Lane::Raw {
                     raw.remove(seq)?;
                 } else if let Some(bytes) = rollup.remove(seq)? {
+                    notes.remove(seq)?;
                     // It was read once before it was sent, so it reads again.
                     delivered += entry::note_of(bytes.value()).unwrap_or_default().counted;
                 }
@@ -373,6 +419,17 @@ impl StateStore {
     }
 }
 
+fn note_bytes(note: Note, bytes: u64) -> Vec<u8> {
+    [note.counted, note.oldest_ms, bytes].iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+fn note_from(bytes: &[u8]) -> Option<(Note, u64)> {
+    let (numbers, []) = bytes.as_chunks::<8>() else { return None };
+    let &[counted, oldest_ms, bytes] = numbers else { return None };
+    let note = Note { counted: u64::from_le_bytes(counted), oldest_ms: u64::from_le_bytes(oldest_ms) };
+    Some((note, u64::from_le_bytes(bytes)))
+}
+
 fn write(
     database: &Database,
     change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
@@ -417,7 +474,7 @@ fn fill(database: &Database, edge: &EdgeId, epoch: Epoch) -> Result<(), redb::Er
         meta.insert("delivered", 0_u64.to_le_bytes().as_slice())?;
         let progress = serde_json::to_vec(&Progress::default()).unwrap_or_default();
         meta.insert("progress", progress.as_slice())?;
-        for table in [CHECKPOINT, CHANGES, ROLLUP, RAW] {
+        for table in [CHECKPOINT, CHANGES, ROLLUP, RAW, NOTES] {
             transaction.open_table(table)?;
         }
         Ok(())

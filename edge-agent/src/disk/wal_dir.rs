@@ -2,7 +2,8 @@
 //!
 //! In: blocks from the committer. Out: any block by number, for processing and the raw lane. Recovery reads the files in
 //! order; a gap in block numbers or positions between or within them is an error that names the file, never an empty
-//! WAL. A file is deleted whole, and never the last one: it knows where the WAL goes on.
+//! WAL. A file is deleted whole, and never the last one: it knows where the WAL goes on. Files that were rolled are
+//! closed soon: after a crash only the last one is walked through, and the others are asked for their first and last block.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -178,6 +179,7 @@ impl WalDir {
     /// Bytes of all files on disk.
     pub(crate) fn disk_bytes(&self) -> u64 {
         let mut files = self.lock();
+        close_rolled(&mut files);
         if let Some(mut last) = files.last_entry() {
             last.get_mut().refresh();
         }
@@ -227,6 +229,17 @@ fn close_idle(files: &mut BTreeMap<u64, Entry>, keep: u64, last: Option<u64>) {
             entry.refresh();
             entry.open = None;
             open -= 1;
+        }
+    }
+}
+
+/// Closes the files that were rolled, for reading them opens them again: one that is open when the process dies has to be
+/// repaired by the next.
+fn close_rolled(files: &mut BTreeMap<u64, Entry>) {
+    for entry in files.values_mut().rev().skip(1) {
+        let is_idle = |file: &Arc<WalFile>| file.is_writable() && Arc::strong_count(file) == 1;
+        if entry.open.take_if(|file| is_idle(file)).is_some() {
+            entry.disk_bytes = super::allocated_bytes(&entry.path);
         }
     }
 }

@@ -132,6 +132,11 @@ impl WalFile {
         &self.path
     }
 
+    /// Whether it can be appended to.
+    pub(crate) fn is_writable(&self) -> bool {
+        matches!(self.handle, Handle::Writable(_))
+    }
+
     /// Bytes taken on disk.
     pub(crate) fn disk_bytes(&self) -> u64 {
         super::allocated_bytes(&self.path)

@@ -40,6 +40,8 @@ fn start(disk: &Arc<DataDir>, committed: u64) -> Process {
         clock: TestClock::new(NOW_MS).shared(),
         metrics: service::metrics::SharedRegistry::default().register(ProcessMetrics::new),
         flushed: watch::channel(0).0,
+        drain_ms: 0,
+        shutdown: CancellationToken::new(),
     };
     Process::new(parts, progress, 0, 0).unwrap()
 }
@@ -124,6 +126,20 @@ fn blocks_that_the_feed_dropped_are_read_from_their_files() {
     process.run().unwrap();
     let raw = batches(&disk, Lane::Raw);
     assert_eq!((raw[0].header().from, raw[raw.len() - 1].header().to), (0, 10));
+}
+
+#[test]
+fn what_lies_before_the_block_that_came_is_flushed_on_the_way() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(open(root.path()));
+    let end = append(&disk, beginning(), 10, 4);
+    let mut process = start(&disk, end.block);
+    process.parts.config.flush_interval_ms = 0;
+    // After a restart a new block comes in before the old ones are processed.
+    let (header, bytes) = disk.wal.read(9).unwrap();
+    process.take_until(&CommittedBlock { header, bytes }).unwrap();
+    let flushed: Vec<u64> = batches(&disk, Lane::Rollup).iter().map(|batch| batch.header().to).collect();
+    assert_eq!(flushed, (1..10).collect::<Vec<u64>>());
 }
 
 #[test]

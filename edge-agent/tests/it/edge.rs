@@ -90,6 +90,7 @@ impl Site {
             .arg("--config")
             .arg(&file)
             .arg("--die-with-parent")
+            .env(service::fail::DIRECTORY, self.path())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -185,9 +186,19 @@ impl Edge {
     }
 
     /// SIGTERM, and waits; whether it ended with success.
-    pub(crate) async fn stop(mut self) -> bool {
+    pub(crate) async fn stop(self) -> bool {
+        self.terminate();
+        self.ends().await
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits for its end; whether it was with success.
+    pub(crate) async fn ends(mut self) -> bool {
         self.child.wait().await.unwrap().success()
     }
 }

@@ -5,5 +5,6 @@
 mod edge;
 mod hub;
 mod promises;
+mod restart;
 mod connections;
 mod requests;

@@ -31,6 +31,8 @@ pub(super) fn flush(epoch: Epoch, seq: u64, state: StateWrite) -> Flush {
             rollup_seq: seq,
             raw_seq: seq,
             dropped: BTreeMap::from([("repeated".to_owned(), seq)]),
+            by_class: BTreeMap::from([("human".to_owned(), to - seq)]),
+            received_at_ms: 5,
         },
     }
 }
@@ -74,4 +76,67 @@ fn acks_delete_in_any_order_and_are_counted_once() {
     assert_eq!(outbox.delivered, 18);
     assert_eq!(outbox.rollup.keys().collect::<Vec<_>>(), [&2]);
     assert!(outbox.raw.is_empty());
+}
+
+#[test]
+fn accounts_of_the_outbox_are_those_of_its_batches() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let (store, epoch) = (&disk.state, disk.owner.epoch);
+    let check = |expected: Option<&[u64]>| {
+        let notes = store.load_notes().unwrap();
+        assert_eq!(
+            notes.as_ref().map(|notes| notes.keys().copied().collect::<Vec<_>>()).as_deref(),
+            expected
+        );
+        let read = store.read_notes().unwrap();
+        let counted = |notes: Notes| -> Vec<Note> { notes.into_values().map(|(note, _)| note).collect() };
+        let loaded = store.load_outbox().unwrap().rollup;
+        assert_eq!(counted(notes.unwrap_or_else(|| loaded.clone())), counted(read));
+        assert_eq!(
+            loaded.len(),
+            loaded.values().filter(|(note, bytes)| note.counted == 9 && *bytes > 0).count()
+        );
+    };
+    check(Some(&[]));
+    for seq in 1..=4 {
+        store.flush(&flush(epoch, seq, StateWrite::Change(vec![]))).unwrap();
+    }
+    check(Some(&[1, 2, 3, 4]));
+    store.acknowledge(&[(Lane::Rollup, 1), (Lane::Rollup, 3)]).unwrap();
+    check(Some(&[2, 4]));
+    // As an earlier version deletes: the batch alone.
+    store
+        .write("test", |transaction| {
+            transaction.open_table(ROLLUP)?.remove(2)?;
+            Ok(())
+        })
+        .unwrap();
+    check(None);
+    store
+        .write("test", |transaction| {
+            transaction.delete_table(NOTES)?;
+            Ok(())
+        })
+        .unwrap();
+    check(None);
+    store.flush(&flush(epoch, 5, StateWrite::Change(vec![]))).unwrap();
+    check(None);
+    store.acknowledge(&[(Lane::Rollup, 4)]).unwrap();
+    check(Some(&[5]));
+}
+
+#[test]
+fn progress_of_earlier_versions_is_read() {
+    let text = r#"{"next_block":3,"next_position":7,"rollup_seq":2,"raw_seq":1,"dropped":{"repeated":2}}"#;
+    let progress: Progress = serde_json::from_str(text).unwrap();
+    let expected = Progress {
+        next_block: 3,
+        next_position: 7,
+        rollup_seq: 2,
+        raw_seq: 1,
+        dropped: BTreeMap::from([("repeated".to_owned(), 2)]),
+        ..Progress::default()
+    };
+    assert_eq!(progress, expected);
 }

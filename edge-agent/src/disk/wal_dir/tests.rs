@@ -53,6 +53,22 @@ fn files_are_deleted_whole_and_never_the_last() {
     assert_eq!(wal.end(), end);
 }
 
+#[test]
+fn after_a_kill_only_the_last_file_needs_repair() {
+    let (root, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let disk = open(root.path());
+    let end = append(&disk, start(), 10, 3);
+    // The committer measures the disk every now and then.
+    disk.wal.disk_bytes();
+    crate::fixture::copy(root.path(), left.path());
+    let files = wal_files(left.path());
+    let opens: Vec<bool> =
+        files.iter().map(|file| redb::Builder::new().open_read_only(file).is_ok()).collect();
+    assert_eq!(opens, [true, true, true, false]);
+    assert_eq!(open(left.path()).wal.end(), end);
+    assert_eq!(disk.wal.read(4).unwrap().0.block, 4, "a closed file is read all the same");
+}
+
 fn owner(root: &Path) -> Owner {
     let state =
         crate::disk::state::StateStore::open(&root.join("state.redb"), &crate::fixture::edge(), 1 << 20);

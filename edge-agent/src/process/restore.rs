@@ -1,0 +1,104 @@
+//! The beginning of processing: the state of the last flush is read back here, on the thread of processing.
+//!
+//! In: `state.redb`. Out: a [`Process`] that goes on in the WAL where the last flush ended. The edge takes hits meanwhile,
+//! however large the state and however long the WAL; who repeats an id is told by processing, so a repeat that comes
+//! before is told all the same. State that cannot be used stops the edge.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use hit::RulesSource;
+use processing::{Detection, Processor};
+use service::{SharedClock, fail};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Config, Parts, Process};
+use crate::disk::DataDir;
+use crate::disk::state::Progress;
+use crate::handoff::FeedReceiver;
+use crate::ledger::Ledger;
+use crate::metrics::ProcessMetrics;
+
+/// Nice value of the thread: it follows the WAL, and may fall behind while accepting needs the cores.
+const NICE: i32 = 10;
+
+/// What the thread begins with.
+pub(crate) struct Restore {
+    /// Configuration.
+    pub(crate) config: Config,
+    /// How long a stopping edge goes on with what is in the WAL, milliseconds.
+    pub(crate) drain_ms: u64,
+    /// The data directory.
+    pub(crate) disk: Arc<DataDir>,
+    /// How far the last flush came.
+    pub(crate) progress: Progress,
+    /// What user agents are told by.
+    pub(crate) detection: Arc<Detection>,
+    /// The rules that hits name.
+    pub(crate) rules: Arc<dyn RulesSource>,
+    /// Committed blocks.
+    pub(crate) feed: FeedReceiver,
+    /// Accounts.
+    pub(crate) ledger: Arc<Ledger>,
+    /// Time.
+    pub(crate) clock: SharedClock,
+    /// Metrics.
+    pub(crate) metrics: ProcessMetrics,
+    /// Told the seq of the last rollup batch after each flush.
+    pub(crate) flushed: watch::Sender<u64>,
+    /// The edge stops.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Restore {
+    /// Restores the state and processes until the committer has ended.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        // Whoever waits for an answer goes first. On Linux this is the priority of the calling thread alone.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::warn!(%error, "processing keeps the priority of accepting");
+        }
+        fail::hold("edge.process.restore");
+        self.process()?.run()
+    }
+
+    /// The process as of the last flush.
+    fn process(self) -> anyhow::Result<Process> {
+        let begun_ms = self.clock.monotonic_ms();
+        let stored = self.disk.state.load_state()?;
+        let owner = &self.disk.owner;
+        let processor = Processor::restore(
+            owner.edge.clone(),
+            owner.epoch,
+            self.detection,
+            self.rules,
+            self.config.limits.clone(),
+            stored.checkpoint.as_deref(),
+            &stored.changes,
+        )
+        .context("the stored state of processing")?;
+        let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let checkpoint_bytes = stored.checkpoint.as_deref().map_or(0, length);
+        let changes_bytes = stored.changes.iter().map(|change| length(change)).sum();
+        drop(stored);
+        tracing::info!(
+            ms = self.clock.monotonic_ms().saturating_sub(begun_ms),
+            bytes = checkpoint_bytes + changes_bytes,
+            open_sessions = processor.gauges().open_sessions,
+            "restored the state of processing"
+        );
+        let parts = Parts {
+            config: self.config,
+            drain_ms: self.drain_ms,
+            disk: self.disk,
+            feed: self.feed,
+            processor,
+            ledger: self.ledger,
+            clock: self.clock,
+            metrics: self.metrics,
+            flushed: self.flushed,
+            shutdown: self.shutdown,
+        };
+        Process::new(parts, self.progress, checkpoint_bytes, changes_bytes)
+    }
+}

@@ -13,7 +13,6 @@
 mod wire;
 
 use hit::{EdgeId, Epoch};
-use prost::Message;
 
 use crate::deduplicate::IdChange;
 use crate::fold::PageChange;
@@ -135,7 +134,7 @@ pub struct Snapshot {
 /// # Errors
 /// When it is larger than 4 GiB or zstd fails.
 pub fn encode(kind: Kind, edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Result<Vec<u8>, StateError> {
-    let body = wire::State::from_snapshot(edge, epoch, snapshot).encode_to_vec();
+    let body = wire::encode(edge, epoch, snapshot);
     let length = u32::try_from(body.len()).map_err(|_| StateError::TooLarge(body.len()))?;
     let compressed = zstd::bulk::compress(&body, ZSTD_LEVEL).map_err(StateError::Compression)?;
     let mut bytes = Vec::with_capacity(HEADER + compressed.len());
@@ -154,7 +153,8 @@ pub fn encode(kind: Kind, edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> R
 /// When the bytes are anything else.
 pub fn decode(kind: Kind, edge: &EdgeId, epoch: Epoch, bytes: &[u8]) -> Result<Snapshot, StateError> {
     let body = body(kind, bytes)?;
-    let state = wire::State::decode(body.as_slice()).map_err(|error| damaged(&error))?;
+    let (state, open) = wire::decode(&body)?;
+    drop(body);
     if state.edge != edge.as_str() || state.epoch != epoch.0 {
         let found = Epoch::from_bytes(&state.epoch).map_or("?".to_owned(), |epoch| epoch.to_string());
         return Err(StateError::OtherEdge {
@@ -162,7 +162,7 @@ pub fn decode(kind: Kind, edge: &EdgeId, epoch: Epoch, bytes: &[u8]) -> Result<S
             found: format!("{} (epoch {found})", state.edge),
         });
     }
-    state.into_snapshot()
+    state.into_snapshot(open)
 }
 
 fn body(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>, StateError> {

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use hit::{EdgeId, Epoch};
+use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, message, skip_field};
 
 use super::{Cursor, Snapshot, StateError};
 use crate::deduplicate::IdChange;
@@ -53,6 +55,7 @@ pub(super) struct State {
     hours: Vec<Hour>,
     #[prost(uint64, tag = "17")]
     next_session: u64,
+    /// Only said here: see [`encode`] and [`decode`].
     #[prost(message, repeated, tag = "18")]
     open: Vec<Session>,
     #[prost(message, repeated, tag = "19")]
@@ -182,8 +185,44 @@ struct Remembered {
     acquisition: Option<Acquisition>,
 }
 
+/// Tag of [`State::open`].
+const OPEN: u32 = 18;
+
+/// The message of a snapshot. Sessions are written one by one: a million of them as messages would take a gigabyte.
+pub(super) fn encode(edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Vec<u8> {
+    let mut before = State::without_open_sessions(edge, epoch, snapshot);
+    let remembered = std::mem::take(&mut before.remembered);
+    let after = State { remembered, gone: std::mem::take(&mut before.gone), ..State::default() };
+    let mut bytes = before.encode_to_vec();
+    for session in &snapshot.sessions.open {
+        message::encode(OPEN, &Session::from(session), &mut bytes);
+    }
+    bytes.extend_from_slice(&after.encode_to_vec());
+    bytes
+}
+
+/// Reads such a message, sessions one by one, too: the rest, and the open sessions.
+pub(super) fn decode(bytes: &[u8]) -> Result<(State, Vec<sessionize::session::Session>), StateError> {
+    let broken = |error: prost::DecodeError| StateError::Damaged(error.to_string());
+    let (mut rest, mut open) = (Vec::new(), Vec::new());
+    let mut left = bytes;
+    while !left.is_empty() {
+        let field = left;
+        let (tag, wire_type) = decode_key(&mut left).map_err(broken)?;
+        if tag == OPEN {
+            let mut session = Session::default();
+            message::merge(wire_type, &mut session, &mut left, DecodeContext::default()).map_err(broken)?;
+            open.push(session.into_session()?);
+        } else {
+            skip_field(wire_type, tag, &mut left, DecodeContext::default()).map_err(broken)?;
+            rest.extend_from_slice(field.get(..field.len() - left.len()).unwrap_or_default());
+        }
+    }
+    Ok((State::decode(rest.as_slice()).map_err(broken)?, open))
+}
+
 impl State {
-    pub(super) fn from_snapshot(edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Self {
+    fn without_open_sessions(edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Self {
         let Snapshot { from_block, cursor, totals, ids, pages, sessions } = snapshot;
         let count = |label: &str, count: u64| Count { label: label.to_owned(), count };
         Self {
@@ -204,13 +243,17 @@ impl State {
             next_hour: pages.next_number,
             hours: pages.hours.iter().map(Hour::from).collect(),
             next_session: sessions.next_number,
-            open: sessions.open.iter().map(Session::from).collect(),
+            open: Vec::new(),
             remembered: sessions.remembered.iter().map(Remembered::from).collect(),
             gone: sessions.gone.clone(),
         }
     }
 
-    pub(super) fn into_snapshot(self) -> Result<Snapshot, StateError> {
+    /// The snapshot, with these open sessions.
+    pub(super) fn into_snapshot(
+        self,
+        open: Vec<sessionize::session::Session>,
+    ) -> Result<Snapshot, StateError> {
         let class = |entry: &Count| Ok((class_of(&entry.label)?, entry.count));
         let reason = |entry: &Count| Ok((reason_of(&entry.label)?, entry.count));
         let added = |group: IdGroup| (group.received_at_ms, group.ids);
@@ -239,7 +282,7 @@ impl State {
             },
             sessions: SessionChange {
                 next_number: self.next_session,
-                open: self.open.into_iter().map(Session::into_session).collect::<Result<_, _>>()?,
+                open,
                 remembered: self
                     .remembered
                     .into_iter()

@@ -3,7 +3,7 @@
 //! `restart --edge PATH/edge-agent [--sessions N] [--hits N] [--assets DIR]`: with a million open sessions and ten million hits in no
 //! batch by default. The data directory is filled by a process that is killed at the end, then the edge is started on it;
 //! hits are sent until one is acknowledged, two ids are repeated (one sealed, one in no batch), and the replay is waited
-//! for. Exits with 1 if a repeat was counted. DIR holds `regexes.yaml` and `crawler-user-agents.json`; without it a few rules do.
+//! for. Exits with 1 if a repeat was counted. DIR holds what `third-party/node_modules` does: the rules of user agents; without it a few rules do.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -77,7 +77,10 @@ fn lay_out(root: &Path, sizes: Sizes) -> anyhow::Result<String> {
     let created = properties.create(new, now_ms)?;
     let assets = argument("--assets").map(PathBuf::from);
     let (rules, crawlers) = match assets {
-        Some(assets) => (assets.join("regexes.yaml"), assets.join("crawler-user-agents.json")),
+        Some(assets) => (
+            assets.join("uap-core/regexes.yaml"),
+            assets.join("crawler-user-agents/crawler-user-agents.json"),
+        ),
         None => {
             std::fs::write(root.join("regexes.yaml"), USER_AGENT_RULES)?;
             std::fs::write(root.join("crawlers.json"), r#"[{"pattern":"bot"}]"#)?;

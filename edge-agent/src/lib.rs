@@ -26,7 +26,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hit::EdgeId;
 use identity::Role;
-use processing::Detection;
 use property::Properties;
 use serde_json::{Map, json};
 use service::admin::{AdminServer, status_fn};
@@ -57,7 +56,8 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(20);
 struct Opened {
     disk: Arc<DataDir>,
     progress: Progress,
-    detection: Arc<Detection>,
+    user_agent_rules: String,
+    crawler_list: String,
     ledger: Arc<Ledger>,
     salts: Arc<Salts>,
     properties: Arc<Properties>,
@@ -125,10 +125,8 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
     let read = |field: &str, path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {field} = {path:?}"))
     };
-    let detection = Detection::new(
-        &read("user_agent_rules", &config.user_agent_rules)?,
-        &read("crawler_list", &config.crawler_list)?,
-    )?;
+    let user_agent_rules = read("user_agent_rules", &config.user_agent_rules)?;
+    let crawler_list = read("crawler_list", &config.crawler_list)?;
     let locator = Locator::open(config.geo_database.as_deref())?;
     let properties = Properties::open(&config.properties_dir)?;
     let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
@@ -141,7 +139,8 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
         disk: Arc::new(disk),
         salts: Arc::new(salts),
         progress,
-        detection: Arc::new(detection),
+        user_agent_rules,
+        crawler_list,
         properties,
         locator,
     })
@@ -200,7 +199,8 @@ fn spawn_wal_and_process(
         drain_ms: config.drain_ms,
         disk: opened.disk,
         progress: opened.progress,
-        detection: opened.detection,
+        user_agent_rules: opened.user_agent_rules,
+        crawler_list: opened.crawler_list,
         rules: opened.properties,
         feed: feed_receiver,
         ledger: opened.ledger,

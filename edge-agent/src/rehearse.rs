@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hit::{BlockHeader, EdgeId, RawHit, block};
-use processing::Detection;
 use property::Properties;
 use service::clock::SystemClock;
 use tokio::sync::watch;
@@ -64,7 +63,6 @@ pub fn fill(
 /// Processes and seals everything that is in the WAL.
 fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"));
-    let detection = Detection::new(&read(&config.user_agent_rules)?, &read(&config.crawler_list)?)?;
     let progress = disk.state.load_progress()?;
     let end = disk.wal.active()?.extent(&disk.owner)?.end;
     let ledger = Ledger::opened(&end, &progress, disk.state.load_outbox()?);
@@ -75,7 +73,8 @@ fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
         drain_ms: 0,
         disk: disk.clone(),
         progress,
-        detection: Arc::new(detection),
+        user_agent_rules: read(&config.user_agent_rules)?,
+        crawler_list: read(&config.crawler_list)?,
         rules: Properties::open(&config.properties_dir)?,
         feed,
         ledger: Arc::new(ledger),

@@ -1,8 +1,8 @@
 //! The beginning of processing: the state of the last flush is read back here, on the thread of processing.
 //!
-//! In: `state.redb`. Out: a [`Process`] that goes on in the WAL where the last flush ended. The edge takes hits meanwhile,
+//! In: `state.redb`, rules of user agents. Out: a [`Process`] that goes on in the WAL where the last flush ended. The edge takes hits meanwhile,
 //! however large the state and however long the WAL; who repeats an id is told by processing, so a repeat that comes
-//! before is told all the same. State that cannot be used stops the edge.
+//! before is told all the same. State or rules that cannot be used stop the edge.
 
 use std::sync::Arc;
 
@@ -33,8 +33,10 @@ pub(crate) struct Restore {
     pub(crate) disk: Arc<DataDir>,
     /// How far the last flush came.
     pub(crate) progress: Progress,
-    /// What user agents are told by.
-    pub(crate) detection: Arc<Detection>,
+    /// Text of uap-core's rules. Compiling them takes seconds, so that is done here too.
+    pub(crate) user_agent_rules: String,
+    /// Text of the list of crawlers.
+    pub(crate) crawler_list: String,
     /// The rules that hits name.
     pub(crate) rules: Arc<dyn RulesSource>,
     /// Committed blocks.
@@ -65,12 +67,14 @@ impl Restore {
     /// The process as of the last flush.
     fn process(self) -> anyhow::Result<Process> {
         let begun_ms = self.clock.monotonic_ms();
+        let detection = Detection::new(&self.user_agent_rules, &self.crawler_list)
+            .context("user_agent_rules or crawler_list")?;
         let stored = self.disk.state.load_state()?;
         let owner = &self.disk.owner;
         let processor = Processor::restore(
             owner.edge.clone(),
             owner.epoch,
-            self.detection,
+            Arc::new(detection),
             self.rules,
             self.config.limits.clone(),
             stored.checkpoint.as_deref(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use hit::{BlockHeader, EdgeId, RawHit, block};
+use hit::{BlockHeader, EdgeId, HitView, RawHit, block};
 use property::Properties;
 use service::clock::SystemClock;
 use tokio::sync::watch;
@@ -131,7 +131,7 @@ impl Wal<'_> {
             let until = to.min(self.next.position + BLOCK_HITS);
             let mut body = Vec::new();
             for n in self.next.position..until {
-                block::push_hit(&mut body, &hits.hit(n));
+                HitView::of(&hits.hit(n)).push_to(&mut body);
             }
             let header = BlockHeader {
                 block: self.next.block,

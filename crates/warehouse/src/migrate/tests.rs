@@ -25,7 +25,7 @@ fn a_changed_file_and_a_later_build_are_refused() {
 #[test]
 fn files_are_numbered_from_one_without_gaps() {
     let numbers: Vec<u32> = FILES.iter().map(|(number, ..)| *number).collect();
-    assert_eq!(numbers, (1..=4).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=5).collect::<Vec<_>>());
 }
 
 #[test]
@@ -35,7 +35,10 @@ fn statements_are_split_and_every_placeholder_is_filled() {
     for (_, name, text) in FILES {
         for statement in statements(&fill(text, &WarehouseConfig::default())) {
             assert!(!statement.contains('{'), "{name}: {statement}");
-            assert!(statement.contains("IF NOT EXISTS"), "{name}: {statement}");
+            // A migration that died half-way is run again from its beginning.
+            let is_repeatable =
+                ["IF NOT EXISTS", "MODIFY COLUMN"].iter().any(|part| statement.contains(part));
+            assert!(is_repeatable, "{name}: {statement}");
         }
     }
 }

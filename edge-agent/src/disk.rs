@@ -79,8 +79,8 @@ pub(crate) enum OpenError {
 pub(crate) fn open(root: &Path, edge: &EdgeId, caches: Caches) -> Result<DataDir, OpenError> {
     let wal_root = root.join("wal");
     let make = |source| OpenError::Make { path: root.to_owned(), source };
-    std::fs::create_dir_all(&wal_root).map_err(make)?;
-    sync::directory(root).map_err(make)?;
+    sync::make_directory(root).map_err(make)?;
+    sync::make_directory(&wal_root).map_err(make)?;
     let state_path = root.join("state.redb");
     let has_wal = std::fs::read_dir(&wal_root).map_err(make)?.next().is_some();
     if has_wal && !state_path.exists() {

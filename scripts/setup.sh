@@ -80,6 +80,8 @@ install_system_packages() {
         has python3 || missing+=(python3)
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
     fi
+    # Tests let the kernel stop or deceive a process at chosen system calls.
+    [ "$goal" != test ] || has strace || missing+=(strace)
     # What a request costs is compared with it.
     [ "$goal" != bench ] || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
     [ "${#missing[@]}" -gt 0 ] || return 0

@@ -20,6 +20,8 @@ use tokio::process::{Child, Command};
 /// 2026-01-01: certificates are valid from the day before, for ten years.
 const CERTIFICATES_FROM_MS: u64 = 1_767_225_600_000;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_edge-agent");
+
 const USER_AGENT_RULES: &str = "
 user_agent_parsers: [{regex: '(Firefox)/(\\d+)'}]
 os_parsers: [{regex: '(Linux)'}]
@@ -84,9 +86,21 @@ impl Site {
 
     /// Starts the binary and waits for its ready line.
     pub(crate) async fn start(&self, config: &Config) -> Edge {
+        self.start_as(Command::new(BINARY), config).await
+    }
+
+    /// The same under strace, which writes the system calls `calls` to `trace` and ends when the edge has ended.
+    pub(crate) async fn start_traced(&self, config: &Config, calls: &str, trace: &Path) -> Edge {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-y", "-q", "--seccomp-bpf", "-s", "16", "-e", "signal=none"]);
+        command.arg("-e").arg(format!("trace={calls}")).arg("-o").arg(trace).arg("--").arg(BINARY);
+        self.start_as(command, config).await
+    }
+
+    async fn start_as(&self, mut command: Command, config: &Config) -> Edge {
         let file = self.path().join("edge.toml");
         std::fs::write(&file, toml::to_string(config).unwrap()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
+        let mut child = command
             .arg("--config")
             .arg(&file)
             .arg("--die-with-parent")
@@ -94,7 +108,7 @@ impl Site {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/setup.sh test`"));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().expect("the edge ended before it was ready");
         let ready: Value = serde_json::from_str(&line).unwrap();

@@ -6,5 +6,6 @@ mod edge;
 mod hub;
 mod promises;
 mod restart;
+mod names;
 mod connections;
 mod requests;

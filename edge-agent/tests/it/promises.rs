@@ -185,7 +185,7 @@ async fn stopping_ships_what_was_acknowledged() {
 }
 
 /// A hit of 50 kB that does not compress, so that a budget is used up soon.
-fn noise(site: &Site) -> String {
+pub(crate) fn noise(site: &Site) -> String {
     // xorshift64: always the same text.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut letter = || {

@@ -1,14 +1,17 @@
-//! Fail points: named places where a test ends the process, before and after each durable step.
+//! Fail points: named places where a test ends or stops the process, before and after each durable step.
 //!
 //! A test sets [`DIRECTORY`] to a directory and creates the file `NAME.armed` there. The process that passes the point
-//! next renames it to `NAME.fired`, which only one can, and dies of SIGKILL: nothing it had begun goes on. Builds without
-//! debug assertions, which are those for users, contain nothing of this. [`hold`] stops a process at a place instead, so
-//! that a test can look at it there.
+//! next renames it to `NAME.fired`, which only one can, and dies of SIGKILL: nothing it had begun goes on. If the file
+//! says `stop`, it stands still instead (SIGSTOP), until the test wakes or kills it. [`hold`] keeps one thread at a place
+//! while the others go on. Builds without debug assertions, which are those for users, contain nothing of this.
 
 /// The environment variable with the directory.
 pub const DIRECTORY: &str = "MERIDIAN_FAIL_POINTS";
 
-/// Ends the process here if a test has armed this point.
+/// What the file of an armed point says for the process to stand still.
+pub const STOP: &str = "stop";
+
+/// Ends or stops the process here if a test has armed this point.
 #[cfg(debug_assertions)]
 pub fn point(name: &'static str) {
     use std::path::PathBuf;
@@ -22,7 +25,8 @@ pub fn point(name: &'static str) {
     };
     let file = |state: &str| directory.join(format!("{name}.{state}"));
     if std::fs::rename(file("armed"), file("fired")).is_ok() {
-        let _ends_here = raise(Signal::SIGKILL);
+        let stops = std::fs::read_to_string(file("fired")).is_ok_and(|text| text == STOP);
+        let _ends_here = raise(if stops { Signal::SIGSTOP } else { Signal::SIGKILL });
     }
 }
 

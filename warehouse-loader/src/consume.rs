@@ -188,9 +188,10 @@ impl Consumer {
                 let headers: Vec<BatchHeader> = batches.iter().map(|batch| batch.header().clone()).collect();
                 let read = self.index.on_read(key, &headers);
                 self.metrics.hits_in.inc_by(read.new_hits);
-                for id in read.conflicts {
-                    self.metrics.batches_conflicting.inc();
-                    tracing::error!(segment = key, batch = %id, "another batch has the same id; the first one stays");
+                for header in &read.conflicts {
+                    if let Some(batch) = batches.iter().find(|batch| batch.header() == header) {
+                        self.keep_conflicting(key, batch).await?;
+                    }
                 }
                 for batch in &batches {
                     if self.index.is_waiting(batch.header()) {
@@ -205,6 +206,23 @@ impl Consumer {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A batch that is never loaded, for another one has its id: it is copied to `quarantine/`, since its segment goes when
+    /// the other one is loaded.
+    async fn keep_conflicting(&self, segment: &str, batch: &SealedBatch) -> Result<(), ConsumeError> {
+        let header = batch.header();
+        let key = format!("quarantine/{}-{:08x}.batch", header.id, header.payload_crc32c);
+        let bytes = segment::encode(std::slice::from_ref(batch));
+        let path = Path::from(key.as_str());
+        self.within(&key, self.store.put(&path, bytes.into())).await?;
+        self.metrics.batches_conflicting.inc();
+        tracing::error!(
+            segment, batch = %header.id, hits = header.hits(), kept = key,
+            "another batch has the same id and other bytes: two edges run on one data directory's copies, or a backup of it \
+             was put back; the first one stays, this one is not loaded. Stop one of them and give it an empty data_dir"
+        );
         Ok(())
     }
 

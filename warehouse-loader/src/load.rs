@@ -273,7 +273,8 @@ impl Loader {
             let stream = take.stream();
             let skips = plan.skips.iter().filter(|skip| skip.stream() == stream);
             let dropped: u64 = skips.map(crate::document::Skip::hits).sum();
-            let known = self.consumer.index_mut().on_loaded(&stream, take.seq_to).hits;
+            let loaded = self.consumer.index_mut().on_loaded(&stream, take.seq_to, take.complete_until_ms);
+            let known = loaded.hits;
             self.metrics.consume.hits_in.inc_by(take.hits().saturating_sub(known));
             self.metrics.plan.hits_out.inc_by(take.hits().saturating_sub(dropped));
             let labels = DropLabels { reason: DropReason::quarantined };
@@ -287,7 +288,7 @@ impl Loader {
     /// Makes the index forget what the ledger says is loaded, after a jump to a checkpoint.
     fn sync_with_ledger(&mut self) {
         for (stream, mark) in self.planner.ledger().marks().clone() {
-            let removed = self.consumer.index_mut().on_loaded(&stream, mark.seq);
+            let removed = self.consumer.index_mut().on_loaded(&stream, mark.seq, mark.complete_until_ms);
             self.metrics.plan.hits_out.inc_by(removed.hits);
         }
         self.consumer.forget_loaded();

@@ -3,10 +3,13 @@
 //! In: listings, headers of the segments that were read, watermarks. Out: the next batch of a stream, segments to read,
 //! segments that are loaded as a whole. Bounded: each stream keeps `window` batches ahead of its watermark; segments with
 //! later ones are read again when half the window is used up.
+//!
+//! Two batches of one id with different bytes come from two data directories of one epoch: a copy, or a backup that was put
+//! back. The first one stays, every other is told, also when the first is loaded by then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use batch::{BatchHeader, BatchId, segment};
+use batch::{BatchHeader, segment};
 use proto::batch::Lane;
 
 use crate::document::{Mark, Stream};
@@ -25,10 +28,37 @@ pub struct Waiting {
     pub segments: Vec<String>,
 }
 
+/// Batches at and below the watermark that are remembered, for each stream.
+const LOADED_REMEMBERED: u64 = 1_000;
+
 #[derive(Debug, Default)]
 struct StreamIndex {
     loaded: u64,
+    /// Every hit received before this time (unix ms) lies in the batches up to `loaded`.
+    loaded_until_ms: u64,
     waiting: BTreeMap<u64, Waiting>,
+    /// Batches at and below the watermark as they were first seen.
+    seen: BTreeMap<u64, BatchHeader>,
+}
+
+impl StreamIndex {
+    /// Whether a batch at or below the watermark is another than the one that is loaded.
+    fn contradicts(&mut self, header: &BatchHeader) -> bool {
+        match self.seen.get(&header.id.seq) {
+            Some(seen) => seen != header,
+            // What is loaded cannot know of a later time than the watermark.
+            None if header.complete_until_ms > self.loaded_until_ms => true,
+            None => {
+                self.remember(header.clone());
+                false
+            }
+        }
+    }
+
+    fn remember(&mut self, header: BatchHeader) {
+        self.seen.insert(header.id.seq, header);
+        self.seen = self.seen.split_off(&self.loaded.saturating_sub(LOADED_REMEMBERED));
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -53,8 +83,8 @@ struct Segment {
 pub struct ReadResult {
     /// Hits of batches that were not known.
     pub new_hits: u64,
-    /// Batches that are known with other bytes.
-    pub conflicts: Vec<BatchId>,
+    /// Batches of which another with the same id is known or loaded.
+    pub conflicts: Vec<BatchHeader>,
 }
 
 /// What moving a watermark took out.
@@ -155,6 +185,9 @@ impl Index {
             *top = header.id.seq.max(*top);
             let index = self.streams.entry(stream.clone()).or_default();
             if header.id.seq <= index.loaded {
+                if index.contradicts(header) {
+                    result.conflicts.push(header.clone());
+                }
                 continue;
             }
             if header.id.seq - index.loaded > self.window {
@@ -168,7 +201,7 @@ impl Index {
                     let waiting = Waiting { header: header.clone(), segments: vec![key.to_owned()] };
                     index.waiting.insert(header.id.seq, waiting);
                 }
-                Some(known) if known.header != *header => result.conflicts.push(header.id.clone()),
+                Some(known) if known.header != *header => result.conflicts.push(header.clone()),
                 Some(known) => {
                     if known.segments.len() < MAX_COPIES
                         && known.segments.iter().all(|segment| segment != key)
@@ -191,13 +224,17 @@ impl Index {
         result
     }
 
-    /// Moves the watermark of a stream to `seq`.
-    pub fn on_loaded(&mut self, stream: &Stream, seq: u64) -> Removed {
+    /// Moves the watermark of a stream to `seq`; `until_ms`: the `complete_until_ms` there.
+    pub fn on_loaded(&mut self, stream: &Stream, seq: u64, until_ms: u64) -> Removed {
         let index = self.streams.entry(stream.clone()).or_default();
         index.loaded = seq.max(index.loaded);
+        index.loaded_until_ms = until_ms.max(index.loaded_until_ms);
         let rest = index.waiting.split_off(&(index.loaded + 1));
-        let hits = index.waiting.values().map(|waiting| waiting.header.hits()).sum();
-        index.waiting = rest;
+        let loaded = std::mem::replace(&mut index.waiting, rest);
+        let hits = loaded.values().map(|waiting| waiting.header.hits()).sum();
+        for waiting in loaded.into_values() {
+            index.remember(waiting.header);
+        }
         self.hits = self.hits.saturating_sub(hits);
         self.read_deferred_again();
         Removed { hits }

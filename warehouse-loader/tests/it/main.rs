@@ -10,3 +10,4 @@ mod repair;
 mod doubt;
 mod window;
 mod crash;
+mod copied;

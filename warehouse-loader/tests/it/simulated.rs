@@ -104,7 +104,7 @@ impl Sim {
         let mut consumer =
             Consumer::new(Arc::clone(store), ConsumeConfig::default(), ConsumeMetrics::default());
         for (stream, mark) in ledger.marks() {
-            consumer.index_mut().on_loaded(stream, mark.seq);
+            consumer.index_mut().on_loaded(stream, mark.seq, mark.complete_until_ms);
         }
         Self { id: id.into(), log, consumer, planner: Planner::new(id.into(), 50, ledger) }
     }
@@ -153,7 +153,7 @@ impl Sim {
             Progress::None => {}
             Progress::Applied(plan) => {
                 for take in &plan.takes {
-                    self.consumer.index_mut().on_loaded(&take.stream(), take.seq_to);
+                    self.consumer.index_mut().on_loaded(&take.stream(), take.seq_to, take.complete_until_ms);
                 }
                 if plan.n.is_multiple_of(5) {
                     let checkpoint = self.planner.ledger().checkpoint(now_ms);
@@ -165,7 +165,7 @@ impl Sim {
             }
             Progress::Jumped => {
                 for (stream, mark) in self.planner.ledger().marks().clone() {
-                    self.consumer.index_mut().on_loaded(&stream, mark.seq);
+                    self.consumer.index_mut().on_loaded(&stream, mark.seq, mark.complete_until_ms);
                 }
             }
         }

@@ -111,11 +111,13 @@ pub(crate) struct Edge {
     pub(crate) epoch: Epoch,
     pub(crate) seq: u64,
     pub(crate) position: u64,
+    /// Added to the time until which its batches are complete.
+    pub(crate) late_ms: u64,
 }
 
 impl Edge {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.into(), epoch: Epoch([7; 16]), seq: 0, position: 0 }
+        Self { name: name.into(), epoch: Epoch([7; 16]), seq: 0, position: 0, late_ms: 0 }
     }
 
     pub(crate) fn batch(&mut self, rows: &RollupRows) -> SealedBatch {
@@ -133,7 +135,7 @@ impl Edge {
         };
         let from = self.position;
         self.position += hits;
-        SealedBatch::seal(id, from..self.position, 1_000 * self.seq, payload).unwrap()
+        SealedBatch::seal(id, from..self.position, 1_000 * self.seq + self.late_ms, payload).unwrap()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The index knows every copy of a batch, within its window.
 
+use batch::BatchId;
 use hit::Epoch;
 
 use super::*;
@@ -61,8 +62,33 @@ fn a_batch_with_other_bytes_is_told_and_the_first_stays() {
     index.on_read(A, &[header("e", 1)]);
     let mut other = header("e", 1);
     other.payload_crc32c = 9;
-    assert_eq!(index.on_read(B, &[other.clone()]).conflicts, [other.id.clone()]);
+    assert_eq!(index.on_read(B, &[other.clone()]).conflicts, [other.clone()]);
     assert!(!index.is_waiting(&other) && index.is_waiting(&header("e", 1)));
+}
+
+#[test]
+fn a_batch_with_other_bytes_than_the_one_that_is_loaded_is_told() {
+    let at =
+        |until_ms, crc| BatchHeader { complete_until_ms: until_ms, payload_crc32c: crc, ..header("e", 1) };
+    let conflicts = |index: &mut Index, header: BatchHeader| index.on_read(B, &[header]).conflicts.len();
+    // It was read before it was loaded, or afterwards: the first of its id is remembered.
+    let mut index = listed();
+    index.on_read(A, &[at(5, 1)]);
+    index.on_loaded(&stream("e"), 1, 5);
+    assert_eq!((conflicts(&mut index, at(5, 1)), conflicts(&mut index, at(5, 2))), (0, 1));
+    let mut index = listed();
+    index.on_loaded(&stream("e"), 3, 7);
+    assert_eq!((conflicts(&mut index, at(5, 1)), conflicts(&mut index, at(5, 2))), (0, 1));
+    // Nobody remembers it, and it knows of hits that came after all that is loaded: a backup that goes on.
+    let mut index = listed();
+    index.on_loaded(&stream("e"), LOADED_REMEMBERED * 3, 7);
+    assert_eq!((conflicts(&mut index, at(8, 1)), conflicts(&mut index, at(7, 1))), (1, 0));
+    let of = |seq| BatchHeader { complete_until_ms: 7, ..header("e", seq) };
+    for seq in 1..=LOADED_REMEMBERED * 3 {
+        index.on_read(A, &[of(seq)]);
+    }
+    let remembered = u64::try_from(index.streams[&stream("e")].seen.len()).unwrap();
+    assert_eq!(remembered, LOADED_REMEMBERED + 1);
 }
 
 #[test]
@@ -71,7 +97,7 @@ fn loaded_batches_go_and_their_segments_retire_when_old() {
     index.on_read(A, &[header("e", 1), header("f", 1)]);
     index.on_read(B, &[header("e", 2)]);
     assert_eq!(index.oldest_ms(), Some(1_000));
-    assert_eq!(index.on_loaded(&stream("e"), 2).hits, 20);
+    assert_eq!(index.on_loaded(&stream("e"), 2, 0).hits, 20);
     assert_eq!((index.streams(), index.hits()), (vec![stream("f")], 10));
     let marks = BTreeMap::from([mark("e", 2)]);
     assert_eq!(index.retired(&marks, 5_000), [B], "A still holds a batch of f");
@@ -86,9 +112,9 @@ fn batches_beyond_the_window_are_read_when_loading_comes_near() {
     index.on_read(A, &[header("e", 1)]);
     index.on_read(B, &[header("e", 14)]);
     assert_eq!((index.batches(), index.unread(0).len()), (1, 0));
-    index.on_loaded(&stream("e"), 1);
+    index.on_loaded(&stream("e"), 1, 0);
     assert_eq!(index.unread(0).len(), 0);
-    index.on_loaded(&stream("e"), 9);
+    index.on_loaded(&stream("e"), 9, 0);
     assert_eq!(index.unread(0), [B]);
     index.on_read(B, &[header("e", 14)]);
     assert!(index.waiting(&stream("e"), 14).is_some());
@@ -115,7 +141,7 @@ fn a_stream_stalls_while_its_next_batch_is_missing_and_later_ones_wait() {
     assert_eq!(index.stalled(), [(stream("e"), 1)]);
     index.on_read(B, &[header("e", 1)]);
     assert_eq!(index.stalled(), []);
-    index.on_loaded(&stream("e"), 2);
+    index.on_loaded(&stream("e"), 2, 0);
     assert_eq!(index.stalled(), [], "nothing waits");
     index.on_read(B, &[header("e", 30)]);
     assert_eq!(index.stalled(), [(stream("e"), 3)], "what lies beyond the window waits too");

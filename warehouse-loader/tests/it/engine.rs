@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clickhouse::Client;
+use clickhouse::{Client, RowOwned, RowRead};
 use object_store::ObjectStore;
 use service::logs::LogConfig;
 use service::{Context, SystemClock};
@@ -16,10 +16,11 @@ use tokio::task::JoinHandle;
 use warehouse::WarehouseConfig;
 use warehouse_loader::Config;
 
+use crate::strace::Tracer;
 use crate::support::{Edge, Sums};
 
 /// How long anything in these tests may take before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `target/debug/embedded-clickhouse`, beside this test's own directory.
 fn binary() -> PathBuf {
@@ -47,17 +48,18 @@ fn library() -> PathBuf {
 pub(crate) struct Engine {
     directory: TempDir,
     child: Child,
+    tracer: Option<Tracer>,
     pub(crate) config: WarehouseConfig,
 }
 
 impl Engine {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (child, url) = spawn(directory.path(), "127.0.0.1:0");
+        let (child, url) = spawn(directory.path(), "127.0.0.1:0", None);
         // No fsync: these tests kill processes, not machines.
         let config =
             WarehouseConfig { url, fsync: false, receive_timeout_ms: 20_000, ..WarehouseConfig::default() };
-        Self { directory, child, config }
+        Self { directory, child, tracer: None, config }
     }
 
     pub(crate) fn kill(&mut self) {
@@ -65,10 +67,23 @@ impl Engine {
         self.child.wait().unwrap();
     }
 
+    /// From the next start on it runs under `tracer`.
+    pub(crate) fn trace(&mut self, tracer: &Tracer) {
+        self.tracer = Some(tracer.clone());
+    }
+
     /// The same data and the same address.
     pub(crate) fn restart(&mut self) {
         let address = self.config.url.strip_prefix("http://").unwrap().to_owned();
-        self.child = spawn(self.directory.path(), &address).0;
+        self.child = spawn(self.directory.path(), &address, self.tracer.as_ref()).0;
+    }
+
+    /// All tables remember so many tokens from now on.
+    pub(crate) async fn set_window(&self, blocks: u32) {
+        for table in ["hit_rollup", "session_rollup", "hit_hourly", "total_hourly", "session_hourly"] {
+            let setting = format!("non_replicated_deduplication_window = {blocks}");
+            self.execute(&format!("ALTER TABLE {table} MODIFY SETTING {setting}")).await;
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -76,34 +91,68 @@ impl Engine {
     }
 
     pub(crate) async fn number(&self, sql: &str) -> u64 {
-        let sql = format!("SELECT toUInt64(ifNull({sql}, 0))");
-        self.client().query_raw(&sql).fetch_one::<u64>().await.unwrap()
+        self.one(&format!("SELECT toUInt64(ifNull({sql}, 0))")).await
+    }
+
+    /// The only row.
+    async fn one<T: RowOwned + RowRead>(&self, sql: &str) -> T {
+        self.client().query_raw(sql).fetch_one::<T>().await.unwrap()
+    }
+
+    /// Its clock, unix seconds.
+    pub(crate) async fn now_s(&self) -> u64 {
+        self.number("toUnixTimestamp(now())").await
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
         self.client().query_raw(sql).execute().await.unwrap();
     }
 
+    /// Each hourly table holds what its view would make of its minute table now.
+    pub(crate) async fn assert_hours_are_those_of_minutes(&self) {
+        let hits = "sum(page_views), sum(events), sum(sessions), sum(engagement_ms)";
+        let sets = |minutes: bool| {
+            let count = if minutes { "uniqCombined64Array(14)" } else { "uniqCombined64Merge(14)" };
+            format!("{hits}, {count}(visitors), {count}(new_visitors)")
+        };
+        let sessions = "sum(sessions), sum(engaged_sessions), sum(page_views), sum(events), sum(duration_ms)";
+        let place = "property, traffic_class, local_date, utc_offset_s, intDiv(plan, 4096)";
+        let page = "page_path, source, medium, campaign, country, device, browser, operating_system";
+        for (hourly, minute, key, of_minutes, of_hours) in [
+            ("hit_hourly", "hit_rollup", format!("{place}, {page}, event_name"), sets(true), sets(false)),
+            ("total_hourly", "hit_rollup", place.to_owned(), sets(true), sets(false)),
+            (
+                "session_hourly",
+                "session_rollup",
+                format!("{place}, {page}, exit_page"),
+                sessions.into(),
+                sessions.into(),
+            ),
+        ] {
+            let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";
+            let minutes =
+                format!("SELECT {key}, {hour} AS hour, {of_minutes} FROM {minute} GROUP BY {key}, hour");
+            let key = key.replace("intDiv(plan, 4096)", "plan_group");
+            let hours =
+                format!("SELECT {key}, local_hour, {of_hours} FROM {hourly} GROUP BY {key}, local_hour");
+            let besides = |one: &str, other: &str| format!("(SELECT count() FROM ({one} EXCEPT {other}))");
+            let sql = format!("{} + {}", besides(&minutes, &hours), besides(&hours, &minutes));
+            assert_eq!(self.number(&sql).await, 0, "{hourly} and {minute} differ");
+        }
+    }
+
     /// Every table holds exactly these sums.
     pub(crate) async fn assert_holds(&self, expected: &Sums) {
+        let wanted = (expected.page_views, expected.events, expected.opened, expected.engagement_ms);
         for table in ["hit_rollup", "hit_hourly", "total_hourly"] {
-            let sum = async |column: &str| self.number(&format!("(SELECT sum({column}) FROM {table})")).await;
-            let found = (
-                sum("page_views").await,
-                sum("events").await,
-                sum("sessions").await,
-                sum("engagement_ms").await,
-            );
-            let wanted = (expected.page_views, expected.events, expected.opened, expected.engagement_ms);
+            let sums = "sum(page_views), sum(events), sum(sessions), sum(engagement_ms)";
+            let found: (u64, u64, u64, u64) = self.one(&format!("SELECT {sums} FROM {table}")).await;
             assert_eq!(found, wanted, "{table}");
         }
         for table in ["session_rollup", "session_hourly"] {
-            let sum = async |column: &str| self.number(&format!("(SELECT sum({column}) FROM {table})")).await;
-            assert_eq!(
-                (sum("sessions").await, sum("duration_ms").await),
-                (expected.closed, expected.duration_ms),
-                "{table}"
-            );
+            let sums = "sum(sessions), sum(duration_ms)";
+            let found: (u64, u64) = self.one(&format!("SELECT {sums} FROM {table}")).await;
+            assert_eq!(found, (expected.closed, expected.duration_ms), "{table}");
         }
         let visitors = u64::try_from(expected.visitors.len()).unwrap();
         assert_eq!(self.number("(SELECT uniqExactArray(visitors) FROM hit_rollup)").await, visitors);
@@ -138,7 +187,7 @@ impl Drop for Engine {
     }
 }
 
-fn spawn(directory: &Path, listen: &str) -> (Child, String) {
+fn spawn(directory: &Path, listen: &str, tracer: Option<&Tracer>) -> (Child, String) {
     let config = directory.join("warehouse.toml");
     let text = format!(
         "listen = \"{listen}\"\nadmin_listen = \"127.0.0.1:0\"\ndata_dir = \"{}\"\nlibrary = \"{}\"\n[log]\nlevel = \"warn\"\n",
@@ -146,13 +195,14 @@ fn spawn(directory: &Path, listen: &str) -> (Child, String) {
         library().display()
     );
     std::fs::write(&config, text).unwrap();
-    let mut child = Command::new(binary())
-        .arg("--config")
-        .arg(&config)
-        .arg("--die-with-parent")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let traced = tracer.map(|tracer| tracer.command(&binary(), directory));
+    let (mut command, fifo) =
+        traced.map_or_else(|| (Command::new(binary()), None), |(command, fifo)| (command, Some(fifo)));
+    command.arg("--config").arg(&config).arg("--die-with-parent").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
+    if let (Some(tracer), Some(fifo)) = (tracer, fifo) {
+        tracer.follow(child.id(), fifo);
+    }
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line =
         lines.next().expect("the engine ended before it was ready; its reason stands on stderr").unwrap();
@@ -235,14 +285,7 @@ impl Running {
 
     /// Waits until all of these edges are loaded.
     pub(crate) async fn wait_loaded(&self, edges: &[&Edge]) {
-        self.wait("all loaded", |status| {
-            edges.iter().all(|edge| {
-                let positions = status["positions"].as_array().cloned().unwrap_or_default();
-                let mine = |p: &&serde_json::Value| p["edge"] == edge.name.as_str();
-                positions.iter().find(mine).is_some_and(|p| p["loaded"] == edge.position)
-            }) && status["loader"]["plan_open"] == false
-        })
-        .await;
+        self.wait("all loaded", |status| are_loaded(status, edges)).await;
     }
 
     pub(crate) fn metrics(&self) -> String {
@@ -253,4 +296,14 @@ impl Running {
         self.context.shutdown.cancel();
         self.task.await.unwrap().unwrap();
     }
+}
+
+/// Whether a loader's status says that it has loaded all of these edges.
+pub(crate) fn are_loaded(status: &serde_json::Value, edges: &[&Edge]) -> bool {
+    let positions = status["positions"].as_array().cloned().unwrap_or_default();
+    let is_loaded = |edge: &&Edge| {
+        let mine = |p: &&serde_json::Value| p["edge"] == edge.name.as_str();
+        positions.iter().find(mine).is_some_and(|p| p["loaded"] == edge.position)
+    };
+    edges.iter().all(is_loaded) && status["loader"]["plan_open"] == false
 }

@@ -3,11 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy exempts test functions, not their helpers
 
 mod support;
+mod strace;
 mod engine;
+mod process;
+mod sent;
 mod simulated;
 mod loading;
 mod repair;
 mod doubt;
 mod window;
 mod crash;
+mod calls;
+mod asleep;
+mod void;
 mod copied;
+mod refused;

@@ -80,7 +80,7 @@ install_system_packages() {
         has python3 || missing+=(python3)
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
     fi
-    # Tests let the kernel stop or deceive a process at chosen system calls.
+    # Tests read what a process did to its files, and let the kernel stop it at chosen system calls.
     [ "$goal" != test ] || has strace || missing+=(strace)
     # What a request costs is compared with it.
     [ "$goal" != bench ] || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)

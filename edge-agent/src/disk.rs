@@ -3,7 +3,7 @@
 //! `DATA/state.redb` (identity, processed position, state of processing, outbox), `DATA/wal/*.redb` (blocks),
 //! `DATA/salts/`. Only this module opens redb. Invariant: a directory entry is synced before anything relies on it.
 
-pub(crate) mod sync;
+mod medium;
 pub(crate) mod wal_file;
 pub(crate) mod wal_dir;
 pub(crate) mod state;
@@ -79,8 +79,10 @@ pub(crate) enum OpenError {
 pub(crate) fn open(root: &Path, edge: &EdgeId, caches: Caches) -> Result<DataDir, OpenError> {
     let wal_root = root.join("wal");
     let make = |source| OpenError::Make { path: root.to_owned(), source };
-    sync::make_directory(root).map_err(make)?;
-    sync::make_directory(&wal_root).map_err(make)?;
+    durable::create_dir_all(&wal_root).map_err(make)?;
+    // A run that was killed may have left names that are not durable yet, and this one is going to rely on them: those
+    // beside `wal` are synced with its own.
+    durable::sync_dir(&wal_root).map_err(make)?;
     let state_path = root.join("state.redb");
     let has_wal = std::fs::read_dir(&wal_root).map_err(make)?.next().is_some();
     if has_wal && !state_path.exists() {

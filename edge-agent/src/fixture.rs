@@ -1,7 +1,7 @@
 //! What tests of several stages begin with: a data directory, blocks of hits, a processor with few rules.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hit::{BlockHeader, EdgeId, RawHit, Rules, RulesSource, block};
 use processing::{Detection, Limits, Processor};
@@ -97,19 +97,25 @@ impl RulesSource for OneProperty {
     }
 }
 
-/// The processor as of the last flush in `disk`.
-pub(crate) fn processor(disk: &DataDir) -> Processor {
+/// A few rules of user agents, read once.
+fn detection() -> Arc<Detection> {
+    static DETECTION: OnceLock<Arc<Detection>> = OnceLock::new();
     let yaml = "
 user_agent_parsers: [{regex: '(Firefox)/(\\d+)'}]
 os_parsers: [{regex: '(Linux)'}]
 device_parsers: [{regex: 'Spider', device_replacement: 'Spider'}]
 ";
-    let detection = Arc::new(Detection::new(yaml, r#"[{"pattern": "bot"}]"#).unwrap());
+    let make = || Arc::new(Detection::new(yaml, r#"[{"pattern": "bot"}]"#).unwrap());
+    DETECTION.get_or_init(make).clone()
+}
+
+/// The processor as of the last flush in `disk`.
+pub(crate) fn processor(disk: &DataDir) -> Processor {
     let stored = disk.state.load_state().unwrap();
     Processor::restore(
         edge(),
         disk.owner.epoch,
-        detection,
+        detection(),
         Arc::new(OneProperty),
         Limits::default(),
         stored.checkpoint.as_deref(),

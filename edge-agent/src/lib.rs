@@ -18,6 +18,8 @@ mod status;
 pub mod rehearse;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod power_tests;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,9 +4,9 @@
 //! the first use (a crash must not change a visitor in mid-day), erased 72 h after the date began anywhere (at UTC+14).
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,8 +15,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use service::SharedClock;
 use tokio_util::sync::CancellationToken;
-
-use crate::disk::sync;
 
 /// Bytes of a salt: a SipHash key.
 pub(crate) const SALT_BYTES: usize = 16;
@@ -80,8 +78,9 @@ impl Salts {
     pub(crate) fn open(data_dir: &Path, now_ms: u64) -> Result<Self, SaltError> {
         let directory = data_dir.join("salts");
         let failed = |source| SaltError::File { path: directory.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
-        sync::directory(data_dir).map_err(failed)?;
+        durable::create_dir_all_with(&directory, 0o700).map_err(failed)?;
+        // A run that was killed may have left a salt whose name is not durable yet.
+        durable::sync_dir(&directory).map_err(failed)?;
         let salts = Self { directory, held: RwLock::default() };
         salts.refresh(now_ms)?;
         Ok(salts)
@@ -133,7 +132,7 @@ impl Salts {
             }
         }
         if erased {
-            sync::directory(&self.directory).map_err(failed)?;
+            durable::sync_dir(&self.directory).map_err(failed)?;
         }
         Ok(salts)
     }
@@ -148,7 +147,7 @@ impl Salts {
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
             file.write_all(&salt)?;
             file.sync_all()?;
-            sync::rename(&temporary, &path)
+            durable::rename(&temporary, &path)
         };
         write().map_err(|source| SaltError::File { path: path.clone(), source })?;
         Ok(salt)

@@ -1,13 +1,11 @@
-//! A disk that keeps what was synced; of the rest a loss of power leaves some writes, whole, in part, or not at all.
+//! A disk under redb that keeps what was synced; what a loss of power leaves of the rest is drawn from a seed.
 
 use std::sync::{Arc, Mutex};
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use redb::StorageBackend;
+use power_loss::ForgetfulFile;
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, StorageBackend, StorageError};
 
-/// What a disk writes at once.
-const SECTOR: usize = 512;
+use super::medium::Medium;
 
 /// The disk, under redb.
 #[derive(Debug, Default, Clone)]
@@ -16,26 +14,15 @@ pub(super) struct ForgetfulDisk(Arc<Mutex<Contents>>);
 #[derive(Debug, Default)]
 struct Contents {
     written: Vec<u8>,
-    kept: Kept,
-    syncs: u64,
+    disk: ForgetfulFile,
     operations: u64,
+    /// Syncs since the step began.
+    syncs: usize,
+    /// The how many-eth sync of each step does nothing.
+    without: Option<usize>,
     /// The power goes after so many writes and syncs; what the disk had then is in `at_cut`.
     cut_at: Option<u64>,
-    at_cut: Option<Kept>,
-    ignores_syncs: bool,
-}
-
-/// What was synced, and the writes since, in their order.
-#[derive(Debug, Default, Clone)]
-struct Kept {
-    synced: Vec<u8>,
-    since: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Length(usize),
-    Write(usize, Vec<u8>),
+    at_cut: Option<ForgetfulFile>,
 }
 
 type BackendResult<T> = std::io::Result<T>;
@@ -48,7 +35,7 @@ fn range(offset: u64, length: usize) -> std::ops::Range<usize> {
 impl Contents {
     fn count_operation(&mut self) {
         if self.cut_at == Some(self.operations) {
-            self.at_cut = Some(self.kept.clone());
+            self.at_cut = Some(self.disk.clone());
         }
         self.operations += 1;
     }
@@ -67,9 +54,8 @@ impl StorageBackend for ForgetfulDisk {
     fn set_len(&self, len: u64) -> BackendResult<()> {
         let mut contents = self.0.lock().unwrap();
         contents.count_operation();
-        let len = usize::try_from(len).unwrap();
-        contents.written.resize(len, 0);
-        contents.kept.since.push(Change::Length(len));
+        contents.written.resize(usize::try_from(len).unwrap(), 0);
+        contents.disk.set_length(len);
         Ok(())
     }
 
@@ -77,9 +63,8 @@ impl StorageBackend for ForgetfulDisk {
         let mut contents = self.0.lock().unwrap();
         contents.count_operation();
         contents.syncs += 1;
-        if !contents.ignores_syncs {
-            contents.kept.synced = contents.written.clone();
-            contents.kept.since.clear();
+        if contents.without != Some(contents.syncs) {
+            contents.disk.sync();
         }
         Ok(())
     }
@@ -87,9 +72,8 @@ impl StorageBackend for ForgetfulDisk {
     fn write(&self, offset: u64, data: &[u8]) -> BackendResult<()> {
         let mut contents = self.0.lock().unwrap();
         contents.count_operation();
-        let at = range(offset, data.len());
-        contents.kept.since.push(Change::Write(at.start, data.to_vec()));
-        contents.written[at].copy_from_slice(data);
+        contents.disk.write(offset, data);
+        contents.written[range(offset, data.len())].copy_from_slice(data);
         Ok(())
     }
 
@@ -110,26 +94,50 @@ impl StorageBackend for ForgetfulDisk {
     }
 }
 
+impl Medium for ForgetfulDisk {
+    fn create(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+        builder.create_with_backend(self.clone())
+    }
+
+    fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+        // As redb does for files: what is empty was never a database.
+        if self.0.lock().unwrap().written.is_empty() {
+            return Err(StorageError::Io(std::io::Error::other("the disk is empty")).into());
+        }
+        builder.create_with_backend(self.clone())
+    }
+
+    fn open_read_only(&self, builder: &Builder) -> Result<ReadOnlyDatabase, DatabaseError> {
+        builder.open_read_only_with_backend(self.clone())
+    }
+}
+
 impl ForgetfulDisk {
-    /// The power goes after `cut_at` writes and syncs from now; work goes on as if nothing had happened, and [`Self::after_the_cut`] tells what was left.
+    /// The power goes after `cut_at` writes and syncs from now; work goes on as if nothing had happened, and
+    /// [`Self::after_the_cut`] tells what was left.
     pub(super) fn cut_at(&self, cut_at: u64) {
         let mut contents = self.0.lock().unwrap();
         contents.cut_at = Some(contents.operations + cut_at);
     }
 
-    /// From now on syncs do nothing.
-    pub(super) fn ignore_syncs(&self) {
-        self.0.lock().unwrap().ignores_syncs = true;
+    /// From now on the how many-eth sync of each step does nothing.
+    pub(super) fn leave_out(&self, sync: Option<usize>) {
+        self.0.lock().unwrap().without = sync;
+    }
+
+    /// Syncs are counted from 1 again.
+    pub(super) fn begin_step(&self) {
+        self.0.lock().unwrap().syncs = 0;
+    }
+
+    /// Syncs since the step began.
+    pub(super) fn syncs(&self) -> usize {
+        self.0.lock().unwrap().syncs
     }
 
     /// Whether the power has gone.
     pub(super) fn is_cut(&self) -> bool {
         self.0.lock().unwrap().at_cut.is_some()
-    }
-
-    /// How often it was synced.
-    pub(super) fn syncs(&self) -> u64 {
-        self.0.lock().unwrap().syncs
     }
 
     /// Writes and syncs so far.
@@ -139,40 +147,21 @@ impl ForgetfulDisk {
 
     /// The same disk when the power goes now: all that was not synced is gone.
     pub(super) fn after_power_loss(&self) -> Self {
-        let synced = self.0.lock().unwrap().kept.synced.clone();
-        Self::holding(synced)
+        Self::holding(self.0.lock().unwrap().disk.synced().to_vec())
     }
 
-    /// The disk after the cut: of the writes since the last sync any may be there, whole or up to a sector, whatever
-    /// their order was.
-    pub(super) fn after_the_cut(&self, random: &mut StdRng) -> Self {
-        let kept = self.0.lock().unwrap().at_cut.clone().expect("the power went");
-        let mut survived = kept.synced;
-        for change in kept.since {
-            match (change, random.random_range(0..3)) {
-                (_, 0) => {}
-                (Change::Length(length), _) => survived.resize(length, 0),
-                (Change::Write(at, data), fate) => {
-                    let sectors = data.len() / SECTOR;
-                    let length =
-                        if fate == 1 { data.len() } else { SECTOR * random.random_range(0..=sectors) };
-                    if survived.len() < at + length {
-                        survived.resize(at + length, 0);
-                    }
-                    survived[at..at + length].copy_from_slice(&data[..length]);
-                }
-            }
-        }
-        Self::holding(survived)
+    /// One of the disks that the cut may have left.
+    pub(super) fn after_the_cut(&self, seed: u64) -> Self {
+        Self::holding(self.0.lock().unwrap().at_cut.as_ref().expect("the power went").survivor(seed))
     }
 
     fn holding(bytes: Vec<u8>) -> Self {
-        let kept = Kept { synced: bytes.clone(), since: Vec::new() };
-        Self(Arc::new(Mutex::new(Contents { written: bytes, kept, ..Contents::default() })))
+        let disk = ForgetfulFile::holding(bytes.clone());
+        Self(Arc::new(Mutex::new(Contents { written: bytes, disk, ..Contents::default() })))
     }
 }
 
-/// A generator for one case.
-pub(super) fn random(seed: u64) -> StdRng {
-    StdRng::seed_from_u64(seed)
+/// Where the power goes in the case of a seed: the first ones at each write and sync once, the others anywhere.
+pub(super) fn cut_of(seed: u64, operations: u64) -> u64 {
+    if seed < operations { seed } else { seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) % operations }
 }

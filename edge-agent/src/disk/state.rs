@@ -15,8 +15,9 @@ use redb::{Builder, Database, ReadableDatabase, Table, TableDefinition, WriteTra
 use redb::{ReadableTable, ReadableTableMetadata};
 use serde::{Deserialize, Serialize};
 
+use super::FORMAT;
 use super::entry::{self, EntryError, Note, RawEntry, RollupEntry};
-use super::{FORMAT, sync};
+use super::medium::Medium;
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 const CHECKPOINT: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("checkpoint");
@@ -167,16 +168,20 @@ impl StateStore {
         if !path.exists() {
             create(path, edge, cache_bytes)?;
         }
-        let failed = |doing, error: redb::Error| database_error(path, doing, error);
-        let database = Builder::new()
-            .set_cache_size(cache_bytes)
-            .open(path)
-            .map_err(|error| failed("cannot be opened", error.into()))?;
-        Self::of(database, path, edge)
+        Self::open_on(path, path, edge, cache_bytes)
     }
 
-    /// The store in an open database, if it is this edge's.
-    fn of(database: Database, path: &Path, edge: &EdgeId) -> Result<Self, StateError> {
+    /// Opens a database that is there, and checks that it is this edge's.
+    fn open_on(
+        medium: &(impl Medium + ?Sized),
+        path: &Path,
+        edge: &EdgeId,
+        cache_bytes: usize,
+    ) -> Result<Self, StateError> {
+        let mut builder = Builder::new();
+        let database = medium
+            .open(builder.set_cache_size(cache_bytes))
+            .map_err(|error| database_error(path, "cannot be opened", error.into()))?;
         let mut store = Self { database, path: path.to_owned(), epoch: Epoch([0; 16]) };
         if store.meta("format")? != FORMAT.to_le_bytes() {
             let reason = format!("this build reads format {FORMAT}");
@@ -455,13 +460,24 @@ fn create(path: &Path, edge: &EdgeId, cache_bytes: usize) -> Result<(), StateErr
         _ => {}
     }
     let epoch = Epoch::random().map_err(StateError::Random)?;
-    Builder::new()
-        .set_cache_size(cache_bytes)
-        .create(&temporary)
-        .map_err(redb::Error::from)
-        .and_then(|database| fill(&database, edge, epoch))
+    // Closed again: opening is the same for a new one and for one that is there.
+    new_database(temporary.as_path(), edge, epoch, cache_bytes)
+        .map(drop)
         .map_err(|error| database_error(path, "cannot be made", error))?;
-    sync::rename(&temporary, path).map_err(make)
+    durable::rename(&temporary, path).map_err(make)
+}
+
+/// A database with its first contents, durable but for the name of its file.
+fn new_database(
+    medium: &(impl Medium + ?Sized),
+    edge: &EdgeId,
+    epoch: Epoch,
+    cache_bytes: usize,
+) -> Result<Database, redb::Error> {
+    let mut builder = Builder::new();
+    let database = medium.create(builder.set_cache_size(cache_bytes))?;
+    fill(&database, edge, epoch)?;
+    Ok(database)
 }
 
 /// What a new database holds.

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hit::BlockHeader;
 
+use super::Owner;
 use super::wal_file::{self, FileError, Start, WalFile};
-use super::{Owner, sync};
 
 /// Files that stay open for reading beside the one being written.
 const OPEN_FILES: usize = 3;
@@ -168,10 +168,9 @@ impl WalDir {
         let directory = |source| WalError::Directory { path: self.root.clone(), source };
         for path in &doomed {
             std::fs::remove_file(path).map_err(directory)?;
-        }
-        if !doomed.is_empty() {
-            // Not for safety (an older file would only be deleted again) but so that the space is free for good.
-            sync::directory(&self.root).map_err(directory)?;
+            // Each for itself, the oldest first: a loss of power may otherwise bring back an older file and not the next,
+            // and a WAL with a gap is refused.
+            durable::sync_dir(&self.root).map_err(directory)?;
         }
         Ok(doomed.len())
     }

@@ -11,7 +11,8 @@ use hit::block::BlockHeader;
 use redb::{Builder, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition};
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use super::{FORMAT, Owner, sync};
+use super::medium::Medium;
+use super::{FORMAT, Owner};
 
 const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const NAMES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("owner");
@@ -93,34 +94,45 @@ impl WalFile {
             }
             _ => {}
         }
-        let database = Builder::new()
-            .set_cache_size(cache_bytes)
-            .create(&temporary)
+        let database = new_database(temporary.as_path(), start, owner, cache_bytes)
             .map_err(|error| fail(format!("cannot be made: {error}")))?;
-        write_meta(&database, start, owner).map_err(|error| fail(format!("cannot be made: {error}")))?;
-        sync::rename(&temporary, &path).map_err(|error| fail(format!("cannot be named: {error}")))?;
+        durable::rename(&temporary, &path).map_err(|error| fail(format!("cannot be named: {error}")))?;
         Ok(Self { path, handle: Handle::Writable(database) })
     }
 
     /// Opens the last file to append to it; after a crash redb repairs it, and a damaged one is refused.
     pub(crate) fn open_writable(path: &Path, cache_bytes: usize) -> Result<Self, FileError> {
-        let database = Builder::new()
-            .set_cache_size(cache_bytes)
-            .set_check_integrity_on_open(true)
-            .open(path)
-            .map_err(|error| open_error(path, &error))?;
+        Self::open_writable_on(path, path, cache_bytes)
+    }
+
+    fn open_writable_on(
+        medium: &(impl Medium + ?Sized),
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<Self, FileError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true);
+        let database = medium.open(&builder).map_err(|error| open_error(path, &error))?;
         Ok(Self { path: path.to_owned(), handle: Handle::Writable(database) })
     }
 
     /// Opens a file that is not written any more. One that was not closed (a crash) is repaired first.
     pub(crate) fn open_read_only(path: &Path, cache_bytes: usize) -> Result<Self, FileError> {
+        Self::open_read_only_on(path, path, cache_bytes)
+    }
+
+    fn open_read_only_on(
+        medium: &(impl Medium + ?Sized),
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<Self, FileError> {
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes);
-        let handle = match builder.open_read_only(path) {
+        let handle = match medium.open_read_only(&builder) {
             Ok(database) => database,
             Err(redb::DatabaseError::RepairAborted) => {
-                drop(Self::open_writable(path, cache_bytes)?);
-                builder.open_read_only(path).map_err(|error| open_error(path, &error))?
+                drop(Self::open_writable_on(medium, path, cache_bytes)?);
+                medium.open_read_only(&builder).map_err(|error| open_error(path, &error))?
             }
             Err(error) => return Err(open_error(path, &error)),
         };
@@ -263,6 +275,19 @@ fn open_error(path: &Path, error: &redb::DatabaseError) -> FileError {
         other => format!("cannot be opened: {other}"),
     };
     FileError { path: path.to_owned(), reason }
+}
+
+/// A database with its meta data, durable but for the name of its file.
+fn new_database(
+    medium: &(impl Medium + ?Sized),
+    start: Start,
+    owner: &Owner,
+    cache_bytes: usize,
+) -> Result<Database, redb::Error> {
+    let mut builder = Builder::new();
+    let database = medium.create(builder.set_cache_size(cache_bytes))?;
+    write_meta(&database, start, owner)?;
+    Ok(database)
 }
 
 fn write_meta(database: &Database, start: Start, owner: &Owner) -> Result<(), redb::Error> {

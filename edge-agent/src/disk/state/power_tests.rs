@@ -1,15 +1,17 @@
 //! What a loss of power leaves of flushes and acks: each as a whole or not at all, and each that returned.
 
 use std::collections::BTreeSet;
-
-use rand::RngExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::tests::flush;
 use super::*;
-use crate::disk::forgetful::{ForgetfulDisk, random};
+use crate::disk::forgetful::{ForgetfulDisk, cut_of};
 use crate::fixture::edge;
 
 const SEEDS: u64 = 1_000;
+/// Without one sync of each transaction.
+const SEEDS_WITHOUT: u64 = 250;
 const EPOCH: Epoch = Epoch([7; 16]);
 
 #[derive(Debug, Clone, Copy)]
@@ -84,17 +86,18 @@ impl Model {
     }
 }
 
-/// As `StateStore::open`, on a disk of the test.
-fn open(disk: &ForgetfulDisk, is_new: bool) -> Result<StateStore, StateError> {
-    let path = Path::new("state.redb");
-    let database = Builder::new()
-        .set_cache_size(1 << 20)
-        .create_with_backend(disk.clone())
-        .map_err(|error| database_error(path, "cannot be opened", error.into()))?;
-    if is_new {
-        fill(&database, &edge(), EPOCH).unwrap();
-    }
-    StateStore::of(database, path, &edge())
+/// The path that errors name.
+fn path() -> &'static Path {
+    Path::new("state.redb")
+}
+
+fn open(disk: &ForgetfulDisk) -> Result<StateStore, StateError> {
+    StateStore::open_on(disk, path(), &edge(), 1 << 20)
+}
+
+fn new_store(disk: &ForgetfulDisk) -> StateStore {
+    drop(new_database(disk, &edge(), EPOCH, 1 << 20).unwrap());
+    open(disk).unwrap()
 }
 
 fn take(store: &StateStore, step: Step) -> Result<(), StateError> {
@@ -108,35 +111,34 @@ fn take(store: &StateStore, step: Step) -> Result<(), StateError> {
 
 /// Writes and syncs that all steps take.
 fn operations() -> u64 {
-    let disk = ForgetfulDisk::default();
-    let store = open(&disk, true).unwrap();
-    let before = disk.operations();
-    STEPS.iter().for_each(|step| take(&store, *step).unwrap());
-    disk.operations() - before
+    static OPERATIONS: OnceLock<u64> = OnceLock::new();
+    *OPERATIONS.get_or_init(|| {
+        let disk = ForgetfulDisk::default();
+        let store = new_store(&disk);
+        let before = disk.operations();
+        STEPS.iter().for_each(|step| take(&store, *step).unwrap());
+        disk.operations() - before
+    })
 }
 
-/// Takes all steps while the power goes in between; gives where, and what is wrong with what was left.
-fn cut(seed: u64, without_sync: bool) -> (u64, Result<(), String>) {
-    let operations = operations();
-    let mut random = random(seed);
-    // The first seeds cut at each write and sync once, the others anywhere.
-    let at = if seed < operations { seed } else { random.random_range(0..operations) };
+/// Takes all steps while the power goes in between; gives where, how many had returned, and what is left.
+fn cut(seed: u64, without: Option<usize>) -> (u64, usize, ForgetfulDisk) {
+    let at = cut_of(seed, operations());
     let disk = ForgetfulDisk::default();
-    let store = open(&disk, true).unwrap();
+    let store = new_store(&disk);
     disk.cut_at(at);
-    if without_sync {
-        disk.ignore_syncs();
-    }
+    disk.leave_out(without);
     let mut returned = 0;
     for step in STEPS {
+        disk.begin_step();
         take(&store, step).unwrap();
         returned += usize::from(!disk.is_cut());
     }
-    (at, check(&disk.after_the_cut(&mut random), returned))
+    (at, returned, disk.after_the_cut(seed))
 }
 
 fn check(disk: &ForgetfulDisk, returned: usize) -> Result<(), String> {
-    let store = open(disk, false).map_err(|error| error.to_string())?;
+    let store = open(disk).map_err(|error| error.to_string())?;
     let found = Model::of(&store).map_err(|error| error.to_string())?;
     let taken =
         (returned..=returned + 1).find(|taken| STEPS.get(..*taken).map(Model::after) == Some(found.clone()));
@@ -155,8 +157,8 @@ fn check(disk: &ForgetfulDisk, returned: usize) -> Result<(), String> {
 fn a_cut_at_any_write_leaves_whole_flushes_and_acks() {
     let mut cuts = BTreeSet::new();
     for seed in 0..SEEDS {
-        let (at, result) = cut(seed, false);
-        assert_eq!(result, Ok(()), "seed {seed}, cut at {at}");
+        let (at, returned, disk) = cut(seed, None);
+        assert_eq!(check(&disk, returned), Ok(()), "seed {seed}, cut at {at}");
         cuts.insert(at);
     }
     let missed: Vec<u64> = (0..operations()).filter(|at| !cuts.contains(at)).collect();
@@ -164,11 +166,51 @@ fn a_cut_at_any_write_leaves_whole_flushes_and_acks() {
 }
 
 #[test]
-fn the_same_cuts_find_a_flush_without_its_sync() {
-    // redb may also panic on pages that never were together on a disk that keeps its promises.
-    let is_noticed =
-        |seed: &u64| std::panic::catch_unwind(|| cut(*seed, true).1).map_or(true, |result| result.is_err());
-    let found = (0..SEEDS).filter(is_noticed).count();
-    eprintln!("{found} of {SEEDS} cuts lose a flush or an ack when transactions do not sync");
-    assert!(found > 0);
+fn the_same_cuts_find_a_flush_or_ack_without_any_of_its_syncs() {
+    let disk = ForgetfulDisk::default();
+    let store = new_store(&disk);
+    disk.begin_step();
+    take(&store, Step::Flush(1)).unwrap();
+    let syncs = disk.syncs();
+    assert!(syncs > 1, "a commit in two phases syncs twice");
+    for sync in 1..=syncs {
+        let is_noticed = |seed: &u64| {
+            // redb may also panic on pages that never were together on a disk that keeps its promises.
+            let result = std::panic::catch_unwind(|| {
+                let (_, returned, disk) = cut(*seed, Some(sync));
+                check(&disk, returned)
+            });
+            result.map_or(true, |result| result.is_err())
+        };
+        let found = (0..SEEDS_WITHOUT).filter(is_noticed).count();
+        eprintln!(
+            "without sync {sync} of {syncs} in a transaction: {found} of {SEEDS_WITHOUT} cuts lose something"
+        );
+        assert!(found > 0, "no cut misses sync {sync}");
+    }
+}
+
+/// Whether redb walks the file when it opens what a cut has left.
+fn is_walked(disk: &ForgetfulDisk) -> bool {
+    let walked = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&walked);
+    let mut builder = Builder::new();
+    builder.set_repair_callback(move |_| told.store(true, Ordering::Relaxed));
+    drop(disk.open(&builder).unwrap());
+    walked.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_loss_of_power_never_means_walking_the_whole_file() {
+    for seed in 0..100 {
+        let (at, _, disk) = cut(seed, None);
+        assert!(!is_walked(&disk), "seed {seed}, cut at {at}");
+    }
+    // A plain transaction, for comparison.
+    let disk = ForgetfulDisk::default();
+    let store = new_store(&disk);
+    let transaction = store.database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert("edge", b"x".as_slice()).unwrap();
+    transaction.commit().unwrap();
+    assert!(is_walked(&disk.after_power_loss()));
 }

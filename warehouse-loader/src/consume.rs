@@ -270,7 +270,10 @@ impl Consumer {
             let missing = |seq| ConsumeError::Missing { n: plan.n, edge: take.edge.to_string(), seq };
             let mut crc = 0;
             for seq in take.seq_from..=take.seq_to {
-                let batch = found.remove(&seq).ok_or_else(|| missing(seq))?;
+                let batch = match found.remove(&seq) {
+                    Some(batch) => batch,
+                    None => self.sent_again(&stream, seq).await?.ok_or_else(|| missing(seq))?,
+                };
                 crc = crc32c::crc32c_append(crc, &batch.header().payload_crc32c.to_le_bytes());
                 all.push(batch);
             }
@@ -279,6 +282,12 @@ impl Consumer {
             }
         }
         Ok(all)
+    }
+
+    /// A batch that its segment does not hold any more. A segment may be listed, and planned, before its PUT has ended, and
+    /// be gone after a loss of power; its edge has no acknowledgement then and sends the batch again, the same bytes.
+    async fn sent_again(&mut self, stream: &Stream, seq: u64) -> Result<Option<SealedBatch>, ConsumeError> {
+        Ok(self.candidate(stream, seq).await?.map(|candidate| candidate.batch))
     }
 
     /// Drops what lies at or below the index's watermarks.

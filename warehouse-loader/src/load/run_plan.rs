@@ -112,7 +112,14 @@ impl Loader {
     }
 
     async fn read_rows(&mut self, plan: &Plan) -> Result<Arc<PlanRows>, LoadError> {
-        let batches = self.consumer.batches_of(plan).await?;
+        let batches = match self.consumer.batches_of(plan).await {
+            // It may have been sent again since segments were listed last.
+            Err(consume::ConsumeError::Missing { .. }) => {
+                self.consumer.refresh(self.clock.monotonic_ms()).await?;
+                self.consumer.batches_of(plan).await?
+            }
+            read => read?,
+        };
         let of = plan.clone();
         let read = move || consume::rows_of(&of, &batches).map(PlanRows::new);
         Ok(Arc::new(tokio::task::spawn_blocking(read).await??))

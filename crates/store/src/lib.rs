@@ -18,6 +18,25 @@ use url::Url;
 /// The object that [`check_create_if_absent`] creates; it stays, a few bytes for ever.
 pub const PROBE_KEY: &str = "probe/create-if-absent";
 
+/// Where services put objects, from the top down; made when a directory is opened.
+const FOLDERS: [&str; 9] = [
+    "checkpoints",
+    "checkpoints/0",
+    "plans",
+    "plans/0",
+    "probe",
+    "quarantine",
+    "segments",
+    "segments/raw",
+    "segments/rollup",
+];
+
+/// Folders whose entries are synced whenever a directory is opened. [`LocalFileSystem`] syncs the folders that it makes
+/// itself, but not those that another PUT, or a process that was killed, made a moment ago: an object of a PUT that
+/// succeeded could be lost with its folder. And a killed process may have created a plan that is there, is going to be
+/// carried out, and is not durable.
+const SYNCED: [&str; 5] = ["", "checkpoints", "plans", "segments", "plans/0"];
+
 /// The `[store]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -110,11 +129,22 @@ pub enum StoreError {
 pub fn open(config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
     match config.location()? {
         Location::Directory(path) => {
-            create_durably(&path).map_err(|source| StoreError::Directory { path: path.clone(), source })?;
+            prepare(&path).map_err(|source| StoreError::Directory { path: path.clone(), source })?;
             // Without fsync a PUT answers before its bytes are on the disk.
             Ok(Arc::new(LocalFileSystem::new_with_prefix(&path)?.with_fsync(true)))
         }
     }
+}
+
+fn prepare(root: &Path) -> std::io::Result<()> {
+    durable::create_dir_all(root)?;
+    for folder in FOLDERS {
+        match std::fs::create_dir(root.join(folder)) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    SYNCED.iter().try_for_each(|folder| durable::sync_dir(&root.join(folder)))
 }
 
 /// Checks that the store refuses to create an object that is there: creates [`PROBE_KEY`], then tries it again.
@@ -136,23 +166,6 @@ async fn create_probe(store: &dyn ObjectStore) -> Result<bool, StoreError> {
         Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Makes a directory and syncs every directory that got a new entry on the way: the store syncs below its root only.
-fn create_durably(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent() {
-        create_durably(parent)?;
-        match std::fs::create_dir(path) {
-            // Another service of this machine was faster.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
-        std::fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod harness;
 mod feed;
 mod process;
+mod power;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -18,3 +18,4 @@ mod asleep;
 mod void;
 mod copied;
 mod refused;
+mod power;

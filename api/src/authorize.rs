@@ -136,6 +136,8 @@ pub fn admin_key(path: &Path) -> Result<KeyHash, AdminKeyError> {
         }
         read => read.map_err(failed)?,
     };
+    // Whoever made it, perhaps a run that was killed before its own sync: from now on the key is in use.
+    durable::sync_name(path).map_err(failed)?;
     match text.trim() {
         short if short.len() < ADMIN_KEY_MIN_CHARS => Err(AdminKeyError::TooShort(path.to_owned())),
         key => Ok(KeyHash::of(key)),
@@ -145,7 +147,7 @@ pub fn admin_key(path: &Path) -> Result<KeyHash, AdminKeyError> {
 /// Written beside its place and linked to its name, so that a crash leaves no half a key and two starts agree on one.
 fn make_admin_key(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    durable::create_dir_all(folder)?;
     let key = property::key::random_secret("ak_").map_err(io::Error::other)?;
     let suffix = property::key::random_secret(".").map_err(io::Error::other)?;
     let temporary = folder.join(suffix);
@@ -155,8 +157,7 @@ fn make_admin_key(path: &Path) -> io::Result<()> {
     match linked {
         // Another process was faster: its key holds.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => std::fs::File::open(folder)?.sync_all(),
+        other => other,
     }
 }
 

@@ -92,7 +92,8 @@ fn calls(
     let authorizer =
         Arc::new(Authorizer::new(Arc::clone(&properties), authorize::admin_key(&config.admin_key_file)?));
     if let Some(dir) = &config.keys_dir {
-        make_private_dir(dir).with_context(|| format!("cannot make keys_dir = {dir:?}"))?;
+        durable::create_dir_all_with(dir, 0o700)
+            .with_context(|| format!("cannot make keys_dir = {dir:?}"))?;
     }
     let metrics = context.registry.register(RequestMetrics::new);
     context.registry.register(|registry| PropertiesMetrics::register(registry, Arc::clone(&properties)));
@@ -127,11 +128,6 @@ async fn admin(config: &Config, context: &Context, admission: &Admission) -> any
         ServiceReport { services: vec![status], positions: Vec::new() }
     });
     Ok(AdminServer::start(context, config.admin_listen, status, axum::Router::new()).await?)
-}
-
-fn make_private_dir(dir: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 fn busy(field: &str, listen: std::net::SocketAddr) -> String {

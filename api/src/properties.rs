@@ -109,7 +109,8 @@ fn make(
         let path = dir.join(format!("{}.json", keys.property_id));
         let written = serde_json::to_vec_pretty(&keys)
             .map_err(std::io::Error::from)
-            .and_then(|json| write_private(&path, &json));
+            .and_then(|json| write_private(&path, &json))
+            .and_then(|()| durable::sync_name(&path));
         // The property exists and its keys are in the answer: a convenience that failed is no refusal.
         if let Err(error) = written {
             tracing::error!(path = %path.display(), %error, "the keys of the new property were not kept");

@@ -40,13 +40,13 @@ impl Layout {
     /// # Errors
     /// When the data directory cannot be written.
     pub fn prepare(data: &Path, now_ms: u64) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data).with_context(|| {
+        durable::create_dir_all(data).with_context(|| {
             format!("cannot make the data directory {}; choose another with --data", data.display())
         })?;
         let root = data.canonicalize().with_context(|| format!("cannot find {}", data.display()))?;
         let lock = Self::lock(&root)?;
         for folder in ["config", "edge", "properties", "store", "warehouse"] {
-            std::fs::create_dir_all(root.join(folder))
+            durable::create_dir_all(&root.join(folder))
                 .with_context(|| format!("cannot make {}", root.join(folder).display()))?;
         }
         let identities = [

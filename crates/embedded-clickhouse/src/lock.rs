@@ -26,7 +26,7 @@ pub(crate) enum LockError {
 /// Takes the directory, which is made if missing; the file keeps it.
 pub(crate) async fn take(data_dir: &Path, wait: Duration) -> Result<File, LockError> {
     let failed = |source| LockError::Io { path: data_dir.to_owned(), source };
-    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    durable::create_dir_all(data_dir).map_err(failed)?;
     let file = File::create(data_dir.join("lock")).map_err(failed)?;
     let deadline = Instant::now() + wait;
     loop {

@@ -11,7 +11,7 @@
 //! of several processes that start at once one wins and the others use what it made. Keys are readable by the owner
 //! only. Production brings its own CA and [`TlsFiles`].
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,9 @@ pub fn ensure_development(
     identities: &[Identity],
     now_ms: u64,
 ) -> Result<Vec<TlsFiles>, DevelopmentError> {
-    fs::create_dir_all(directory).map_err(|source| file_error(directory, source))?;
+    durable::create_dir_all(directory)
+        .and_then(|()| durable::sync_dir(directory))
+        .map_err(|source| file_error(directory, source))?;
     let ca = directory.join("ca");
     if !exists(&ca)? {
         let (certificate, key) = make_ca(now_ms).map_err(|source| make_error("the CA", source))?;
@@ -156,9 +158,7 @@ fn params(dns_names: Vec<String>, common_name: &str, now_ms: u64) -> Result<Cert
 /// Creates `folder` with `files` in one step. That someone else did it first is fine.
 fn publish(folder: &Path, files: &[(&str, &[u8])]) -> Result<(), DevelopmentError> {
     let draft = draft_folder(folder)?;
-    let written = fill(&draft, files)
-        .and_then(|()| fs::rename(&draft, folder))
-        .and_then(|()| File::open(folder.parent().unwrap_or(folder))?.sync_all());
+    let written = fill(&draft, files).and_then(|()| durable::rename(&draft, folder));
     match written {
         Ok(()) => Ok(()),
         Err(source) => {
@@ -175,7 +175,7 @@ fn fill(draft: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
         file.write_all(content)?;
         file.sync_all()?;
     }
-    File::open(draft)?.sync_all()
+    durable::sync_dir(draft)
 }
 
 /// A new folder beside `folder` that nobody else uses: the first free number, claimed by creating it.

@@ -4,7 +4,7 @@
 //! the name is taken, so nothing is ever overwritten), and the directory is synced. A measurement id is claimed the
 //! same way first, `.measurement_ids/{measurement_id}`, so that two writers cannot give it to two properties.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -151,9 +151,11 @@ pub(crate) fn create(dir: &Path, new: NewProperty, now_ms: u64) -> Result<Create
 fn claim_measurement_id(dir: &Path) -> Result<String, CreateError> {
     let claims = dir.join(CLAIMS);
     match DirBuilder::new().mode(0o750).create(&claims) {
-        Ok(()) => sync_dir(dir)?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(source) => return Err(CreateError::Write { path: claims, source }),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(CreateError::Write { path: claims, source: error });
+        }
+        // Its name is synced with the property's, before the answer.
+        _ => {}
     }
     for _ in 0..DRAWS {
         let drawn = random_base32(10).map_err(CreateError::Random)?.to_ascii_uppercase();
@@ -194,7 +196,8 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn sync_dir(dir: &Path) -> Result<(), CreateError> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|source| CreateError::Write { path: dir.to_owned(), source })
+    durable::sync_dir(dir).map_err(|source| CreateError::Write { path: dir.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests;

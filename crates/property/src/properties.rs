@@ -97,7 +97,8 @@ impl Properties {
     /// [`Properties::open`] after making the directory if it is missing: for the service that writes it.
     pub fn open_or_create(dir: impl Into<PathBuf>) -> Result<Arc<Self>, OpenError> {
         let dir = dir.into();
-        match std::fs::create_dir_all(&dir) {
+        // With a sync of its entries: a run that was killed may have left a property whose name is not durable yet.
+        match durable::create_dir_all(&dir).and_then(|()| durable::sync_dir(&dir)) {
             Ok(()) => Self::open(dir),
             Err(source) => Err(OpenError::Directory { dir, source }),
         }

@@ -81,3 +81,30 @@ fn certificate_of_a_ca_that_is_gone_is_named() {
     let error = ensure_development(directory.path(), &identities(), NOW_MS).unwrap_err().to_string();
     assert!(error.contains("e1.edge") && error.contains("another CA"), "{error}");
 }
+
+fn make_certificates(root: &Path) {
+    power_loss::step("make");
+    for files in ensure_development(&root.join("lib/certs"), &identities(), NOW_MS).unwrap() {
+        power_loss::acknowledged(format!("{:?}", contents(&files)));
+    }
+}
+
+fn same_certificates(root: &Path, acknowledged: &[String]) -> Result<(), String> {
+    let files = ensure_development(&root.join("lib/certs"), &identities(), NOW_MS);
+    let files = files.map_err(|error| error.to_string())?;
+    let found: Vec<String> = files.iter().map(|files| format!("{:?}", contents(files))).collect();
+    for files in &files {
+        crate::tls::server_config(files, &[]).map_err(|error| error.to_string())?;
+    }
+    match acknowledged.iter().find(|promised| !found.contains(promised)) {
+        Some(_) => Err("they are other certificates".into()),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn certificates_in_use_outlive_a_loss_of_power_at_any_call() {
+    let test = "development::tests::certificates_in_use_outlive_a_loss_of_power_at_any_call";
+    let (work, check) = (make_certificates, same_certificates);
+    power_loss::Case { test, work, check, seeds: 1_000, covered: &[], needless: &[] }.prove();
+}

@@ -8,9 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use batch::Lane;
+use hit::BlockView;
 use power_loss::{Case, acknowledged, step};
 use service::TestClock;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::collect::salts::Salts;
 use crate::disk::DataDir;
@@ -159,6 +161,8 @@ fn flush(disk: &Arc<DataDir>, committed: u64) {
         clock: TestClock::new(NOW_MS).shared(),
         metrics: service::metrics::SharedRegistry::default().register(ProcessMetrics::new),
         flushed: watch::channel(0).0,
+        drain_ms: 0,
+        shutdown: CancellationToken::new(),
     };
     Process::new(parts, progress, 0, 0).unwrap().run().unwrap();
     acknowledged(format!("flushed {}", disk.state.load_progress().unwrap().next_position));
@@ -238,7 +242,8 @@ fn check(root: &Path, acknowledged: &[String]) -> Result<(), String> {
     let mut processor = processor(&disk);
     for number in progress.next_block..=end.block {
         let (_, bytes) = disk.wal.read(number).map_err(|error| text(&error))?;
-        let block = hit::block::decode(&bytes).map_err(|error| text(&error))?;
+        let (header, body) = hit::block::open(&bytes).map_err(|error| text(&error))?;
+        let block = BlockView::parse(header, &body).map_err(|error| text(&error))?;
         processor.on_block(&block).map_err(|error| text(&error))?;
     }
     check_salts(&root, &promises)

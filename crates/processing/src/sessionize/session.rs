@@ -1,6 +1,6 @@
 //! One session: whether a hit belongs to it, when it is over, what it comes to.
 //!
-//! [`Session`] is a session as state has it; [`Figures`] are the part of it that changes with its hits. Dimensions and acquisition are those of its first hit for ever. Time-out and grace are those of the rules that
+//! [`Session`] is a session as state has it; `Figures` are the part of it that changes with its hits. Dimensions and acquisition are those of its first hit for ever. Time-out and grace are those of the rules that
 //! its latest hit named, so that a change of rules is felt from the next hit on.
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use service::{Context, SystemClock};
@@ -55,6 +55,12 @@ pub struct Arguments {
     /// Run each service as a process of its own, restarted when it dies
     #[arg(long)]
     processes: bool,
+    /// Edges to run side by side (with --processes); the second listens on any free port
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    edges: u8,
+    /// Hubs to run side by side (with --processes); each edge knows all of them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    hubs: u8,
     /// Loaders to run side by side (with --processes)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     loaders: u8,
@@ -105,6 +111,11 @@ struct Ready {
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let log = service::logs::LogConfig { level: arguments.log_level.clone(), ..Default::default() };
     service::logs::init(&log).map_err(|message| anyhow!(message))?;
+    let most = arguments.edges.max(arguments.hubs).max(arguments.loaders);
+    ensure!(
+        arguments.processes || most == 1,
+        "several of a kind do not fit into one process; add --processes, or leave --edges, --hubs and --loaders at 1"
+    );
     // The signal ends the watching below; services stop one after the other, each through a token of its own.
     let shutdown = CancellationToken::new();
     service::signals::cancel_on_signal(shutdown.clone())?;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use identity::TlsFiles;
 use service::Context;
 use service::logs::LogConfig;
 use tokio::task::JoinHandle;
@@ -21,24 +22,29 @@ pub const WAREHOUSE: &str = "warehouse";
 pub const EDGE: &str = "edge";
 const HUB: &str = "hub";
 const LOADER: &str = "loader";
-const SECOND_LOADER: &str = "loader-2";
 const API: &str = "api";
+/// What the name of the second of a kind ends with.
+const SECOND: &str = "-2";
+/// Those of which there may be two.
+const EDGES: [&str; 2] = [EDGE, "edge-2"];
+const HUBS: [&str; 2] = [HUB, "hub-2"];
+const LOADERS: [&str; 2] = [LOADER, "loader-2"];
 
 /// Configurations, and the addresses people use.
 #[derive(Debug)]
 pub struct Configs {
     warehouse: embedded_clickhouse::Config,
-    hub: hub::Config,
+    hubs: Vec<hub::Config>,
     loaders: Vec<warehouse_loader::Config>,
     api: api::Config,
-    edge: edge_agent::Config,
+    edges: Vec<edge_agent::Config>,
     /// The admin port of `meridian dev` itself.
     pub admin: SocketAddr,
 }
 
 /// The kind of a service, which is its name in events and status: `loader` for both loaders.
 pub fn kind(service: &'static str) -> &'static str {
-    if service == SECOND_LOADER { LOADER } else { service }
+    service.strip_suffix(SECOND).unwrap_or(service)
 }
 
 /// The service's binary, beside this one.
@@ -82,24 +88,15 @@ impl Configs {
         let client =
             warehouse::WarehouseConfig { url: format!("http://{}", warehouse.listen), ..Default::default() };
         let store = store::StoreConfig::local(&layout.path("store"))?;
-        let mut hub = hub::Config {
-            admin_listen: ports.loopback()?,
-            log: log.clone(),
-            tls: layout.hub_tls.clone(),
-            store: store.clone(),
-            ..Default::default()
-        };
-        hub.receive.listen = ports.loopback()?;
-        hub.feed.enabled = !arguments.without_feed;
-        hub.feed.listen = ports.loopback()?;
+        let hubs = hubs(arguments, layout, ports, &store, log)?;
         let loader = warehouse_loader::Config {
             log: log.clone(),
             store,
             warehouse: client.clone(),
             ..Default::default()
         };
-        let loaders = loaders(arguments, layout, ports, &hub, &loader)?;
-        let edge = edge(arguments, layout, ports, &hub, log)?;
+        let loaders = loaders(arguments, layout, ports, &hubs, &loader)?;
+        let edges = edges(arguments, layout, ports, &hubs, log)?;
         let api_listen = arguments.api.unwrap_or_else(|| next_port(arguments.http));
         let api = api::Config {
             grpc_listen: ports.address(arguments.grpc)?,
@@ -112,16 +109,19 @@ impl Configs {
             log: log.clone(),
             ..Default::default()
         };
-        Ok(Self { warehouse, hub, loaders, api, edge, admin: arguments.admin })
+        Ok(Self { warehouse, hubs, loaders, api, edges, admin: arguments.admin })
     }
 
     /// All services in the order they are started.
     pub fn services(&self) -> Vec<&'static str> {
-        let mut services = vec![WAREHOUSE, HUB, LOADER, API, EDGE];
-        if self.loaders.len() > 1 {
-            services.insert(3, SECOND_LOADER);
-        }
-        services
+        [
+            &[WAREHOUSE],
+            &HUBS[..self.hubs.len()],
+            &LOADERS[..self.loaders.len()],
+            &[API],
+            &EDGES[..self.edges.len()],
+        ]
+        .concat()
     }
 
     /// Writes the configuration files.
@@ -130,12 +130,12 @@ impl Configs {
     /// When the folder cannot be written.
     pub fn write(&self, layout: &Layout) -> anyhow::Result<()> {
         for service in self.services() {
-            let text = match service {
+            let text = match kind(service) {
                 WAREHOUSE => toml::to_string_pretty(&self.warehouse)?,
-                HUB => toml::to_string_pretty(&self.hub)?,
+                HUB => toml::to_string_pretty(of(&self.hubs, service)?)?,
                 API => toml::to_string_pretty(&self.api)?,
-                EDGE => toml::to_string_pretty(&self.edge)?,
-                _ => toml::to_string_pretty(self.loader(service)?)?,
+                EDGE => toml::to_string_pretty(of(&self.edges, service)?)?,
+                _ => toml::to_string_pretty(of(&self.loaders, service)?)?,
             };
             let path = layout.config_file(service);
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -157,23 +157,18 @@ impl Configs {
         ) -> JoinHandle<anyhow::Result<()>> {
             tokio::spawn(Box::pin(run))
         }
-        Ok(match service {
-            HUB => spawn(hub::run(self.hub.clone(), context)),
+        Ok(match kind(service) {
+            HUB => spawn(hub::run(of(&self.hubs, service)?.clone(), context)),
             API => spawn(api::run(self.api.clone(), context)),
-            EDGE => spawn(edge_agent::run(self.edge.clone(), context)),
-            LOADER | SECOND_LOADER => spawn(warehouse_loader::run(self.loader(service)?.clone(), context)),
+            EDGE => spawn(edge_agent::run(of(&self.edges, service)?.clone(), context)),
+            LOADER => spawn(warehouse_loader::run(of(&self.loaders, service)?.clone(), context)),
             other => bail!("{other} runs as a child only"),
         })
     }
 
-    fn loader(&self, service: &str) -> anyhow::Result<&warehouse_loader::Config> {
-        let at = usize::from(service == SECOND_LOADER);
-        self.loaders.get(at).with_context(|| format!("there is no {service}"))
-    }
-
-    /// Where hits are sent.
+    /// Where hits are sent: to the first edge.
     pub fn collect_url(&self) -> String {
-        format!("http://{}", self.edge.collect.listen)
+        self.edges.first().map(|edge| format!("http://{}", edge.collect.listen)).unwrap_or_default()
     }
 
     /// Where gRPC is served.
@@ -196,12 +191,41 @@ fn asset(arguments: &Arguments, name: &str) -> anyhow::Result<PathBuf> {
     bail!("{} is not there; install it with `make setup`, or give its folder with --assets", path.display())
 }
 
+/// The configuration of the first or second of a kind.
+fn of<'a, Config>(kind: &'a [Config], service: &str) -> anyhow::Result<&'a Config> {
+    kind.get(usize::from(service.ends_with(SECOND))).with_context(|| format!("there is no {service}"))
+}
+
+/// As many hubs as asked for.
+fn hubs(
+    arguments: &Arguments,
+    layout: &Layout,
+    ports: &mut Ports,
+    store: &store::StoreConfig,
+    log: &LogConfig,
+) -> anyhow::Result<Vec<hub::Config>> {
+    let hub = |tls: &TlsFiles| {
+        let mut hub = hub::Config {
+            admin_listen: ports.loopback()?,
+            log: log.clone(),
+            tls: tls.clone(),
+            store: store.clone(),
+            ..Default::default()
+        };
+        hub.receive.listen = ports.loopback()?;
+        hub.feed.enabled = !arguments.without_feed;
+        hub.feed.listen = ports.loopback()?;
+        Ok(hub)
+    };
+    layout.hub_tls.iter().take(arguments.hubs.into()).map(hub).collect()
+}
+
 /// As many loaders as asked for. Plans bear the name of their loader: no two may have the same.
 fn loaders(
     arguments: &Arguments,
     layout: &Layout,
     ports: &mut Ports,
-    hub: &hub::Config,
+    hubs: &[hub::Config],
     like: &warehouse_loader::Config,
 ) -> anyhow::Result<Vec<warehouse_loader::Config>> {
     let named = layout.loader_tls.iter().zip(["loader-1", "loader-2"]);
@@ -213,38 +237,59 @@ fn loaders(
                 admin_listen: ports.loopback()?,
                 ..like.clone()
             };
-            if hub.feed.enabled {
-                loader.feed.hubs = vec![format!("https://{}", hub.feed.listen)];
-                loader.feed.tls = Some(tls.clone());
-            }
+            let feeds = hubs.iter().filter(|hub| hub.feed.enabled);
+            loader.feed.hubs = feeds.map(|hub| format!("https://{}", hub.feed.listen)).collect();
+            loader.feed.tls = Some(tls.clone()).filter(|_| !loader.feed.hubs.is_empty());
             Ok(loader)
         })
         .collect()
 }
 
+/// As many edges as asked for, each with its own hub in the first place and the others behind it.
+fn edges(
+    arguments: &Arguments,
+    layout: &Layout,
+    ports: &mut Ports,
+    hubs: &[hub::Config],
+    log: &LogConfig,
+) -> anyhow::Result<Vec<edge_agent::Config>> {
+    let addresses: Vec<String> = hubs.iter().map(|hub| hub.receive.listen.to_string()).collect();
+    let named = EDGES.iter().zip(&layout.edge_tls).take(arguments.edges.into()).enumerate();
+    named
+        .map(|(index, (name, tls))| {
+            let mut edge = edge(arguments, layout, ports, log)?;
+            edge.data_dir = layout.path(name);
+            edge.tls = tls.clone();
+            // A port of its own for the second: the first has the one that was asked for.
+            edge.collect.listen =
+                if index == 0 { ports.address(arguments.http)? } else { ports.loopback()? };
+            edge.ship.hubs.clone_from(&addresses);
+            let hubs = edge.ship.hubs.len();
+            edge.ship.hubs.rotate_left(index % hubs);
+            Ok(edge)
+        })
+        .collect()
+}
+
+/// What all edges have in common.
 fn edge(
     arguments: &Arguments,
     layout: &Layout,
     ports: &mut Ports,
-    hub: &hub::Config,
     log: &LogConfig,
 ) -> anyhow::Result<edge_agent::Config> {
     let countries = "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
     let mut edge = edge_agent::Config {
-        data_dir: layout.path("edge"),
         properties_dir: layout.path("properties"),
         user_agent_rules: asset(arguments, "uap-core/regexes.yaml")?,
         crawler_list: asset(arguments, "crawler-user-agents/crawler-user-agents.json")?,
         geo_database: Some(asset(arguments, countries)?),
         admin_listen: ports.loopback()?,
-        tls: layout.edge_tls.clone(),
         log: log.clone(),
         ..Default::default()
     };
-    edge.collect.listen = ports.address(arguments.http)?;
     edge.collect.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
     edge.process.flush_interval_ms = arguments.flush_interval_ms;
-    edge.ship.hubs = vec![hub.receive.listen.to_string()];
     Ok(edge)
 }
 

@@ -26,11 +26,11 @@ pub struct Layout {
     pub root: PathBuf,
     /// Locked as long as this process runs: a second one would write its own ports into the configuration files.
     _lock: Arc<File>,
-    /// Certificates of this machine's services.
-    pub edge_tls: TlsFiles,
-    /// The hub's.
-    pub hub_tls: TlsFiles,
-    /// Each loader's.
+    /// Certificates of this machine's edges.
+    pub edge_tls: [TlsFiles; 2],
+    /// The hubs'.
+    pub hub_tls: [TlsFiles; 2],
+    /// The loaders'.
     pub loader_tls: [TlsFiles; 2],
 }
 
@@ -51,7 +51,9 @@ impl Layout {
         }
         let identities = [
             (Role::Edge, "edge-1"),
+            (Role::Edge, "edge-2"),
             (Role::Hub, "hub-1"),
+            (Role::Hub, "hub-2"),
             (Role::Loader, "loader-1"),
             (Role::Loader, "loader-2"),
         ]
@@ -62,8 +64,8 @@ impl Layout {
         let mut next =
             || files.next().ok_or_else(|| anyhow!("a certificate is missing in {}", root.display()));
         Ok(Self {
-            edge_tls: next()?,
-            hub_tls: next()?,
+            edge_tls: [next()?, next()?],
+            hub_tls: [next()?, next()?],
             loader_tls: [next()?, next()?],
             _lock: Arc::new(lock),
             root: root.clone(),

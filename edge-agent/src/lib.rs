@@ -30,7 +30,7 @@ use hit::EdgeId;
 use identity::Role;
 use property::Properties;
 use serde_json::{Map, json};
-use service::admin::{AdminServer, status_fn};
+use service::admin::AdminServer;
 use service::{Context, TaskGroup};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,8 @@ use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
 use crate::metrics::{CollectMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
 use crate::process::restore::Restore;
-use crate::status::EdgeStatus;
+use crate::ship::CurrentHub;
+use crate::status::{EdgeStatus, Found};
 use crate::wal::Committer;
 
 /// What stages may take to end beyond the time for shipping.
@@ -80,6 +81,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let ledger = opened.ledger.clone();
     context.registry.register(|registry| ledger::register(ledger.clone(), registry));
     let ship_metrics = context.registry.register(ShipMetrics::new);
+    let (hub, found) = (CurrentHub::default(), Found::in_ledger(&ledger));
     let endpoint = Endpoint::new(&config.tls, config.ship.bind, &config.ship.quic)?;
     let listeners = collect::listen::listeners(config.collect.listen, config.collect.threads())
         .with_context(|| format!("cannot listen on collect.listen = {}", config.collect.listen))?;
@@ -94,11 +96,13 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         ledger,
         intake: intake_receiver.level(),
         ship: ship_metrics.clone(),
+        hub: hub.clone(),
+        found,
         config: config.clone(),
         clock: context.clock.clone(),
     };
-    let status = status_fn(move || status.report());
-    let admin = AdminServer::start(&context, config.admin_listen, status, axum::Router::new()).await?;
+    let answer = Arc::new(move || status.answer());
+    let admin = AdminServer::start(&context, config.admin_listen, answer, axum::Router::new()).await?;
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     spawn_collect(&mut tasks, &config, &context, &opened, listeners, intakes);
@@ -111,7 +115,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     });
     let opened_disk = (opened.disk.clone(), opened.ledger.clone());
     let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, intake_receiver, gate)?;
-    spawn_outbox_and_ship(&mut tasks, &config, &context, opened_disk, endpoint, flushed, ship_metrics);
+    let out = (endpoint, ship_metrics, hub);
+    spawn_outbox_and_ship(&mut tasks, &config, &context, opened_disk, flushed, out);
 
     let addresses = Map::from_iter([
         ("admin".to_owned(), json!(admin.url())),
@@ -222,11 +227,11 @@ fn spawn_outbox_and_ship(
     config: &Config,
     context: &Context,
     opened: (Arc<DataDir>, Arc<Ledger>),
-    endpoint: Endpoint,
     flushed: watch::Receiver<u64>,
-    metrics: ShipMetrics,
+    out: (Endpoint, ShipMetrics, CurrentHub),
 ) {
     let (disk, ledger) = opened;
+    let (endpoint, metrics, hub) = out;
     let (acks, acks_receiver) = mpsc::channel(config.outbox.ack_queue);
     let give_up = CancellationToken::new();
     let parts = ship::Parts {
@@ -237,6 +242,7 @@ fn spawn_outbox_and_ship(
         acks,
         give_up: give_up.clone(),
         metrics,
+        hub,
     };
     tasks.spawn_blocking_thread("outbox", move || outbox::run(&disk, &ledger, acks_receiver));
     let shutdown = context.shutdown.clone();

@@ -10,7 +10,7 @@ pub(crate) mod backoff;
 pub(crate) mod lane;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use batch::Lane;
@@ -79,6 +79,23 @@ pub(crate) struct Parts {
     pub(crate) give_up: CancellationToken,
     /// Metrics.
     pub(crate) metrics: ShipMetrics,
+    /// Told where batches go.
+    pub(crate) hub: CurrentHub,
+}
+
+/// The hub that batches go to now; shared with the status.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CurrentHub(Arc<Mutex<Option<String>>>);
+
+impl CurrentHub {
+    /// Its id; `None` while none is connected.
+    pub(crate) fn id(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, id: Option<&str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = id.map(str::to_owned);
+    }
 }
 
 /// Why a connection ended.
@@ -107,6 +124,7 @@ pub(crate) async fn run(parts: Parts) -> anyhow::Result<()> {
             outcome = Box::pin(session(&parts, &mut first_hub, &mut backoff)) => outcome,
         };
         parts.metrics.in_flight_batches.set(0);
+        parts.hub.set(None);
         match outcome {
             Ok(()) => break,
             Err(SessionError::Lane(LaneError::Outbox(error))) => return Err(error),
@@ -132,6 +150,7 @@ async fn session(parts: &Parts, first_hub: &mut usize, backoff: &mut Backoff) ->
     let raw = open(parts, &connection, Lane::Raw);
     let (mut rollup, mut raw) = tokio::try_join!(rollup, raw)?;
     backoff.reset();
+    parts.hub.set(Some(connection.hub().id()));
     tokio::try_join!(rollup.run(), raw.run())?;
     connection.close();
     Ok(())

@@ -1,9 +1,14 @@
 //! What the edge says about itself on `/status`: how far it has come, its queues, its stores. After a restart
 //! `replay_hits` says how much of the WAL is still to be processed again.
+//!
+//! Out: the JSON of a `service::status::ServiceReport`, with an object `edge` beside it: `hub` (the one it ships to; absent
+//! while there is none) and `found` (the work that the process before this one left on disk).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde_json::{Value, json};
 use service::SharedClock;
 use service::status::{EdgeCounters, EdgePosition, QueueStatus, ServiceReport, ServiceStatus};
 
@@ -12,6 +17,7 @@ use crate::disk::Owner;
 use crate::handoff::IntakeLevel;
 use crate::ledger::{Accounts, Ledger};
 use crate::metrics::ShipMetrics;
+use crate::ship::CurrentHub;
 
 /// What the report is made of.
 pub(crate) struct EdgeStatus {
@@ -23,15 +29,53 @@ pub(crate) struct EdgeStatus {
     pub(crate) intake: Arc<IntakeLevel>,
     /// For what is in flight.
     pub(crate) ship: ShipMetrics,
+    /// The hub.
+    pub(crate) hub: CurrentHub,
+    /// What was found at start.
+    pub(crate) found: Found,
     /// For the limits.
     pub(crate) config: Config,
     /// Time.
     pub(crate) clock: SharedClock,
 }
 
+/// The work that was found on disk at start: acknowledged, and not with a hub.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Found {
+    /// Hits in the WAL and in no batch: they are processed again.
+    hits_in_no_batch: u64,
+    /// Batches of both lanes in the outbox: they are sent, whether or not they were on their way before.
+    batches_not_acknowledged: u64,
+}
+
+impl Found {
+    /// To be asked before any stage runs.
+    pub(crate) fn in_ledger(ledger: &Ledger) -> Self {
+        let accounts = ledger.snapshot();
+        let batches = accounts.rollup.len() + accounts.raw.len();
+        Self {
+            hits_in_no_batch: accounts.acknowledged - accounts.sealed,
+            batches_not_acknowledged: u64::try_from(batches).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 impl EdgeStatus {
+    /// The whole answer.
+    pub(crate) fn answer(&self) -> Value {
+        let mut value = serde_json::to_value(self.report()).unwrap_or_default();
+        let mut edge = json!({ "found": self.found });
+        if let Some(hub) = self.hub.id() {
+            edge["hub"] = json!(hub);
+        }
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("edge".to_owned(), edge);
+        }
+        value
+    }
+
     /// The report; reads counters only.
-    pub(crate) fn report(&self) -> ServiceReport {
+    fn report(&self) -> ServiceReport {
         let accounts = self.ledger.snapshot();
         let mut status = ServiceStatus::new("edge", self.owner.edge.as_str());
         status.queues = self.queues(&accounts);

@@ -86,6 +86,11 @@ async fn acknowledged_hit_survives_kill() {
     let edge = site.start(&site.config(&hub.address)).await;
     let count = acknowledged.len();
     hub.wait_until(|hub| hub.hits().len() >= count && hub.page_views().1 >= count as u64).await;
+    // What the last process left is said, and who has it now.
+    let told = edge.admin("/status").await.json()["edge"].clone();
+    assert!(told["found"]["hits_in_no_batch"].as_u64().unwrap() >= count as u64, "{told}");
+    assert_eq!(told["found"]["batches_not_acknowledged"], 0, "{told}");
+    assert!(told["hub"].is_string(), "{told}");
     let stored: BTreeSet<String> = hub.hits().into_iter().map(|hit| hit.hit_id).collect();
     assert!(acknowledged.is_subset(&stored), "missing: {:?}", acknowledged.difference(&stored));
     let (views, position) = hub.page_views();

@@ -46,7 +46,7 @@ fn every_command_explains_itself() {
 fn errors_without_a_system_are_one_sentence() {
     let free = free_address();
     let url = format!("http://{free}");
-    let cases: [(&str, i32, &[&str]); 8] = [
+    let cases: [(&str, i32, &[&str]); 9] = [
         ("report --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --grpc URL", 1, &["no key", "--key", "--data"]),
@@ -55,6 +55,7 @@ fn errors_without_a_system_are_one_sentence() {
         ("import access-log x.log --property p_1", 1, &["API secret of p_1", "--api-secret", "--data"]),
         ("import access-log x.log --property p_1 --api-secret s --measurement-id M-1", 1, &["x.log"]),
         ("dev --data /dev/null/data", 1, &["/dev/null/data", "--data"]),
+        ("dev --edges 2 --hubs 2", 1, &["--processes", "--edges", "--hubs"]),
     ];
     for (line, code, parts) in cases {
         let line = line.replace("URL", &url);

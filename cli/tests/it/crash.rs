@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::system::command::{Property, sentence};
 use crate::system::process::wait_for;
 use crate::system::{Options, System};
-use crate::traffic::{Traffic, Workload, check_reports};
+use crate::traffic::{Site, Traffic, Workload, check_reports};
 
 /// Every durable step: what dies, and where.
 const POINTS: [(&str, &[&str]); 10] = [
@@ -61,14 +61,14 @@ fn a_death_at_any_durable_step_loses_and_doubles_nothing() {
 
 /// Sends hits while the point is armed, and compares reports; gives how many hits.
 fn die_at(system: &System, victim: &str, point: &str, seed: u64) -> u64 {
-    let properties: Vec<Property> = (0..PROPERTIES).map(|_| system.create_property(&[])).collect();
-    let measurement_ids = properties.iter().map(|property| property.measurement_id.clone()).collect();
+    let properties: Vec<Property> =
+        (0..PROPERTIES).map(|_| system.create_property(&["--time-zone", "UTC"])).collect();
+    let sites = properties.into_iter().map(|property| Site { property, utc_offset_s: 0 }).collect();
     let pid = system.children()[victim];
     let file = |state: &str| system.data().join(format!("{point}.{state}"));
     std::fs::write(file("armed"), "").unwrap();
-    let expected =
-        Traffic::start(system, Workload { seed, hits: HITS, measurement_ids, steady_for: Duration::ZERO })
-            .finish(system);
+    let workload = Workload { seed, hits: HITS, sites, steady_for: Duration::ZERO, at_both_edges: false };
+    let (expected, sites) = Traffic::start(system, workload).finish(system);
     let imported = system.create_property(&["--time-zone", "UTC"]);
     let import = system.import(&imported, "-", closed_sessions().as_bytes());
     assert!(import.status.success(), "the import at {point} failed: {}", sentence(&import));
@@ -78,11 +78,11 @@ fn die_at(system: &System, victim: &str, point: &str, seed: u64) -> u64 {
     );
     system.wait_until_ready_again(victim, pid);
     system.settle();
-    check_reports(system, &properties, &expected);
+    check_reports(system, &sites, &expected);
     let day = "--from 2025-03-10 --to 2025-03-10 --metrics page_views,visitors,sessions,bounce_rate";
     let closed = json!({"page_views": 3, "visitors": 2, "sessions": 2, "bounce_rate": 0.5});
     assert_eq!(system.rows(&imported, day), [closed], "after {point}");
-    expected.unique_hits() + 3
+    expected.counted_hits() + 3
 }
 
 /// An access log: one visitor with two pages, one with a page. The end of an import closes their sessions, and rows of

@@ -70,6 +70,7 @@ fn load_is_counted_as_acknowledged_and_a_lost_request_is_noticed() {
     assert_eq!((difference, result["verified"]["wrong"].as_u64().unwrap()), (10, 1));
     let said = String::from_utf8_lossy(&bad.stdout);
     assert!(said.contains("DIFFERENT: 1 of 12 compared properties") && said.contains("p_"), "{said}");
+    system.settle();
 }
 
 fn run(system: &System, scenario: &Path, seed: u64, lost: Option<u64>) -> (Output, serde_json::Value) {

@@ -3,6 +3,7 @@
 //! In: options. Out: the fields of its ready line, its processes, its admin ports. It is stopped with SIGTERM when it is
 //! dropped; when the test fails, the end of its log is shown. Only one runs at a time in this process.
 
+pub(crate) mod accounts;
 pub(crate) mod command;
 pub(crate) mod process;
 
@@ -11,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,6 +41,10 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub(crate) struct Options {
     /// Each service a process of its own.
     pub(crate) processes: bool,
+    /// Edges side by side.
+    pub(crate) edges: u8,
+    /// Hubs side by side.
+    pub(crate) hubs: u8,
     /// Loaders side by side.
     pub(crate) loaders: u8,
     /// The hub announces nothing.
@@ -48,11 +53,22 @@ pub(crate) struct Options {
     pub(crate) flush_interval_ms: u64,
     /// The services die where a test arms a fail point.
     pub(crate) fail_points: bool,
+    /// By how much the services' wall clock is ahead of the test's.
+    pub(crate) clock_ahead_s: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { processes: false, loaders: 1, without_feed: false, flush_interval_ms: 300, fail_points: false }
+        Self {
+            processes: false,
+            edges: 1,
+            hubs: 1,
+            loaders: 1,
+            without_feed: false,
+            flush_interval_ms: 300,
+            fail_points: false,
+            clock_ahead_s: 0,
+        }
     }
 }
 
@@ -62,6 +78,8 @@ pub(crate) struct System {
     ready: Value,
     events: Receiver<Value>,
     data: PathBuf,
+    data_was_new: bool,
+    clock_ahead_s: u64,
     log: PathBuf,
     client: HttpClient,
     runtime: tokio::runtime::Runtime,
@@ -105,7 +123,7 @@ impl System {
     pub(crate) fn start_in(data: &Path, options: &Options) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         assert_siblings();
-        let log = data.join("log.txt");
+        let (log, data_was_new) = (data.join("log.txt"), !data.join("config").exists());
         let mut child = command_line(data, options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -120,6 +138,8 @@ impl System {
             ready: Value::Null,
             events,
             data: data.to_owned(),
+            data_was_new,
+            clock_ahead_s: options.clock_ahead_s,
             log,
             client: HttpClient::new(REQUEST_TIMEOUT),
             runtime,
@@ -149,6 +169,26 @@ impl System {
     /// The data directory.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Whether it began with an empty data directory.
+    pub(crate) fn data_was_new(&self) -> bool {
+        self.data_was_new
+    }
+
+    /// By how much its wall clock is ahead of the test's.
+    pub(crate) fn clock_ahead_s(&self) -> u64 {
+        self.clock_ahead_s
+    }
+
+    /// What its wall clock says, unix milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        now_ms(self.clock_ahead_s)
+    }
+
+    /// Asks a client of the system's own to send a request.
+    pub(crate) fn client(&self) -> &HttpClient {
+        &self.client
     }
 
     /// The process id of `meridian dev`.
@@ -227,6 +267,24 @@ impl Drop for System {
     }
 }
 
+/// Unix milliseconds by a clock that is ahead.
+pub(crate) fn now_ms(ahead_s: u64) -> i64 {
+    jiff::Timestamp::now().as_millisecond() + i64::try_from(ahead_s).unwrap() * 1_000
+}
+
+/// The library that puts the clock of a process ahead, compiled once.
+fn shifted_clock() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shifted_clock.so");
+        let source = project("tests/shifted-clock/shifted_clock.c");
+        let compiled =
+            Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+        assert!(compiled.is_ok_and(|status| status.success()), "cc does not compile {}", source.display());
+        library
+    })
+}
+
 fn command_line(data: &Path, options: &Options) -> Command {
     let mut command = Command::new(MERIDIAN);
     command::clean_environment(&mut command);
@@ -242,12 +300,19 @@ fn command_line(data: &Path, options: &Options) -> Command {
         "127.0.0.1:0",
     ]);
     command.args(["--flush-interval-ms", &options.flush_interval_ms.to_string()]);
-    command.args(["--loaders", &options.loaders.to_string()]);
     if options.processes {
+        let numbers = [("--edges", options.edges), ("--hubs", options.hubs), ("--loaders", options.loaders)];
+        for (option, number) in numbers {
+            command.args([option, &number.to_string()]);
+        }
         command.arg("--processes");
     }
     if options.without_feed {
         command.arg("--without-feed");
+    }
+    if options.clock_ahead_s > 0 {
+        command.env("LD_PRELOAD", shifted_clock());
+        command.env("SHIFTED_CLOCK_S", options.clock_ahead_s.to_string());
     }
     if options.fail_points {
         command.env(service::fail::DIRECTORY, data);

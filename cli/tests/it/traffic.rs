@@ -1,10 +1,16 @@
 //! The client: sends hits with ids over several connections until every one is acknowledged, and counts them.
 //!
-//! What request number *n* holds is a function of the seed and *n*, so that a repeat is the same to the letter. Requests
-//! leave at a steady pace until the last kill is done, then the rest as fast as it goes. A request that is not answered is
-//! sent again with the same ids until it is.
+//! Requests leave at a steady pace until the last kill is done, then the rest as fast as it goes. A request that is not
+//! answered is sent again to the same edge with the same ids until it is. What it holds is in `workload`, what was answered
+//! in `expected`, and what reports say about it is compared in `reports`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod workload;
+mod expected;
+mod reports;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,130 +18,28 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use meridian::http_client::HttpClient;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::system::System;
-use crate::system::command::Property;
+use crate::system::{System, now_ms};
+pub(crate) use expected::Expected;
+use expected::Window;
+pub(crate) use reports::check_reports;
+use workload::{MEAN_HITS, Request};
+pub(crate) use workload::{Site, Workload, ZONES};
 
 const CONNECTIONS: usize = 8;
-/// Hits of a request: 1 to this.
-const MOST_HITS: u64 = 19;
-/// Mean of that.
-const MEAN_HITS: u32 = 10;
-/// One request in so many is of a bot, is sent again after it was answered, or holds its first hit twice.
-const BOT_ONE_IN: u64 = 25;
-const SENT_AGAIN_ONE_IN: u64 = 20;
-const TWICE_ONE_IN: u64 = 10;
-const CLIENTS_PER_PROPERTY: u64 = 30;
 /// When kills take long, so many times the hits are sent at most.
-const LONGEST_RUN: u64 = 4;
+const LONGEST_RUN: u64 = 20;
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// A service that was killed is back long before.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(180);
+/// After the last kill: the rest of the hits, and a share of a hit for the slowest machine.
 const FINISHED_WITHIN: Duration = Duration::from_secs(400);
+const FINISHED_PER_HIT: Duration = Duration::from_millis(1);
 
 const HUMAN: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0";
 const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
-
-/// What is sent.
-#[derive(Debug)]
-pub(crate) struct Workload {
-    pub(crate) seed: u64,
-    /// Hits with different ids, at least: as many more as leave until the last kill is done.
-    pub(crate) hits: u64,
-    pub(crate) measurement_ids: Vec<String>,
-    /// The hits would last this long at the steady pace.
-    pub(crate) steady_for: Duration,
-}
-
-/// One request.
-struct Request {
-    property: usize,
-    is_bot: bool,
-    hits: Vec<HitOf>,
-    has_first_twice: bool,
-    is_sent_again: bool,
-}
-
-struct HitOf {
-    id: String,
-    client: String,
-    is_page_view: bool,
-}
-
-/// What reports must say about one property and class.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Figures {
-    pub(crate) events: u64,
-    pub(crate) page_views: u64,
-    clients: BTreeSet<String>,
-}
-
-impl Figures {
-    /// Different clients; each has one session, for the test is shorter than a session's time-out.
-    pub(crate) fn visitors(&self) -> u64 {
-        u64::try_from(self.clients.len()).unwrap()
-    }
-}
-
-/// What was sent and answered.
-#[derive(Debug, Default)]
-pub(crate) struct Expected {
-    figures: BTreeMap<(usize, &'static str), Figures>,
-    requests: u64,
-    /// Attempts that got no answer, or were told to come again.
-    unanswered: u64,
-    /// Hits in answers with success, repeats included.
-    acknowledged: u64,
-    repeated_on_purpose: u64,
-}
-
-impl Expected {
-    /// By traffic class.
-    pub(crate) fn of_property(&self, index: usize) -> BTreeMap<&'static str, &Figures> {
-        let mine = self.figures.iter().filter(|((property, _), _)| *property == index);
-        mine.map(|((_, class), figures)| (*class, figures)).collect()
-    }
-
-    /// Hits by traffic class, as `status` says it.
-    pub(crate) fn by_class(&self) -> Value {
-        let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((_, class), figures) in &self.figures {
-            *classes.entry(class).or_default() += figures.events;
-        }
-        json!(classes)
-    }
-
-    /// Hits with different ids.
-    pub(crate) fn unique_hits(&self) -> u64 {
-        self.figures.values().map(|figures| figures.events).sum()
-    }
-
-    /// Hits in answers with success.
-    pub(crate) fn acknowledged_hits(&self) -> u64 {
-        self.acknowledged
-    }
-
-    /// Hits that were sent again although they had been answered.
-    pub(crate) fn repeated_on_purpose(&self) -> u64 {
-        self.repeated_on_purpose
-    }
-
-    /// One line for the test's output.
-    pub(crate) fn summary(&self) -> String {
-        format!(
-            "{} hits in {} requests acknowledged; {} hits repeated on purpose, {} attempts without success sent again",
-            self.unique_hits(),
-            self.requests,
-            self.repeated_on_purpose,
-            self.unanswered
-        )
-    }
-}
 
 /// The running client.
 pub(crate) struct Traffic {
@@ -145,24 +49,29 @@ pub(crate) struct Traffic {
 
 struct Shared {
     workload: Workload,
-    url: String,
+    /// One for each edge.
+    urls: Vec<String>,
     started: Instant,
+    clock_ahead_s: u64,
     next_request: AtomicU64,
     hits_begun: AtomicU64,
     /// Cancelled when the last kill is done.
     unhurried: CancellationToken,
-    /// Attempts without an answer, by request, since when.
-    unanswered: Mutex<BTreeMap<u64, Instant>>,
+    /// Attempts without an answer, by request: to which edge, since when.
+    unanswered: Mutex<BTreeMap<u64, (usize, Instant)>>,
     expected: Mutex<Expected>,
 }
 
 impl Traffic {
     /// Begins to send.
     pub(crate) fn start(system: &System, workload: Workload) -> Self {
+        let urls = system.collect_urls();
+        assert!(urls.len() > 1 || !workload.at_both_edges, "there is no other edge");
         let shared = Arc::new(Shared {
-            url: format!("{}/v1/collect", system.address("collect")),
+            urls,
             workload,
             started: Instant::now(),
+            clock_ahead_s: system.clock_ahead_s(),
             next_request: AtomicU64::new(0),
             hits_begun: AtomicU64::new(0),
             unhurried: CancellationToken::new(),
@@ -174,9 +83,10 @@ impl Traffic {
         Self { shared, connections }
     }
 
-    /// Requests that were sent before `moment` and have no answer.
-    pub(crate) fn unanswered_since(&self, moment: Instant) -> usize {
-        self.shared.unanswered.lock().unwrap().values().filter(|begun| **begun < moment).count()
+    /// Requests that were sent to an edge before `moment` and have no answer.
+    pub(crate) fn unanswered_since(&self, edge: usize, moment: Instant) -> usize {
+        let unanswered = self.shared.unanswered.lock().unwrap();
+        unanswered.values().filter(|(at, begun)| *at == edge && *begun < moment).count()
     }
 
     /// Whether nothing more is sent.
@@ -184,19 +94,18 @@ impl Traffic {
         self.shared.is_over()
     }
 
-    /// Sends the rest as fast as it goes, and gives what was acknowledged: everything.
-    pub(crate) fn finish(self, system: &System) -> Expected {
+    /// Sends the rest as fast as it goes; gives what was acknowledged, which is everything, and the sites.
+    pub(crate) fn finish(self, system: &System) -> (Expected, Vec<Site>) {
         self.shared.unhurried.cancel();
+        let hits = self.shared.workload.hits;
+        let within = FINISHED_WITHIN + FINISHED_PER_HIT * u32::try_from(hits).unwrap();
         system.runtime().block_on(async {
             let all = futures::future::try_join_all(self.connections);
-            tokio::time::timeout(FINISHED_WITHIN, all)
-                .await
-                .expect("the client did not come to its end")
-                .unwrap();
+            tokio::time::timeout(within, all).await.expect("the client did not come to its end").unwrap();
         });
         let expected = std::mem::take(&mut *self.shared.expected.lock().unwrap());
-        assert!(expected.unique_hits() >= self.shared.workload.hits);
-        expected
+        assert!(expected.counted_hits() >= hits);
+        (expected, self.shared.workload.sites.clone())
     }
 }
 
@@ -207,14 +116,19 @@ impl Shared {
         while !self.is_over() {
             let number = self.next_request.fetch_add(1, Ordering::SeqCst);
             self.wait_for_turn(number).await;
-            let request = self.workload.request(number);
+            let request = self.workload.request(number, self.urls.len());
             self.hits_begun.fetch_add(u64::try_from(request.hits.len()).unwrap(), Ordering::SeqCst);
             let body = self.workload.body(&request);
-            self.send_until_answered(&client, number, &request, &body).await;
-            if request.is_sent_again {
-                self.send_until_answered(&client, number, &request, &body).await;
+            let edges = [request.edge, (request.edge + 1) % self.urls.len()];
+            let copies = if self.workload.at_both_edges { 2 } else { 1 };
+            for (copy, edge) in edges.into_iter().take(copies).enumerate() {
+                let window = self.send_until_answered(&client, number, edge, &request, &body).await;
+                if request.is_sent_again && copy == 0 {
+                    self.send_until_answered(&client, number, edge, &request, &body).await;
+                }
+                let utc_offset_s = self.workload.sites[request.site].utc_offset_s;
+                self.expected.lock().unwrap().count(&request, edge, copy > 0, window, utc_offset_s);
             }
-            self.count(&request);
         }
     }
 
@@ -234,13 +148,21 @@ impl Shared {
         }
     }
 
-    async fn send_until_answered(&self, client: &HttpClient, number: u64, request: &Request, body: &Bytes) {
+    /// Gives from when to when the edge may have stamped it.
+    async fn send_until_answered(
+        &self,
+        client: &HttpClient,
+        number: u64,
+        edge: usize,
+        request: &Request,
+        body: &Bytes,
+    ) -> Window {
         let agent = if request.is_bot { BOT } else { HUMAN };
         let headers = [("content-type", "application/json"), ("user-agent", agent)];
-        let started = Instant::now();
+        let (started, from_ms) = (Instant::now(), now_ms(self.clock_ahead_s));
         loop {
-            self.unanswered.lock().unwrap().insert(number, Instant::now());
-            let answer = client.send(Method::POST, &self.url, &headers, body.clone()).await;
+            self.unanswered.lock().unwrap().insert(number, (edge, Instant::now()));
+            let answer = client.send(Method::POST, &self.urls[edge], &headers, body.clone()).await;
             self.unanswered.lock().unwrap().remove(&number);
             match answer {
                 Ok(answer) if answer.status == StatusCode::NO_CONTENT => break,
@@ -258,94 +180,6 @@ impl Shared {
         let mut expected = self.expected.lock().unwrap();
         expected.requests += 1;
         expected.acknowledged += request.length();
-    }
-
-    fn count(&self, request: &Request) {
-        let mut expected = self.expected.lock().unwrap();
-        let again = if request.is_sent_again { request.length() } else { 0 };
-        expected.repeated_on_purpose += u64::from(request.has_first_twice) + again;
-        let class = if request.is_bot { "bot" } else { "human" };
-        let figures = expected.figures.entry((request.property, class)).or_default();
-        for hit in &request.hits {
-            figures.events += 1;
-            figures.page_views += u64::from(hit.is_page_view);
-            figures.clients.insert(hit.client.clone());
-        }
-    }
-}
-
-/// Reported = acknowledged, per property and traffic class. Since yesterday: the test may run at midnight.
-pub(crate) fn check_reports(system: &System, properties: &[Property], expected: &Expected) {
-    let options = "--from yesterday --dimensions traffic_class --metrics events,page_views,visitors,sessions";
-    let mut wrong = Vec::new();
-    for (index, property) in properties.iter().enumerate() {
-        let rows = system.rows(property, options);
-        let reported: BTreeMap<String, Value> =
-            rows.into_iter().map(|row| (row["traffic_class"].as_str().unwrap().to_owned(), row)).collect();
-        let expected: BTreeMap<String, Value> = expected
-            .of_property(index)
-            .into_iter()
-            .map(|(class, figures)| {
-                let row = json!({
-                    "traffic_class": class, "events": figures.events, "page_views": figures.page_views,
-                    "visitors": figures.visitors(), "sessions": figures.visitors(),
-                });
-                (class.to_owned(), row)
-            })
-            .collect();
-        if reported != expected {
-            wrong.push(format!("{}: sent {expected:?}, reported {reported:?}", property.property_id));
-        }
-    }
-    assert!(
-        wrong.is_empty(),
-        "{} of {} properties are wrong:\n{}",
-        wrong.len(),
-        properties.len(),
-        wrong.join("\n")
-    );
-}
-
-impl Request {
-    /// Hits as sent, the one that is there twice included.
-    fn length(&self) -> u64 {
-        u64::try_from(self.hits.len()).unwrap() + u64::from(self.has_first_twice)
-    }
-}
-
-impl Workload {
-    /// What request `number` holds: always the same.
-    fn request(&self, number: u64) -> Request {
-        // An odd factor: different numbers give different seeds.
-        let mut random = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let one_in = |random: &mut StdRng, count: u64| random.random_range(0..count) == 0;
-        let property = random.random_range(0..self.measurement_ids.len());
-        let is_bot = one_in(&mut random, BOT_ONE_IN);
-        let has_first_twice = one_in(&mut random, TWICE_ONE_IN);
-        let is_sent_again = one_in(&mut random, SENT_AGAIN_ONE_IN);
-        let count = random.random_range(1..=MOST_HITS);
-        let hits = (0..count)
-            .map(|index| HitOf {
-                id: format!("{:x}-{number}-{index}", self.seed),
-                client: format!("client-{}", random.random_range(0..CLIENTS_PER_PROPERTY)),
-                is_page_view: random.random_range(0..3) > 0,
-            })
-            .collect();
-        Request { property, is_bot, hits, has_first_twice, is_sent_again }
-    }
-
-    fn body(&self, request: &Request) -> Bytes {
-        let twice = request.hits.first().filter(|_| request.has_first_twice);
-        let hits: Vec<Value> = request
-            .hits
-            .iter()
-            .chain(twice)
-            .map(|hit| {
-                let event = if hit.is_page_view { "page_view" } else { "click" };
-                json!({"event": event, "url": "https://shop.example/a", "client_id": hit.client, "id": hit.id})
-            })
-            .collect();
-        let measurement_id = &self.measurement_ids[request.property];
-        Bytes::from(json!({"measurement_id": measurement_id, "hits": hits}).to_string())
+        Window { from_ms, to_ms: now_ms(self.clock_ahead_s) }
     }
 }

@@ -5,7 +5,10 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::Method;
+use serde_json::{Value, json};
 
 use super::{MERIDIAN, System};
 
@@ -20,6 +23,8 @@ pub(crate) struct Property {
 
 /// How long hits may take to be in reports.
 const SETTLED_WITHIN_S: &str = "240";
+/// Calls of the API under way at the same time.
+const CALLS_AT_ONCE: usize = 8;
 
 /// Removes what the caller's shell may have set.
 pub(crate) fn clean_environment(command: &mut Command) {
@@ -82,6 +87,30 @@ impl System {
         serde_json::from_value(created).unwrap()
     }
 
+    /// Creates properties in these zones, several at once: each command is a process, which takes long for a thousand.
+    pub(crate) fn create_properties<'a>(&self, zones: impl Iterator<Item = &'a str>) -> Vec<Property> {
+        let created = zones.map(|zone| async move {
+            let answer = self.call_api("/v1/properties", &json!({"name": "Shop", "time_zone": zone})).await;
+            serde_json::from_value(answer.unwrap()).unwrap()
+        });
+        self.runtime().block_on(futures::stream::iter(created).buffered(CALLS_AT_ONCE).collect())
+    }
+
+    /// POST of JSON to the HTTP/JSON API with the admin key.
+    pub(crate) async fn call_api(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let authorization = format!("Bearer {}", self.admin_key());
+        let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+        let url = format!("{}{path}", self.address("api"));
+        let answer = self.client().send(Method::POST, &url, &headers, Bytes::from(body.to_string())).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        anyhow::ensure!(answer.status.is_success(), "{path}: {} {text}", answer.status);
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    fn admin_key(&self) -> String {
+        std::fs::read_to_string(self.data().join("admin.key")).unwrap().trim().to_owned()
+    }
+
     /// Asks for a report; the options are written as on a command line.
     pub(crate) fn report(&self, property: &Property, options: &str) -> Value {
         let mut arguments = vec!["report", "--property", property.property_id.as_str(), "--format", "json"];
@@ -100,9 +129,11 @@ impl System {
         self.run_with_input(&["import", "access-log", log, "--property", property, "--format", "json"], input)
     }
 
-    /// Waits until reports show every acknowledged hit; gives the status then.
+    /// Waits until reports show every acknowledged hit, and compares the accounts of all services; gives the status.
     pub(crate) fn settle(&self) -> Value {
-        self.json(&["status", "--wait", "--timeout", SETTLED_WITHIN_S, "--format", "json"])
+        let status = self.json(&["status", "--wait", "--timeout", SETTLED_WITHIN_S, "--format", "json"]);
+        self.check_accounts();
+        status
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

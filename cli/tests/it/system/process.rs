@@ -1,7 +1,7 @@
 //! The services of a system as processes: found in `/proc`, stopped and killed by signals, asked over their admin ports.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -79,11 +79,42 @@ impl System {
 
     /// The admin address of a child, from its configuration file.
     pub(crate) fn admin_of(&self, child: &str) -> String {
-        let path = self.data().join("config").join(format!("{child}.toml"));
-        let text = std::fs::read_to_string(&path).unwrap();
-        let table: toml::Table = toml::from_str(&text).unwrap();
-        let address = find_text(&table, "admin_listen");
-        format!("http://{}", address.unwrap_or_else(|| panic!("{} has no admin_listen", path.display())))
+        let address = self.configuration(child)["admin_listen"].as_str().map(str::to_owned);
+        format!("http://{}", address.unwrap_or_else(|| panic!("{child} has no admin_listen")))
+    }
+
+    /// The configuration file of a child.
+    pub(crate) fn configuration(&self, child: &str) -> toml::Table {
+        toml::from_str(&std::fs::read_to_string(self.configuration_file(child)).unwrap()).unwrap()
+    }
+
+    /// Changes the configuration file of a child; it reads it when it starts again.
+    pub(crate) fn configure(&self, child: &str, change: impl FnOnce(&mut toml::Table)) {
+        let mut table = self.configuration(child);
+        change(&mut table);
+        std::fs::write(self.configuration_file(child), toml::to_string(&table).unwrap()).unwrap();
+    }
+
+    fn configuration_file(&self, child: &str) -> PathBuf {
+        self.data().join("config").join(format!("{child}.toml"))
+    }
+
+    /// Where each edge accepts hits.
+    pub(crate) fn collect_urls(&self) -> Vec<String> {
+        let edges = self.ready()["pids"].as_object().unwrap().keys().filter(|name| name.starts_with("edge"));
+        edges
+            .map(|edge| {
+                let listen = self.configuration(edge)["collect"]["listen"].as_str().unwrap().to_owned();
+                format!("http://{listen}/v1/collect")
+            })
+            .collect()
+    }
+
+    /// Asks a child to end (SIGTERM); it is started again. Waits until it is ready.
+    pub(crate) fn restart_gracefully(&self, child: &str) {
+        let pid = self.children()[child];
+        kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        self.wait_until_ready_again(child, pid);
     }
 
     /// Sum of the samples of a metric of a child; `None` if it cannot be asked or has no such metric.
@@ -103,16 +134,8 @@ impl System {
     }
 }
 
-fn find_text(table: &toml::Table, name: &str) -> Option<String> {
-    table.iter().find_map(|(key, value)| match value {
-        toml::Value::String(text) if key == name => Some(text.clone()),
-        toml::Value::Table(inner) => find_text(inner, name),
-        _ => None,
-    })
-}
-
 /// Adds up `name 1` and `name{…} 2` in the Prometheus text format; figures here are whole.
-fn sum_of_samples(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn sum_of_samples(text: &str, name: &str) -> Option<u64> {
     let samples = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
         let value =

@@ -1,7 +1,8 @@
 //! The directory of property files as a service holds it: a snapshot that follows the disk.
 //!
-//! [`Properties::watch`] reads again each second; a look-up that misses reads again at once (a property is used right
-//! after it was made), at most ten times a second however many ask: those who come meanwhile share the next reading.
+//! [`Properties::watch`] reads again each second (less often where that would take more than a tenth of a core); a look-up
+//! that misses reads again at once (a property is used right after it was made), at most ten times a second however many
+//! ask: those who come meanwhile share the next reading.
 //! Directory reads run on blocking threads; readers of the snapshot never wait for the disk.
 
 use std::io;
@@ -21,6 +22,10 @@ use crate::snapshot::Snapshot;
 
 /// How often the directory is read without a cause.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// A reading without a cause is followed by a rest of at least this many times its length: a million files take a second to
+/// look at, and would keep a core busy.
+const RESTS_PER_READING: u32 = 9;
 
 /// Least time between two readings for look-ups that missed.
 const MISS_EVERY: Duration = Duration::from_millis(100);
@@ -150,14 +155,15 @@ impl Properties {
         self.snapshot().by_report_key(report_key)
     }
 
-    /// Reads the directory again each second until `shutdown`.
+    /// Reads the directory again each second until `shutdown`; one that takes long to read is read less often.
     pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut interval = tokio::time::interval(WATCH_EVERY);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let begun_at = Instant::now();
+            self.refresh_on_a_blocking_thread().await;
+            let rest = WATCH_EVERY.max(begun_at.elapsed() * RESTS_PER_READING);
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = interval.tick() => self.refresh_on_a_blocking_thread().await,
+                () = tokio::time::sleep(rest) => {}
             }
         }
     }

@@ -42,7 +42,7 @@ impl Default for Config {
             gather_us: 3_000,
             block_hits: 10_000,
             block_bytes: 4 << 20,
-            zstd_level: 1,
+            zstd_level: 3,
             file_bytes: 64 << 20,
             max_bytes: 4 << 30,
             tick_ms: 60_000,

@@ -18,7 +18,7 @@ pub(crate) struct Call {
     pub(crate) begun_after: usize,
 }
 
-/// All calls, in the order in which they ended.
+/// All calls, in the order in which they ended; a `close` where it began.
 pub(crate) fn calls(trace: &str) -> anyhow::Result<Vec<Call>> {
     let mut calls = Vec::new();
     let mut unfinished: HashMap<&str, (String, usize)> = HashMap::new();
@@ -29,13 +29,21 @@ pub(crate) fn calls(trace: &str) -> anyhow::Result<Vec<Call>> {
             continue;
         }
         if let Some(begun) = text.strip_suffix("<unfinished ...>") {
-            unfinished.insert(thread, (begun.trim_end().to_owned(), calls.len()));
+            let begun = begun.trim_end();
+            if begun.starts_with("close(") {
+                // Its number is free from now on: another thread may have it again before this call has returned.
+                calls.extend(call(&format!("{begun}) = 0"), calls.len())?);
+            }
+            unfinished.insert(thread, (begun.to_owned(), calls.len()));
             continue;
         }
         let (whole, begun_after) = match text.strip_prefix("<... ") {
             Some(resumed) => {
                 let (_, rest) = resumed.split_once("resumed>").context("a call that was not resumed")?;
                 let (begun, at) = unfinished.remove(thread).with_context(|| format!("resumed: {line:?}"))?;
+                if begun.starts_with("close(") {
+                    continue;
+                }
                 (begun + rest, at)
             }
             None => (text.to_owned(), calls.len()),

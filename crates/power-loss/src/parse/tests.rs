@@ -34,3 +34,14 @@ fn what_strace_cut_short_is_an_error() {
     assert!(bytes(r#""\x61\x62"..."#).is_err());
     assert!(bytes(r#""ab""#).is_err());
 }
+
+#[test]
+fn a_number_that_is_given_out_again_before_its_close_returned_is_the_new_file() {
+    let trace = r#"7 close(12 <unfinished ...>
+8 openat(AT_FDCWD, "\x2f\x61", O_RDONLY|O_CLOEXEC) = 12
+7 <... close resumed>)                   = 0
+8 fsync(12)                         = 0
+"#;
+    let names: Vec<_> = calls(trace).unwrap().into_iter().map(|call| call.name).collect();
+    assert_eq!(names, ["close", "openat", "fsync"]);
+}

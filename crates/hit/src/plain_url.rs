@@ -2,7 +2,7 @@
 //!
 //! In: an http or https URL. Out: its host, path and query as they stand, when the WHATWG parser would give the very same
 //! texts; `None` when it might not (capitals, ports, escapes, dot segments, anything but ASCII): then ask the `url` crate.
-//! A page's URL is looked at where it is accepted and where it is processed, and parsing was a tenth of either.
+//! A page's URL is looked at where it is accepted and where it is processed; the parser copies it each time.
 
 /// The parts of a URL, borrowed from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

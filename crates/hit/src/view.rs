@@ -1,8 +1,7 @@
 //! Hits whose texts lie in somebody else's bytes: how the way of a hit reads and writes `meridian.hit.v1.RawHit`.
 //!
 //! In: a decompressed block body, or the parts of a request. Out: [`HitView`]s, or the same bytes that prost writes for the
-//! message. A hit has some fifteen texts; copying each into a `String` of its own cost more than all the rest of
-//! reading it. Invariant: bytes and meaning are those of the `.proto` file (a test compares with prost's both ways).
+//! message. A hit has some fifteen texts, and a `String` for each is an allocation for each. Invariant: bytes and meaning are those of the `.proto` file (a test compares with prost's both ways).
 
 use prost::DecodeError;
 use prost::bytes::Buf;

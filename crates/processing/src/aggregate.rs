@@ -42,7 +42,7 @@ impl Hash for SessionKey {
     }
 }
 
-/// Hashes what tells keys apart; the other fields nearly follow from these, and hashing them all was a tenth of processing.
+/// Hashes what tells keys apart; the other fields nearly follow from these.
 fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: &str, state: &mut H) {
     let Dimensions { property, minute, page_path, country, client, .. } = dimensions;
     state.write_u32(*minute);

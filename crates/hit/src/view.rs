@@ -36,6 +36,7 @@ pub struct HitView<'a> {
     pub truncated_ip: &'a [u8],
     pub user_agent: &'a str,
     pub backdated: bool,
+    pub sent_by_server: bool,
 }
 
 /// An event parameter.
@@ -152,6 +153,7 @@ impl<'a> HitView<'a> {
             20 => self.truncated_ip = field.bytes()?,
             21 => self.user_agent = field.text()?,
             22 => self.backdated = field.number()? != 0,
+            23 => self.sent_by_server = field.number()? != 0,
             _ => {}
         }
         Ok(())
@@ -182,6 +184,7 @@ impl<'a> HitView<'a> {
             truncated_ip: &hit.truncated_ip,
             user_agent: &hit.user_agent,
             backdated: hit.backdated,
+            sent_by_server: hit.sent_by_server,
         }
     }
 
@@ -231,6 +234,7 @@ impl<'a> HitView<'a> {
         }
         text(21, self.user_agent, out);
         number(22, self.backdated.into(), out);
+        number(23, self.sent_by_server.into(), out);
     }
 }
 

@@ -86,7 +86,10 @@ impl Enricher {
                 utc_offset_s: time.utc_offset_s,
                 page_path: self.share(address.path()),
                 country: self.share(hit.country),
-                client: self.detection.classify(hit.user_agent),
+                client: match hit.user_agent {
+                    "" if hit.sent_by_server => self.detection.unknown(),
+                    user_agent => self.detection.classify(user_agent),
+                },
             },
             event: self.share(hit.event),
             is_page_view: hit.event == PAGE_VIEW,

@@ -25,7 +25,14 @@ fn params() -> impl Strategy<Value = Vec<Parameter>> {
 fn hit() -> impl Strategy<Value = RawHit> {
     let texts = proptest::collection::vec("[ -~äß€]{0,12}|[a-z]{130}", 12);
     let numbers = proptest::collection::vec(prop_oneof![Just(0), 1..300_u64, any::<u64>()], 3);
-    let few = (any::<u32>(), 0..3_u32, option::of(any::<u64>()), option::of(any::<bool>()), any::<bool>());
+    let few = (
+        any::<u32>(),
+        0..3_u32,
+        option::of(any::<u64>()),
+        option::of(any::<bool>()),
+        any::<bool>(),
+        any::<bool>(),
+    );
     (texts, numbers, few, params(), proptest::collection::vec(any::<u8>(), 0..7)).prop_map(
         |(mut texts, numbers, few, params, truncated_ip)| {
             let mut text = || texts.pop().unwrap();
@@ -52,6 +59,7 @@ fn hit() -> impl Strategy<Value = RawHit> {
                 truncated_ip,
                 user_agent: text(),
                 backdated: few.4,
+                sent_by_server: few.5,
             }
         },
     )

@@ -112,6 +112,7 @@ pub struct Detection {
     extractor: Extractor<'static>,
     crawlers: RegexSet,
     cache: Mutex<HashMap<String, Arc<Client>, RandomState>>,
+    unknown: Arc<Client>,
 }
 
 impl Detection {
@@ -128,7 +129,13 @@ impl Detection {
         let extractor = Extractor::try_from(regexes)
             .map_err(|error| DetectionError::UserAgentPattern(error.to_string()))?;
         let crawlers = compile_crawlers(crawlers_json)?;
-        Ok(Self { extractor, crawlers, cache: Mutex::default() })
+        let unknown = Arc::new(Client {
+            traffic_class: TrafficClass::Human,
+            browser: UNKNOWN.into(),
+            operating_system: UNKNOWN.into(),
+            device: "other".into(),
+        });
+        Ok(Self { extractor, crawlers, cache: Mutex::default(), unknown })
     }
 
     /// What this user agent is.
@@ -145,6 +152,11 @@ impl Detection {
         }
         cache.insert(user_agent.to_owned(), Arc::clone(&client));
         client
+    }
+
+    /// A visitor of whom a server told, without a user agent: nothing is known, also nothing that a bot would show.
+    pub fn unknown(&self) -> Arc<Client> {
+        Arc::clone(&self.unknown)
     }
 
     fn find(&self, user_agent: &str) -> Client {

@@ -150,13 +150,8 @@ pub(crate) fn create(dir: &Path, new: NewProperty, now_ms: u64) -> Result<Create
 
 fn claim_measurement_id(dir: &Path) -> Result<String, CreateError> {
     let claims = dir.join(CLAIMS);
-    match DirBuilder::new().mode(0o750).create(&claims) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(CreateError::Write { path: claims, source: error });
-        }
-        // Its name is synced with the property's, before the answer.
-        _ => {}
-    }
+    // Its name is synced with the property's, before the answer.
+    make_folder(&claims)?;
     for _ in 0..DRAWS {
         let drawn = random_base32(10).map_err(CreateError::Random)?.to_ascii_uppercase();
         let measurement_id = format!("M-{drawn}");
@@ -171,6 +166,21 @@ fn claim_measurement_id(dir: &Path) -> Result<String, CreateError> {
         }
     }
     Err(CreateError::NoFreeId)
+}
+
+fn make_folder(path: &Path) -> Result<(), CreateError> {
+    match DirBuilder::new().mode(0o750).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(CreateError::Write { path: path.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder in the directory; its name is durable when this returns.
+pub(crate) fn make_dir(path: &Path) -> Result<(), CreateError> {
+    make_folder(path)?;
+    durable::sync_name(path).map_err(|source| CreateError::Write { path: path.to_owned(), source })
 }
 
 /// True when the file is durable under its name, false when the name was taken.
@@ -189,7 +199,7 @@ fn write_once(dir: &Path, property: &Property) -> Result<bool, CreateError> {
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()

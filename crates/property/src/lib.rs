@@ -13,11 +13,13 @@ mod stored;
 pub mod read;
 pub mod snapshot;
 pub mod create;
+pub mod aliases;
 pub mod properties;
 
+pub use aliases::{Alias, AliasError, OwnedAlias};
 pub use create::{CreateError, Created, NewProperty};
 pub use key::{KeyHash, VisitorKey};
-pub use model::Property;
+pub use model::{Property, is_measurement_id};
 pub use properties::{OpenError, Properties, PropertiesStats};
 pub use read::FileError;
 pub use rulebook::Rulebook;

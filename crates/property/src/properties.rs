@@ -15,6 +15,7 @@ use hit::{Rules, RulesSource};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::aliases::{self, Alias, AliasError, Aliases, OwnedAlias};
 use crate::create::{self, CreateError, Created, NewProperty};
 use crate::model::{Property, is_measurement_id, is_property_id};
 use crate::read::{Changes, FileError, Files};
@@ -71,6 +72,7 @@ pub struct Properties {
     dir: PathBuf,
     files: Mutex<Files>,
     snapshot: RwLock<Arc<Snapshot>>,
+    aliases: RwLock<Arc<Aliases>>,
     /// Number of the last reading for a miss that began.
     miss_begun: AtomicU64,
     miss: tokio::sync::Mutex<LastMiss>,
@@ -88,8 +90,12 @@ impl Properties {
         if let Some(error) = changes.errors.into_iter().next() {
             return Err(error.into());
         }
+        let aliases = Aliases::default()
+            .refresh(&dir)
+            .map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
         Ok(Arc::new(Self {
             snapshot: RwLock::new(files.snapshot()),
+            aliases: RwLock::new(Arc::new(aliases.unwrap_or_default())),
             dir,
             files: Mutex::new(files),
             miss_begun: AtomicU64::new(0),
@@ -155,6 +161,54 @@ impl Properties {
         self.snapshot().by_report_key(report_key)
     }
 
+    /// The property that another product's client means by an id; reads the directory again before it says no. `hostname` is the
+    /// page's where ids of the protocol are not unique, otherwise empty.
+    pub async fn find_alias(
+        self: &Arc<Self>,
+        protocol: &str,
+        id: &str,
+        hostname: &str,
+    ) -> Option<Arc<Property>> {
+        let alias = Alias { protocol: protocol.to_owned(), id: id.to_owned(), hostname: hostname.to_owned() };
+        let owner = match self.current_aliases().owner(&alias) {
+            Some(owner) => owner,
+            None => {
+                self.refresh_after_miss().await;
+                self.current_aliases().owner(&alias)?
+            }
+        };
+        self.snapshot().by_id(&owner)
+    }
+
+    /// Aliases of a property, or of all.
+    pub fn aliases(&self, property_id: Option<&str>) -> Vec<OwnedAlias> {
+        self.current_aliases().of(property_id)
+    }
+
+    /// Claims an alias for a property, which must exist. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When it is another property's, or cannot be written.
+    pub fn claim_alias(&self, owned: &OwnedAlias) -> Result<(), AliasError> {
+        aliases::claim(&self.dir, owned)?;
+        self.refresh();
+        Ok(())
+    }
+
+    /// Gives an alias up. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the property has no such alias, or it cannot be deleted.
+    pub fn release_alias(&self, owned: &OwnedAlias) -> Result<(), AliasError> {
+        aliases::release(&self.dir, owned)?;
+        self.refresh();
+        Ok(())
+    }
+
+    fn current_aliases(&self) -> Arc<Aliases> {
+        Arc::clone(&self.aliases.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Reads the directory again each second until `shutdown`; one that takes long to read is read less often.
     pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
@@ -201,6 +255,14 @@ impl Properties {
                     // The files stay locked until their snapshot is in place, or an older one could follow a newer.
                     *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = files.snapshot();
                 }
+            }
+            Err(error) => self.failed(&error),
+        }
+        // Under the same lock, so that an older listing never follows a newer one.
+        match self.current_aliases().refresh(&self.dir) {
+            Ok(None) => {}
+            Ok(Some(aliases)) => {
+                *self.aliases.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(aliases);
             }
             Err(error) => self.failed(&error),
         }

@@ -6,17 +6,13 @@
 //! whole. Invariant: the full client address goes no further than this module.
 
 pub(crate) mod listen;
-pub(crate) mod json;
-pub(crate) mod refusal;
-pub(crate) mod fields;
-pub(crate) mod parse;
-pub(crate) mod pixel;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod locate;
 pub(crate) mod salts;
 pub(crate) mod visitor;
 pub(crate) mod accept;
+pub(crate) mod decide;
 pub(crate) mod answer;
 pub(crate) mod route;
 
@@ -60,6 +56,10 @@ pub struct Config {
     pub request_timeout_ms: u64,
     /// Networks of load balancers whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<IpNet>,
+    /// Domain under which every property has a collect host name of its own, its measurement id in lower case: with
+    /// `collect.example.com`, whatever comes to `m-abcdefgh27.collect.example.com` is that property's. Absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_suffix: Option<String>,
     /// Requests whose hits wait for the committer; at the limit they are refused with 503 `overloaded`.
     pub queue_submissions: usize,
     /// Bytes of these hits; likewise.
@@ -75,6 +75,7 @@ impl Default for Config {
             max_streams: 100,
             request_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
+            host_suffix: None,
             queue_submissions: 8_192,
             queue_bytes: 64 << 20,
         }

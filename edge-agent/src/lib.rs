@@ -170,6 +170,7 @@ fn spawn_collect(
             salts: opened.salts.clone(),
             locator: opened.locator.clone(),
             trusted_proxies: config.collect.trusted_proxies.clone(),
+            host_suffix: config.collect.host_suffix.clone(),
             intake,
             clock: context.clock.clone(),
         };

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use protocol::Protocol;
 
 use crate::disk::state::Flush;
 
@@ -20,6 +21,9 @@ type LaneLabel = [(&'static str, &'static str); 1];
 
 /// `result` of a request: `ok` or the code of its refusal.
 pub(crate) type ResultLabel = [(&'static str, &'static str); 1];
+
+/// `protocol` and `reason` of what was not counted.
+pub(crate) type DropLabels = [(&'static str, &'static str); 2];
 
 /// Metrics of collect.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub(crate) struct CollectMetrics {
     pub(crate) ok: Counter,
     /// Hits answered with success since this process began.
     pub(crate) hits: Counter,
+    /// What clients of other products sent and was not counted, by protocol and reason.
+    pub(crate) dropped: Family<DropLabels, Counter>,
     /// Connections that are open.
     pub(crate) connections: Gauge,
 }
@@ -39,12 +45,29 @@ impl CollectMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let requests: Family<ResultLabel, Counter> = Family::default();
         let ok = requests.get_or_create(&[("result", "ok")]).clone();
-        let metrics = Self { requests, ok, hits: Counter::default(), connections: Gauge::default() };
+        let metrics = Self {
+            requests,
+            ok,
+            hits: Counter::default(),
+            dropped: Family::default(),
+            connections: Gauge::default(),
+        };
         let requests = metrics.requests.clone();
         registry.register("edge_collect_requests", "Requests answered, by result", requests);
         registry.register("edge_collect_hits", "Hits answered with success", metrics.hits.clone());
+        let dropped = metrics.dropped.clone();
+        registry.register(
+            "edge_collect_dropped",
+            "Hits of other products' clients that are not counted",
+            dropped,
+        );
         registry.register("edge_collect_connections", "Open connections", metrics.connections.clone());
         metrics
+    }
+
+    /// Something that a client of another product sent is not counted.
+    pub(crate) fn dropped(&self, protocol: Protocol, reason: &'static str) {
+        self.dropped.get_or_create(&[("protocol", protocol.as_str()), ("reason", reason)]).inc();
     }
 
     /// A request was answered.

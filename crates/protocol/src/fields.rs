@@ -7,12 +7,12 @@ use hit::{Parameter, PlainUrl, limits, parameter};
 use jiff::Timestamp;
 use url::Url;
 
-use super::json::Json;
-use super::refusal::{Code, Refusal};
+use crate::json::Json;
+use crate::refusal::{Code, Refusal};
 
 /// Where a hit's fields stand, for the paths in errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// The request itself.
     Request,
     /// `hits[n]`.
@@ -23,7 +23,7 @@ pub(crate) enum Place {
 
 impl Place {
     /// The path of a field.
-    pub(crate) fn field(self, name: &str) -> String {
+    pub fn field(self, name: &str) -> String {
         match self {
             Self::Hit(index) => format!("hits[{index}].{name}"),
             Self::Request | Self::Pixel => name.to_owned(),
@@ -31,7 +31,7 @@ impl Place {
     }
 
     /// The path of a parameter.
-    pub(crate) fn param(self, key: &str) -> String {
+    pub fn param(self, key: &str) -> String {
         match self {
             Self::Hit(index) => format!("hits[{index}].params.{key}"),
             Self::Request => format!("params.{key}"),
@@ -40,13 +40,13 @@ impl Place {
     }
 
     /// The refusal of a field's value.
-    pub(crate) fn invalid(self, name: &str, value: impl std::fmt::Display, message: String) -> Refusal {
+    pub fn invalid(self, name: &str, value: impl std::fmt::Display, message: String) -> Refusal {
         Refusal::field(Code::InvalidField, self.field(name), value, message)
     }
 }
 
 /// A string of at most `max_bytes`.
-pub(crate) fn text<'a>(
+pub fn text<'a>(
     place: Place,
     name: &'static str,
     value: Json<'a>,
@@ -63,7 +63,7 @@ pub(crate) fn text<'a>(
 }
 
 /// A string of 1 to `max_bytes`.
-pub(crate) fn id<'a>(
+pub fn id<'a>(
     place: Place,
     name: &'static str,
     value: Json<'a>,
@@ -77,7 +77,7 @@ pub(crate) fn id<'a>(
 }
 
 /// An event name.
-pub(crate) fn event(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refusal> {
+pub fn event(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refusal> {
     // A character has at most four bytes; the limit is in characters.
     let name = id(place, "event", value, limits::EVENT_CHARS * 4)?;
     if name.chars().count() > limits::EVENT_CHARS {
@@ -91,7 +91,7 @@ pub(crate) fn event(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refus
 type PageUrl<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// An absolute http or https URL, and its host.
-pub(crate) fn page_url(place: Place, value: Json<'_>) -> Result<PageUrl<'_>, Refusal> {
+pub fn page_url(place: Place, value: Json<'_>) -> Result<PageUrl<'_>, Refusal> {
     let text = text(place, "url", value, limits::URL_BYTES)?;
     if let Cow::Borrowed(url) = text
         && let Some(plain) = PlainUrl::parse(url)
@@ -112,7 +112,7 @@ pub(crate) fn page_url(place: Place, value: Json<'_>) -> Result<PageUrl<'_>, Ref
 }
 
 /// A language tag: letters, digits, `-` and `_`.
-pub(crate) fn language(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refusal> {
+pub fn language(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refusal> {
     let text = text(place, "language", value, limits::LANGUAGE_BYTES)?;
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
         return Ok(text);
@@ -121,7 +121,7 @@ pub(crate) fn language(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Re
 }
 
 /// A screen size: `1440x900`.
-pub(crate) fn screen(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refusal> {
+pub fn screen(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refusal> {
     let text = text(place, "screen", value, limits::SCREEN_BYTES)?;
     let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if text.split_once('x').is_some_and(|(width, height)| number(width) && number(height)) {
@@ -131,7 +131,7 @@ pub(crate) fn screen(place: Place, value: Json<'_>) -> Result<Cow<'_, str>, Refu
 }
 
 /// A whole number from 0 to `max`.
-pub(crate) fn whole(place: Place, name: &'static str, value: &Json<'_>, max: u64) -> Result<u64, Refusal> {
+pub fn whole(place: Place, name: &'static str, value: &Json<'_>, max: u64) -> Result<u64, Refusal> {
     match value {
         Json::Whole(number) if *number <= max => Ok(*number),
         other => Err(place.invalid(name, other, format!("{name} must be a whole number from 0 to {max}"))),
@@ -139,7 +139,7 @@ pub(crate) fn whole(place: Place, name: &'static str, value: &Json<'_>, max: u64
 }
 
 /// `true` or `false`.
-pub(crate) fn flag(place: Place, name: &'static str, value: &Json<'_>) -> Result<bool, Refusal> {
+pub fn flag(place: Place, name: &'static str, value: &Json<'_>) -> Result<bool, Refusal> {
     match value {
         Json::Flag(flag) => Ok(*flag),
         other => Err(place.invalid(name, other, format!("{name} must be true or false"))),
@@ -147,7 +147,7 @@ pub(crate) fn flag(place: Place, name: &'static str, value: &Json<'_>) -> Result
 }
 
 /// An IP address.
-pub(crate) fn address(place: Place, value: &Json<'_>) -> Result<IpAddr, Refusal> {
+pub fn address(place: Place, value: &Json<'_>) -> Result<IpAddr, Refusal> {
     let parsed = match value {
         Json::Text(text) => text.parse().ok(),
         _ => None,
@@ -158,7 +158,7 @@ pub(crate) fn address(place: Place, value: &Json<'_>) -> Result<IpAddr, Refusal>
 }
 
 /// A time since 1970: unix milliseconds, or RFC 3339.
-pub(crate) fn time(place: Place, name: &'static str, value: &Json<'_>) -> Result<u64, Refusal> {
+pub fn time(place: Place, name: &'static str, value: &Json<'_>) -> Result<u64, Refusal> {
     let parsed = match value {
         Json::Whole(millis) => Timestamp::from_millisecond(i64::try_from(*millis).unwrap_or(i64::MAX)).ok(),
         Json::Text(text) => text.parse::<Timestamp>().ok(),
@@ -173,7 +173,7 @@ pub(crate) fn time(place: Place, name: &'static str, value: &Json<'_>) -> Result
 }
 
 /// Event parameters.
-pub(crate) fn params(place: Place, value: Json<'_>) -> Result<Vec<Parameter>, Refusal> {
+pub fn params(place: Place, value: Json<'_>) -> Result<Vec<Parameter>, Refusal> {
     let entries = match value {
         Json::Map(entries) => entries,
         other => return Err(place.invalid("params", &other, "params must be an object".into())),

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json<'a> {
+pub enum Json<'a> {
     /// `null`
     Null,
     /// `true`, `false`
@@ -26,6 +26,63 @@ pub(crate) enum Json<'a> {
     List(Vec<Json<'a>>),
     /// `{…}`
     Map(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+impl<'a> Json<'a> {
+    /// The first field of this name of an object; `null` counts as absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
+        let Self::Map(fields) = self else { return None };
+        let (_, value) = fields.iter().find(|(key, _)| key == name)?;
+        (*value != Self::Null).then_some(value)
+    }
+
+    /// A field of fields: `context`, `page`, `url`.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Json<'a>> {
+        path.iter().try_fold(self, |value, name| value.get(name))
+    }
+
+    /// A text, or a number or truth value as text.
+    pub(crate) fn as_text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Null | Self::List(_) | Self::Map(_) => None,
+            other => Some(Cow::Owned(other.to_string())),
+        }
+    }
+
+    /// A number, also one that was sent as text.
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        // Numbers are doubles, as in JavaScript: whole ones beyond 2^53 lose their last digits.
+        #[allow(clippy::cast_precision_loss)]
+        let number = match self {
+            Self::Whole(number) => *number as f64,
+            Self::Negative(number) => *number as f64,
+            Self::Fraction(number) => *number,
+            Self::Text(text) => text.trim().parse().ok()?,
+            _ => return None,
+        };
+        number.is_finite().then_some(number)
+    }
+
+    /// A whole number from 0, also one that was sent as text or with a fraction, which is cut off.
+    pub(crate) fn as_whole(&self) -> Option<u64> {
+        match self {
+            Self::Whole(number) => Some(*number),
+            other => whole(other.as_number()?),
+        }
+    }
+
+    /// The text of a field.
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name)?.as_text()
+    }
+}
+
+/// A number from 0 without its fraction; `None` below 0 and beyond 2^53, up to where whole numbers are exact.
+pub(crate) fn whole(number: f64) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (0.0..=EXACT).contains(&number).then_some(number as u64)
 }
 
 impl fmt::Display for Json<'_> {

@@ -1,78 +1,26 @@
-//! From JSON to hits that cannot be wrong; nothing here looks at properties, clocks or clients.
+//! Meridian's own protocol, `POST /v1/collect`: from JSON to hits that cannot be wrong.
 //!
 //! Every field of a hit is checked by name; an unknown or repeated one is refused, so that a typing error is seen at once
 //! and not as missing data weeks later. `null` counts as absent.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
-use hit::{PAGE_VIEW, Parameter, limits};
+use hit::{PAGE_VIEW, limits};
 
-use super::fields::{self, Place};
-use super::json::Json;
-use super::refusal::{Code, Refusal};
-
-/// When a hit happened, by the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HitTime {
-    /// This long before it was received, milliseconds; 0: now.
-    Age(u64),
-    /// Then, unix milliseconds; needs the API secret.
-    At(u64),
-}
-
-/// A hit whose fields are all possible.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ParsedHit<'a> {
-    /// Event name.
-    pub(crate) event: Cow<'a, str>,
-    /// Page URL; empty: none (never for a page view).
-    pub(crate) url: Cow<'a, str>,
-    /// Host of the URL.
-    pub(crate) host: Cow<'a, str>,
-    /// Referrer.
-    pub(crate) referrer: Cow<'a, str>,
-    /// Title.
-    pub(crate) title: Cow<'a, str>,
-    /// Language tag.
-    pub(crate) language: Cow<'a, str>,
-    /// Screen size.
-    pub(crate) screen: Cow<'a, str>,
-    /// The client's visitor id; empty: none.
-    pub(crate) client_id: Cow<'a, str>,
-    /// The client's session id; empty: none.
-    pub(crate) session_id: Cow<'a, str>,
-    /// Whether the client says that this is its first visit.
-    pub(crate) first_visit: Option<bool>,
-    /// Milliseconds.
-    pub(crate) engagement_ms: u64,
-    /// When.
-    pub(crate) time: HitTime,
-    /// Idempotency id; empty: none.
-    pub(crate) id: Cow<'a, str>,
-    /// How often it was sent before.
-    pub(crate) attempt: u32,
-    /// Parameters.
-    pub(crate) params: Vec<Parameter>,
-    /// The visitor's address; needs the API secret.
-    pub(crate) ip: Option<IpAddr>,
-    /// The visitor's user agent; needs the API secret.
-    pub(crate) user_agent: Option<Cow<'a, str>>,
-    /// The first field found that needs the API secret.
-    pub(crate) needs_secret: Option<&'static str>,
-    /// Where it stood.
-    pub(crate) place: Place,
-}
+use crate::fields::{self, Place};
+use crate::json::Json;
+use crate::parsed::{HitTime, ParsedHit};
+use crate::refusal::{Code, Refusal};
 
 /// A request to collect.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CollectRequest<'a> {
+pub struct CollectRequest<'a> {
     /// Whose hits these are.
-    pub(crate) measurement_id: Cow<'a, str>,
+    pub measurement_id: Cow<'a, str>,
     /// At least one, or none beside `import_until_ms`.
-    pub(crate) hits: Vec<ParsedHit<'a>>,
+    pub hits: Vec<ParsedHit<'a>>,
     /// An import has come so far: no hit of it before this time follows. Unix milliseconds.
-    pub(crate) import_until_ms: Option<u64>,
+    pub import_until_ms: Option<u64>,
 }
 
 /// Longest measurement id that is looked up, bytes.
@@ -106,7 +54,7 @@ const HIT_FIELDS: [&str; 17] = [
 ];
 
 /// Parses the body of `POST /v1/collect`.
-pub(crate) fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
+pub fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
     let (mut measurement_id, mut hits, mut import_until) = (None, None, None);
     for (key, value) in object(body)? {
         let slot = match key.as_ref() {
@@ -145,10 +93,7 @@ pub(crate) fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
 }
 
 /// Checks the fields of one hit.
-pub(crate) fn hit<'a>(
-    place: Place,
-    entries: Vec<(Cow<'a, str>, Json<'a>)>,
-) -> Result<ParsedHit<'a>, Refusal> {
+pub fn hit<'a>(place: Place, entries: Vec<(Cow<'a, str>, Json<'a>)>) -> Result<ParsedHit<'a>, Refusal> {
     let mut hit = ParsedHit::empty(place);
     let mut seen = 0_u32;
     let (mut has_age, mut has_time) = (false, false);
@@ -192,31 +137,6 @@ pub(crate) fn hit<'a>(
 }
 
 impl<'a> ParsedHit<'a> {
-    fn empty(place: Place) -> Self {
-        const NONE: Cow<'static, str> = Cow::Borrowed("");
-        Self {
-            event: Cow::Borrowed(PAGE_VIEW),
-            url: NONE,
-            host: NONE,
-            referrer: NONE,
-            title: NONE,
-            language: NONE,
-            screen: NONE,
-            client_id: NONE,
-            session_id: NONE,
-            first_visit: None,
-            engagement_ms: 0,
-            time: HitTime::Age(0),
-            id: NONE,
-            attempt: 0,
-            params: Vec::new(),
-            ip: None,
-            user_agent: None,
-            needs_secret: None,
-            place,
-        }
-    }
-
     fn set(&mut self, place: Place, name: &'static str, value: Json<'a>) -> Result<(), Refusal> {
         match name {
             "event" => self.event = fields::event(place, value)?,

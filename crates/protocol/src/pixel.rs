@@ -5,13 +5,13 @@ use std::borrow::Cow;
 
 use hit::limits;
 
-use super::fields::Place;
-use super::json::Json;
-use super::parse::{self, CollectRequest};
-use super::refusal::{Code, Refusal};
+use crate::fields::Place;
+use crate::json::Json;
+use crate::own::{self, CollectRequest};
+use crate::refusal::{Code, Refusal};
 
 /// Parses a query into a request of one hit.
-pub(crate) fn collect(query: &str) -> Result<CollectRequest<'_>, Refusal> {
+pub fn collect(query: &str) -> Result<CollectRequest<'_>, Refusal> {
     if query.len() > limits::REQUEST_BYTES {
         let message = format!("the query may have {} bytes", limits::REQUEST_BYTES);
         return Err(Refusal::field(Code::TooLarge, "", query.len(), message));
@@ -40,11 +40,7 @@ pub(crate) fn collect(query: &str) -> Result<CollectRequest<'_>, Refusal> {
     if !params.is_empty() {
         entries.push((Cow::Borrowed("params"), Json::Map(params)));
     }
-    Ok(CollectRequest {
-        measurement_id,
-        hits: vec![parse::hit(Place::Pixel, entries)?],
-        import_until_ms: None,
-    })
+    Ok(CollectRequest { measurement_id, hits: vec![own::hit(Place::Pixel, entries)?], import_until_ms: None })
 }
 
 /// The JSON value that a text stands for; one that cannot be read stays text, which the field's check then refuses.

@@ -2,10 +2,8 @@
 //!
 //! Out: status, and `{"error":{"code","field","value","message"}}`. `docs/errors.md` lists the codes.
 
-use hyper::StatusCode;
+use http::StatusCode;
 use serde::Serialize;
-
-use crate::handoff::CommitRefused;
 
 /// Characters of a value that an error repeats.
 const VALUE_CHARS: usize = 100;
@@ -18,7 +16,7 @@ const RETRY_FULL_S: u32 = 30;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
+pub enum Code {
     /// Not JSON, or not an object.
     InvalidJson,
     /// A field with an impossible value.
@@ -58,7 +56,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code, for tests and metrics.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 17] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::MissingField,
@@ -79,7 +77,7 @@ impl Code {
     ];
 
     /// As in the answer and in `edge_collect_requests_total{result}`.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidJson => "invalid_json",
             Self::InvalidField => "invalid_field",
@@ -102,7 +100,7 @@ impl Code {
     }
 
     /// The HTTP status: the one table of them.
-    pub(crate) fn status(self) -> StatusCode {
+    pub fn status(self) -> StatusCode {
         match self {
             Self::InvalidJson
             | Self::InvalidField
@@ -122,7 +120,7 @@ impl Code {
     }
 
     /// `Retry-After`, seconds, where the same request may succeed later.
-    pub(crate) fn retry_after_s(self) -> Option<u32> {
+    pub fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::Overloaded | Self::Unavailable => Some(RETRY_OVERLOADED_S),
             Self::Full | Self::ClockUnsure => Some(RETRY_FULL_S),
@@ -133,15 +131,15 @@ impl Code {
 
 /// A request that is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// Why.
-    pub(crate) code: Code,
+    pub code: Code,
     /// Path of the field, such as `hits[3].age_ms`; empty: the request as a whole.
-    pub(crate) field: String,
+    pub field: String,
     /// What it held, cut to 100 characters.
-    pub(crate) value: String,
+    pub value: String,
     /// One sentence with the way out.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 #[derive(Serialize)]
@@ -159,12 +157,12 @@ struct Error<'a> {
 
 impl Refusal {
     /// A refusal of the request as a whole.
-    pub(crate) fn whole(code: Code, message: impl Into<String>) -> Self {
+    pub fn whole(code: Code, message: impl Into<String>) -> Self {
         Self { code, field: String::new(), value: String::new(), message: message.into() }
     }
 
     /// A refusal because of one field.
-    pub(crate) fn field(
+    pub fn field(
         code: Code,
         field: impl Into<String>,
         value: impl std::fmt::Display,
@@ -175,7 +173,7 @@ impl Refusal {
     }
 
     /// The body of the answer.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
+    pub fn to_json(&self) -> Vec<u8> {
         let error = Error {
             code: self.code.as_str(),
             field: &self.field,
@@ -183,18 +181,6 @@ impl Refusal {
             message: &self.message,
         };
         serde_json::to_vec(&Envelope { error }).unwrap_or_default()
-    }
-}
-
-impl From<CommitRefused> for Refusal {
-    fn from(refused: CommitRefused) -> Self {
-        let code = match refused {
-            CommitRefused::Overloaded => Code::Overloaded,
-            CommitRefused::Full => Code::Full,
-            CommitRefused::Clock => Code::ClockUnsure,
-            CommitRefused::Unavailable => Code::Unavailable,
-        };
-        Self::whole(code, format!("{refused}; send the same hits again after the time in Retry-After"))
     }
 }
 

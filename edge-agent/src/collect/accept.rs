@@ -11,19 +11,17 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use ipnet::IpNet;
 use property::{Properties, Property};
+use protocol::{Code, CollectRequest, HitTime, ParsedHit, Place, Refusal};
 use service::SharedClock;
 
 use super::client;
-use super::fields::Place;
-use super::locate::Locator;
-use super::parse::{CollectRequest, HitTime, ParsedHit};
-use super::refusal::{Code, Refusal};
+use super::locate::{Country, Locator};
 use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
-use crate::handoff::Intake;
+use crate::handoff::{CommitRefused, Intake};
 
 /// The header for the API secret, beside `Authorization: Bearer`.
-const SECRET_HEADER: &str = "x-meridian-secret";
+pub(super) const SECRET_HEADER: &str = "x-meridian-secret";
 
 /// What accepting needs.
 #[derive(Debug)]
@@ -36,10 +34,37 @@ pub(crate) struct Acceptor {
     pub(crate) locator: Locator,
     /// Networks whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Every property has a collect host name of its own under this domain: its measurement id, in lower case.
+    pub(crate) host_suffix: Option<String>,
     /// The way to the committer.
     pub(crate) intake: Intake,
     /// Time.
     pub(crate) clock: SharedClock,
+}
+
+/// When a hit happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Unix milliseconds.
+    pub(super) event_time_ms: u64,
+    /// Whether it may lie any time ago.
+    pub(super) is_backdated: bool,
+}
+
+impl Moment {
+    /// By the edge's clock.
+    pub(super) fn of(time: HitTime, now_ms: u64) -> Self {
+        match time {
+            HitTime::Age(age_ms) => {
+                Self { event_time_ms: now_ms.saturating_sub(age_ms), is_backdated: false }
+            }
+            HitTime::At(at_ms) => Self { event_time_ms: at_ms, is_backdated: true },
+            HitTime::Claimed(at_ms) => Self {
+                event_time_ms: at_ms.min(now_ms),
+                is_backdated: now_ms.saturating_sub(at_ms) > limits::AGE_MS,
+            },
+        }
+    }
 }
 
 /// Encoded hits of one request.
@@ -49,8 +74,21 @@ pub(crate) struct Prepared {
     hits: u32,
 }
 
+impl Prepared {
+    /// Room for so many hits of the usual size.
+    pub(super) fn with_capacity(hits: usize) -> Self {
+        Self { body: Vec::with_capacity(hits * 512), hits: 0 }
+    }
+
+    /// Where the next hit is to be appended.
+    pub(super) fn next_hit(&mut self) -> &mut Vec<u8> {
+        self.hits += 1;
+        &mut self.body
+    }
+}
+
 /// What the request says about whoever sent it.
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     address: IpAddr,
     user_agent: std::borrow::Cow<'a, str>,
 }
@@ -72,33 +110,38 @@ impl Acceptor {
                 return Err(secret_required("import_until".into(), "an import needs"));
             }
         }
-        let sender = Sender {
-            address: client::address(peer, headers, &self.trusted_proxies),
-            user_agent: headers.get(USER_AGENT).map_or("".into(), |v| String::from_utf8_lossy(v.as_bytes())),
-        };
+        let sender = self.sender(peer, headers);
         let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
-        let mut body = Vec::with_capacity(request.hits.len() * 512);
-        let mut hits = 0;
+        let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
-            let event_time_ms = event_time(hit, now_ms)?;
-            self.encode(hit, &property, &sender, (event_time_ms, &salts), &mut body);
-            hits += 1;
+            let moment = event_time(hit, now_ms)?;
+            self.encode(hit, &property, &sender, (moment, &salts), prepared.next_hit());
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {
             refuse_future(Place::Request, "import_until", until_ms, now_ms)?;
             let mark = hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: until_ms };
-            block::push_import_mark(&mut body, &mark);
+            block::push_import_mark(&mut prepared.body, &mark);
         }
-        Ok(Prepared { body, hits })
+        Ok(prepared)
     }
 
     /// Commits the hits of a request; gives how many.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<u32, Refusal> {
         let hits = prepared.hits;
-        self.intake.commit(prepared.body, hits).await?;
+        if prepared.body.is_empty() {
+            return Ok(0);
+        }
+        self.intake.commit(prepared.body, hits).await.map_err(refuse_commit)?;
         Ok(hits)
+    }
+
+    pub(super) fn sender<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> Sender<'a> {
+        Sender {
+            address: client::address(peer, headers, &self.trusted_proxies),
+            user_agent: headers.get(USER_AGENT).map_or("".into(), |v| String::from_utf8_lossy(v.as_bytes())),
+        }
     }
 
     async fn property(&self, measurement_id: &str) -> Result<Arc<Property>, Refusal> {
@@ -108,20 +151,29 @@ impl Acceptor {
         })
     }
 
-    /// Appends a hit as it will lie in the WAL.
-    fn encode(
+    /// Appends a hit as it will lie in the WAL; gives its visitor's id.
+    pub(super) fn encode(
         &self,
         hit: &ParsedHit<'_>,
         property: &Property,
         sender: &Sender<'_>,
-        (event_time_ms, salts): (u64, &SaltMap),
+        (moment, salts): (Moment, &SaltMap),
         body: &mut Vec<u8>,
-    ) {
+    ) -> u64 {
+        let event_time_ms = moment.event_time_ms;
+        let user_agent = cut(match &hit.user_agent {
+            Some(given) => given,
+            None if hit.sent_by_server => "",
+            None => &sender.user_agent,
+        });
         let address = hit.ip.map_or(sender.address, |ip| ip.to_canonical());
-        let user_agent = cut(hit.user_agent.as_deref().unwrap_or(&sender.user_agent));
         let traits = Traits { host: &hit.host, address, user_agent };
         let ids = visitor_ids(property, &hit.client_id, traits, event_time_ms, salts);
-        let (country, truncated_ip) = (self.locator.country(address), client::truncate(address));
+        // Where a server is says nothing about the visitor.
+        let (country, truncated_ip) = match hit.ip {
+            None if hit.sent_by_server => (Country::UNKNOWN, None),
+            _ => (self.locator.country(address), Some(client::truncate(address))),
+        };
         let view = HitView {
             property_id: &property.property_id,
             rules_version: property.current_rules().version,
@@ -131,7 +183,7 @@ impl Acceptor {
             hit_id: &hit.id,
             attempt: hit.attempt,
             country: country.as_str(),
-            truncated_ip: &truncated_ip,
+            truncated_ip: truncated_ip.as_deref().unwrap_or_default(),
             user_agent,
             client_id: &hit.client_id,
             session_id: &hit.session_id,
@@ -144,10 +196,22 @@ impl Acceptor {
             screen: &hit.screen,
             engagement_ms: hit.engagement_ms,
             params: hit.params.iter().map(ParamView::of).collect(),
-            backdated: matches!(hit.time, HitTime::At(_)),
+            backdated: moment.is_backdated,
+            sent_by_server: hit.sent_by_server,
         };
         view.push_to(body);
+        ids.visitor_id
     }
+}
+
+fn refuse_commit(refused: CommitRefused) -> Refusal {
+    let code = match refused {
+        CommitRefused::Overloaded => Code::Overloaded,
+        CommitRefused::Full => Code::Full,
+        CommitRefused::Clock => Code::ClockUnsure,
+        CommitRefused::Unavailable => Code::Unavailable,
+    };
+    Refusal::whole(code, format!("{refused}; send the same hits again after the time in Retry-After"))
 }
 
 fn visitor_ids(
@@ -170,14 +234,11 @@ fn visitor_ids(
     }
 }
 
-fn event_time(hit: &ParsedHit<'_>, now_ms: u64) -> Result<u64, Refusal> {
-    match hit.time {
-        HitTime::Age(age_ms) => Ok(now_ms.saturating_sub(age_ms)),
-        HitTime::At(at_ms) => {
-            refuse_future(hit.place, "timestamp", at_ms, now_ms)?;
-            Ok(at_ms)
-        }
+fn event_time(hit: &ParsedHit<'_>, now_ms: u64) -> Result<Moment, Refusal> {
+    if let HitTime::At(at_ms) = hit.time {
+        refuse_future(hit.place, "timestamp", at_ms, now_ms)?;
     }
+    Ok(Moment::of(hit.time, now_ms))
 }
 
 fn refuse_future(place: Place, name: &'static str, at_ms: u64, now_ms: u64) -> Result<(), Refusal> {
@@ -208,7 +269,7 @@ fn check_secret(property: &Property, headers: &HeaderMap) -> Result<bool, Refusa
 }
 
 /// The credentials of `Bearer …` (RFC 6750; the scheme in any case of letters).
-fn bearer(authorization: &str) -> Option<&str> {
+pub(super) fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, credentials) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(credentials)
 }

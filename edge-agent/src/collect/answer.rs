@@ -1,22 +1,19 @@
 //! Answers as bytes: 204, the pixel, errors, and the CORS headers that any page may send hits with.
 
+use std::borrow::Cow;
+
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderValue};
-use hyper::{Response, StatusCode};
-
-use super::refusal::Refusal;
+use hyper::{HeaderMap, Response, StatusCode};
+use protocol::sent::{DROPPED_HEADER, PIXEL};
+use protocol::{Outcome, Refusal, Reply};
 
 /// What every handler gives.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// How long browsers remember that hits may be sent, seconds: the most that Chromium honours.
 const PREFLIGHT_S: u32 = 7200;
-
-/// A transparent GIF of one pixel.
-const PIXEL: &[u8] =
-    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\x00\x00\x00\x00\
-    \x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
 
 /// Taken.
 pub(crate) fn taken() -> Answer {
@@ -62,6 +59,54 @@ pub(crate) fn wrong_method(refusal: &Refusal, allowed: &'static str) -> Answer {
     let mut answer = refused(refusal);
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer
+}
+
+/// Any page may send another product's hits, with cookies too: their trackers ask so, and nothing here looks at a cookie.
+pub(crate) fn preflight_for(headers: &HeaderMap, methods: &'static str) -> Answer {
+    let mut answer = preflight(methods);
+    allow_origin(headers, &mut answer);
+    if let Some(wanted) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+    answer
+}
+
+/// The reply of another product's protocol, and what of the request was not counted.
+pub(crate) fn reply(reply: Reply, headers: &HeaderMap, outcomes: &[Outcome]) -> Answer {
+    let mut answer = with_cors(
+        reply.status,
+        match reply.body {
+            Cow::Borrowed(body) => Bytes::from_static(body),
+            Cow::Owned(body) => Bytes::from(body),
+        },
+    );
+    allow_origin(headers, &mut answer);
+    let fields = answer.headers_mut();
+    if !reply.content_type.is_empty() {
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    }
+    fields.extend(reply.headers);
+    let mut dropped = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Taken { .. } => None,
+        Outcome::Dropped(reason) => Some(reason.as_str()),
+        Outcome::Refused(refusal) => Some(refusal.code.as_str()),
+    });
+    if let Some(first) = dropped.next()
+        && let Ok(value) = HeaderValue::try_from(format!("{} {first}", dropped.count() + 1))
+    {
+        fields.insert(DROPPED_HEADER, value);
+    }
+    answer
+}
+
+/// A request with cookies is answered to its own origin, never to `*` (Fetch, CORS protocol and credentials).
+fn allow_origin(headers: &HeaderMap, answer: &mut Answer) {
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let fields = answer.headers_mut();
+        fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        fields.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        fields.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
 }
 
 fn with_cors(status: StatusCode, body: Bytes) -> Answer {

@@ -50,6 +50,9 @@ impl Locator {
 }
 
 impl Country {
+    /// Not to be told.
+    pub(crate) const UNKNOWN: Self = Self(None);
+
     /// ISO 3166-1 alpha-2, upper case; empty: unknown.
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_ref().and_then(|letters| std::str::from_utf8(letters).ok()).unwrap_or_default()

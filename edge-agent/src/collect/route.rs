@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hit::limits;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
+use protocol::{Code, Endpoint, Outcome, Refusal, Reply, own, pixel};
 
 use super::accept::Acceptor;
 use super::answer::{self, Answer};
-use super::refusal::{Code, Refusal};
-use super::{body, parse, pixel};
+use super::body;
+use super::decide::Decided;
 use crate::metrics::CollectMetrics;
 
 /// All paths.
@@ -35,10 +37,13 @@ impl Routes {
         let allowed = match request.uri().path() {
             "/v1/collect" => "POST, OPTIONS",
             "/v1/pixel.gif" => "GET, OPTIONS",
-            path => {
-                let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
-                return self.refuse(&Refusal::field(Code::NotFound, "", path, message));
-            }
+            path => match Endpoint::of(path) {
+                Some(endpoint) => return self.foreign(endpoint, peer, timeout, request).await,
+                None => {
+                    let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
+                    return self.refuse(&Refusal::field(Code::NotFound, "", path, message));
+                }
+            },
         };
         if request.method() == Method::OPTIONS {
             return answer::preflight(allowed);
@@ -46,12 +51,7 @@ impl Routes {
         let outcome = match (request.method(), request.uri().path()) {
             (&Method::POST, "/v1/collect") => self.collect(peer, timeout, request).await,
             (&Method::GET, "/v1/pixel.gif") => self.pixel(peer, &request).await,
-            (method, _) => {
-                let message = format!("this path takes {allowed}");
-                let refusal = Refusal::field(Code::MethodNotAllowed, "", method, message);
-                self.metrics.answered(refusal.code.as_str());
-                return answer::wrong_method(&refusal, allowed);
-            }
+            (method, _) => return self.wrong_method(method, allowed),
         };
         match outcome {
             Ok(answer) => {
@@ -67,6 +67,13 @@ impl Routes {
         answer::refused(refusal)
     }
 
+    fn wrong_method(&self, method: &Method, allowed: &'static str) -> Answer {
+        let message = format!("this path takes {allowed}");
+        let refusal = Refusal::field(Code::MethodNotAllowed, "", method, message);
+        self.metrics.answered(refusal.code.as_str());
+        answer::wrong_method(&refusal, allowed)
+    }
+
     async fn collect(
         &self,
         peer: IpAddr,
@@ -75,8 +82,8 @@ impl Routes {
     ) -> Result<Answer, Refusal> {
         let prepared = {
             let (head, incoming) = request.into_parts();
-            let bytes = body::read(&head.headers, incoming, timeout).await?;
-            self.acceptor.prepare(peer, &head.headers, parse::collect(&bytes)?).await?
+            let bytes = body::read(&head.headers, incoming, limits::REQUEST_BYTES, timeout).await?;
+            self.acceptor.prepare(peer, &head.headers, own::collect(&bytes)?).await?
         };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
@@ -89,5 +96,75 @@ impl Routes {
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())
+    }
+
+    /// A request in another product's protocol.
+    async fn foreign(
+        &self,
+        endpoint: Endpoint,
+        peer: IpAddr,
+        timeout: Duration,
+        request: Request<Incoming>,
+    ) -> Answer {
+        let (head, incoming) = request.into_parts();
+        if head.method == Method::OPTIONS {
+            return answer::preflight_for(&head.headers, endpoint.allowed());
+        }
+        if !endpoint.takes(&head.method) {
+            return self.wrong_method(&head.method, endpoint.allowed());
+        }
+        let bytes = match body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await {
+            Ok(bytes) => bytes,
+            Err(refusal) => {
+                self.metrics.answered(refusal.code.as_str());
+                return answer::reply(Reply::refused(&refusal), &head.headers, &[]);
+            }
+        };
+        let request = protocol::Request {
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            body: &bytes,
+        };
+        match self.take(endpoint, peer, &request).await {
+            Ok(outcomes) => {
+                self.metrics.ok.inc();
+                answer::reply(endpoint.reply(&request, &outcomes), &head.headers, &outcomes)
+            }
+            Err((refusal, reply)) => {
+                self.metrics.answered(refusal.code.as_str());
+                answer::reply(reply, &head.headers, &[])
+            }
+        }
+    }
+
+    async fn take(
+        &self,
+        endpoint: Endpoint,
+        peer: IpAddr,
+        request: &protocol::Request<'_>,
+    ) -> Result<Vec<Outcome>, (Refusal, Reply)> {
+        let sent = endpoint.parse(request).map_err(|refusal| {
+            let reply = endpoint.refuse(&refusal);
+            (refusal, reply)
+        })?;
+        if endpoint.counts_nothing() {
+            return Ok(Vec::new());
+        }
+        let Decided { prepared, outcomes } =
+            self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent).await;
+        let hits = self.acceptor.commit(prepared).await.map_err(|refusal| {
+            let reply = Reply::refused(&refusal);
+            (refusal, reply)
+        })?;
+        self.metrics.hits.inc_by(u64::from(hits));
+        for outcome in &outcomes {
+            match outcome {
+                Outcome::Taken { .. } => {}
+                Outcome::Dropped(reason) => self.metrics.dropped(endpoint.protocol(), reason.as_str()),
+                Outcome::Refused(refusal) => self.metrics.dropped(endpoint.protocol(), refusal.code.as_str()),
+            }
+        }
+        Ok(outcomes)
     }
 }

@@ -9,3 +9,4 @@ mod restart;
 mod names;
 mod connections;
 mod requests;
+mod foreign;

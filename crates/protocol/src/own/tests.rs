@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::collect::pixel;
+use crate::pixel;
 
 /// A request with one hit of these fields (JSON without the braces).
 fn with_hit(fields: &str) -> Vec<u8> {

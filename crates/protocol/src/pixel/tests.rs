@@ -1,7 +1,7 @@
 //! Pixels have the names and limits of JSON hits.
 
 use super::*;
-use crate::collect::parse::HitTime;
+use crate::parsed::HitTime;
 
 #[test]
 fn a_query_is_a_hit() {

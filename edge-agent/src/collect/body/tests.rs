@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hit::limits;
 use http_body_util::Full;
 
 use super::*;
@@ -13,7 +14,7 @@ async fn outcome(headers: &[(&str, &str)], body: Vec<u8>) -> Result<usize, &'sta
     for (name, value) in headers {
         map.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
     }
-    let read = read(&map, Full::new(Bytes::from(body)), Duration::from_secs(60)).await;
+    let read = read(&map, Full::new(Bytes::from(body)), limits::REQUEST_BYTES, Duration::from_secs(60)).await;
     read.map(|bytes| bytes.len()).map_err(|refusal| refusal.code.as_str())
 }
 

@@ -1,0 +1,83 @@
+//! Requests as Segment's libraries send them, and the replies they act on.
+
+use http::HeaderValue;
+
+use super::*;
+use crate::sent::shown::shown;
+
+fn with_key<'a>(headers: &'a mut HeaderMap, body: &'a str) -> Request<'a> {
+    // `WRITEKEY1:`
+    headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic V1JJVEVLRVkxOg=="));
+    Request { path: "/v1/batch", query: "", headers, body: body.as_bytes() }
+}
+
+const CONTEXT: &str = r#""context":{"page":{"url":"https://shop.example.com/pricing","title":"Pricing","referrer":"https://www.google.com/"},"userAgent":"UA","locale":"en-GB"}"#;
+const SHOWN: &str = "url=https://shop.example.com/pricing from=https://www.google.com/ title=Pricing language=en-GB client=5b5e";
+
+#[test]
+fn calls_of_its_libraries_are_read() {
+    for (call, expected) in [
+        (
+            r#""type":"page","name":"Pricing","properties":{"url":"https://shop.example.com/pricing","title":"Pricing","referrer":"https://www.google.com/"}"#,
+            format!("WRITEKEY1: page_view {SHOWN} id=m-1 ua=UA"),
+        ),
+        (
+            r#""type":"track","event":"Order Completed","properties":{"order_id":"T-1","revenue":49.5,"currency":"EUR","products":[{"sku":"SKU-1"}]}"#,
+            format!(
+                r#"WRITEKEY1: Order Completed {SHOWN} id=m-1 ua=UA value=49.5 transaction_id="T-1" order_id="T-1" revenue=49.5 currency="EUR""#
+            ),
+        ),
+        (r#""type":"identify","traits":{"plan":"pro"}"#, "dropped kind".to_owned()),
+        (r#""type":"track""#, "refused missing_field batch[0].event".to_owned()),
+        (r#""type":"guess""#, "refused invalid_field batch[0].type".to_owned()),
+    ] {
+        let body = format!(
+            r#"{{"batch":[{{"anonymousId":"5b5e","userId":null,"messageId":"m-1",{CONTEXT},{call}}}],"writeKey":"OTHER"}}"#
+        );
+        let mut headers = HeaderMap::new();
+        assert_eq!(shown(parse_batch(&with_key(&mut headers, &body))), expected);
+    }
+}
+
+#[test]
+fn the_age_of_a_call_is_the_difference_of_its_own_times() {
+    let parsed = |times: &str, sent_at: &str| {
+        let body = format!(r#"{{"batch":[{{"type":"page","userId":"u"{times}}}]{sent_at}}}"#);
+        let mut headers = HeaderMap::new();
+        shown(parse_batch(&with_key(&mut headers, &body)))
+    };
+    let (at, sent) = (
+        r#","timestamp":"2026-11-25T00:04:16.426+00:00""#,
+        r#","sentAt":"2026-11-25T00:04:17.426371+00:00""#,
+    );
+    assert_eq!(parsed(at, sent), "WRITEKEY1: page_view client=u Age(1000) server");
+    assert_eq!(parsed(at, ""), "WRITEKEY1: page_view client=u Claimed(1795565056426) server");
+    let old = r#","timestamp":"2026-11-21T00:04:16Z""#;
+    assert_eq!(parsed(old, sent), "dropped too_old");
+}
+
+#[test]
+fn the_key_comes_by_authentication_or_in_the_body() {
+    let single = |headers: &HeaderMap, body: &str| {
+        shown(parse_call(&Request { path: "/v1/p", query: "", headers, body: body.as_bytes() }))
+    };
+    let none = HeaderMap::new();
+    assert_eq!(single(&none, r#"{"writeKey":"K","userId":"u"}"#), "K: page_view client=u server");
+    assert_eq!(single(&none, r#"{"userId":"u"}"#), "refused missing_field writeKey");
+    let mut headers = HeaderMap::new();
+    // `M-1:sk_x`
+    headers.insert(AUTHORIZATION, HeaderValue::from_static("basic TS0xOnNrX3g="));
+    let request = Request { path: "/v1/track", query: "", headers: &headers, body: br#"{"event":"e"}"# };
+    let sent = parse_call(&request).unwrap();
+    assert_eq!(sent.secret.as_deref(), Some("sk_x"));
+    assert_eq!(shown(Ok(sent)), "M-1: e server");
+}
+
+#[test]
+fn replies_are_json_with_a_status_that_libraries_act_on() {
+    let taken = reply(&[Outcome::Taken { visitor_id: 1 }, Outcome::Dropped(Dropped::Kind)]);
+    assert_eq!((taken.status.as_u16(), &*taken.body), (200, &br#"{"success":true}"#[..]));
+    let unknown = reply(&[Outcome::Dropped(Dropped::UnknownSite)]);
+    let said: serde_json::Value = serde_json::from_slice(&unknown.body).unwrap();
+    assert_eq!((unknown.status.as_u16(), &said["code"]), (401, &json!("unknown_measurement_id")));
+}

@@ -1,0 +1,139 @@
+//! What becomes of the entries of another product's client: whose each is, whether it may be counted, and its bytes.
+//!
+//! In: what a parser of `protocol` gave. Out: a submission with the hits that are taken, and an outcome for each entry. An entry that
+//! cannot be counted never spoils the others: that is how these protocols answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hit::limits;
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, HOST};
+use property::Property;
+use protocol::{Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Sent};
+
+use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, bearer};
+
+/// Hits of a request that are to be committed, and what becomes of each entry once they are.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// For [`Acceptor::commit`]; it may hold no hit.
+    pub(crate) prepared: Prepared,
+    /// In the order of the entries.
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// Whose the hits of a request are, as far as it has been asked.
+struct Owners<'a> {
+    acceptor: &'a Acceptor,
+    protocol: Protocol,
+    /// The property that the request's own host name means, whatever id is sent.
+    by_host: Option<Arc<Property>>,
+    /// The last answer: most requests have one site.
+    last: Option<(String, String, Option<Arc<Property>>)>,
+}
+
+impl Acceptor {
+    /// Decides each entry of a request.
+    pub(crate) async fn decide(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        protocol: Protocol,
+        sent: Sent<'_>,
+    ) -> Decided {
+        let sender = self.sender(peer, headers);
+        let now_ms = self.clock.now_ms();
+        let salts = self.salts.held();
+        let by_host = self.property_of_host(headers).await;
+        let mut owners = Owners { acceptor: self, protocol, by_host, last: None };
+        let mut prepared = Prepared::with_capacity(sent.entries.len());
+        let mut outcomes = Vec::with_capacity(sent.entries.len());
+        for entry in sent.entries {
+            let (site, hit) = match entry {
+                Entry::Hit { site, hit } => (site, hit),
+                Entry::Dropped(reason) => {
+                    outcomes.push(Outcome::Dropped(reason));
+                    continue;
+                }
+                Entry::Refused(refusal) => {
+                    outcomes.push(Outcome::Refused(refusal));
+                    continue;
+                }
+            };
+            let outcome = match owners.find(&site, &hit.host).await {
+                None => Outcome::Dropped(Dropped::UnknownSite),
+                Some(property) => {
+                    let has_secret = has_secret(&property, headers, sent.secret.as_deref());
+                    match admit(&hit, has_secret, now_ms) {
+                        Err(reason) => Outcome::Dropped(reason),
+                        Ok(moment) => {
+                            let visitor_id =
+                                self.encode(&hit, &property, &sender, (moment, &salts), prepared.next_hit());
+                            Outcome::Taken { visitor_id }
+                        }
+                    }
+                }
+            };
+            outcomes.push(outcome);
+        }
+        Decided { prepared, outcomes }
+    }
+
+    /// The property that a request to its own collect host name is for.
+    async fn property_of_host(&self, headers: &HeaderMap) -> Option<Arc<Property>> {
+        let suffix = self.host_suffix.as_deref()?;
+        let host = headers.get(HOST)?.to_str().ok()?;
+        let name = host.split_once(':').map_or(host, |(name, _port)| name);
+        let id = name.strip_suffix(suffix)?.strip_suffix('.')?;
+        self.properties.find_measurement_id(&id.to_ascii_uppercase()).await
+    }
+}
+
+impl Owners<'_> {
+    async fn find(&mut self, site: &str, page_host: &str) -> Option<Arc<Property>> {
+        if let Some(property) = &self.by_host {
+            return Some(Arc::clone(property));
+        }
+        if let Some((last_site, last_host, property)) = &self.last
+            && last_site == site
+            && last_host == page_host
+        {
+            return property.clone();
+        }
+        let properties = &self.acceptor.properties;
+        let property = if property::is_measurement_id(site) {
+            properties.find_measurement_id(site).await
+        } else {
+            let host = if self.protocol.ids_are_ambiguous() { page_host } else { "" };
+            properties.find_alias(self.protocol.as_str(), site, host).await
+        };
+        self.last = Some((site.to_owned(), page_host.to_owned(), property.clone()));
+        property
+    }
+}
+
+/// When it happened, unless it may not be counted.
+fn admit(hit: &ParsedHit<'_>, has_secret: bool, now_ms: u64) -> Result<Moment, Dropped> {
+    if hit.needs_secret.is_some() && !has_secret {
+        return Err(Dropped::SecretRequired);
+    }
+    let is_too_old = match hit.time {
+        HitTime::Age(age_ms) => age_ms > limits::AGE_MS,
+        HitTime::At(_) => false,
+        HitTime::Claimed(at_ms) => now_ms.saturating_sub(at_ms) > limits::AGE_MS && !has_secret,
+    };
+    if is_too_old { Err(Dropped::TooOld) } else { Ok(Moment::of(hit.time, now_ms)) }
+}
+
+/// Whether the property's API secret came along, in a header or where the protocol has a place for it. Another one is no error:
+/// it belongs to the product that the client was written for.
+fn has_secret(property: &Property, headers: &HeaderMap, in_protocol: Option<&str>) -> bool {
+    let in_headers = headers.get(SECRET_HEADER).or_else(|| headers.get(AUTHORIZATION));
+    let in_headers = in_headers.and_then(|value| value.to_str().ok());
+    let in_headers = in_headers.map(|text| bearer(text).unwrap_or(text).trim());
+    [in_protocol, in_headers].into_iter().flatten().any(|secret| property.accepts_api_secret(secret))
+}
+
+#[cfg(test)]
+mod tests;

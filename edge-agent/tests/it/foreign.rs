@@ -1,0 +1,186 @@
+//! Requests of other products' clients: whose they are, what is counted, and what is answered.
+
+use hyper::{Method, StatusCode};
+use property::{Alias, OwnedAlias, Properties};
+
+use crate::edge::{Answer, Edge, Site};
+
+const UA: (&str, &str) = ("user-agent", "Firefox/1 Linux");
+
+fn claim(site: &Site, protocol: &str, id: &str, hostname: &str) {
+    let alias = Alias { protocol: protocol.into(), id: id.into(), hostname: hostname.into() };
+    let owned = OwnedAlias { alias, property_id: site.property_id.clone() };
+    Properties::open(site.path().join("properties")).unwrap().claim_alias(&owned).unwrap();
+}
+
+/// The number of hits that were acknowledged so far.
+async fn acknowledged(edge: &Edge) -> u64 {
+    edge.admin("/status").await.json()["positions"][0]["acknowledged"].as_u64().unwrap()
+}
+
+fn dropped(answer: &Answer) -> &str {
+    answer.headers.get("x-meridian-dropped").map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_of_every_protocol_are_known_by_alias() {
+    let site = Site::new();
+    for (protocol, id, hostname) in [
+        ("ga4", "G-TEST123", ""),
+        ("universal_analytics", "UA-12345-1", ""),
+        ("plausible", "shop.example.com", ""),
+        ("umami", "5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12", ""),
+        ("matomo", "7", "shop.example.com"),
+        ("segment", "WRITEKEY1", ""),
+        ("snowplow", "shop", "shop.example.com"),
+    ] {
+        claim(&site, protocol, id, hostname);
+    }
+    let edge = site.start(&site.config("127.0.0.1:9")).await;
+    let page = "https%3A%2F%2Fshop.example.com%2Fpricing";
+    let (get, post) = (Method::GET, Method::POST);
+    let mp = r#"{"client_id":"1.2","events":[{"name":"signup"},{"name":"login"}]}"#;
+    let umami = r#"{"type":"event","payload":{"website":"5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12","hostname":"shop.example.com","url":"/pricing"}}"#;
+    let plausible = r#"{"n":"pageview","u":"https://shop.example.com/pricing","d":"www.shop.example.com"}"#;
+    let segment = r#"{"batch":[{"type":"page","userId":"u","context":{"userAgent":"Firefox/1 Linux"}}],"writeKey":"WRITEKEY1"}"#;
+    let snowplow = r#"{"data":[{"e":"pv","aid":"shop","p":"web","url":"https://shop.example.com/pricing"}]}"#;
+    let bulk = format!(r#"{{"requests":["?idsite=7&rec=1&url={page}","?idsite=8&rec=1&url={page}"]}}"#);
+    for (method, path, body, hits, status, said, not_counted) in [
+        (&get, format!("/g/collect?v=2&tid=G-TEST123&cid=1.2&en=page_view&dl={page}"), "", 1, 204, "", ""),
+        (
+            &post,
+            "/g/collect?v=2&tid=G-TEST123&cid=1.2".to_owned(),
+            "en=page_view\nen=scroll\n",
+            2,
+            204,
+            "",
+            "",
+        ),
+        (
+            &post,
+            "/g/collect?v=2&tid=G-OTHER&cid=1.2&en=page_view".to_owned(),
+            "",
+            0,
+            204,
+            "",
+            "1 unknown_site",
+        ),
+        (&post, "/mp/collect?measurement_id=G-TEST123&api_secret=x".to_owned(), mp, 2, 204, "", ""),
+        (
+            &post,
+            "/debug/mp/collect?measurement_id=G-TEST123".to_owned(),
+            mp,
+            0,
+            200,
+            r#"{"validationMessages":[]}"#,
+            "",
+        ),
+        (&post, "/mp/collect?measurement_id=G-TEST123".to_owned(), "nonsense", 0, 204, "", ""),
+        (&post, "/collect".to_owned(), "v=1&tid=UA-12345-1&cid=1&t=pageview&dp=%2F", 1, 200, "GIF89a", ""),
+        (&get, "/collect?v=1&tid=UA-12345-1&cid=1&t=timing".to_owned(), "", 0, 200, "GIF89a", "1 kind"),
+        (
+            &post,
+            "/batch".to_owned(),
+            "v=1&tid=UA-12345-1&cid=1&t=pageview\ntid=UA-9&cid=1&t=pageview",
+            1,
+            200,
+            "GIF89a",
+            "1 unknown_site",
+        ),
+        (&post, "/api/event".to_owned(), plausible, 1, 202, "ok", ""),
+        (&post, "/api/event".to_owned(), "{}", 0, 400, r#"{"errors":{"name":["can't be blank"]}}"#, ""),
+        (&post, "/api/send".to_owned(), umami, 1, 200, r#"{"cache":"#, ""),
+        (&get, format!("/matomo.php?idsite=7&rec=1&url={page}"), "", 1, 200, "GIF89a", ""),
+        (&get, format!("/piwik.php?idsite=7&rec=1&url={page}&send_image=0"), "", 1, 204, "", ""),
+        (
+            &get,
+            "/matomo.php?idsite=7&rec=1&url=https%3A%2F%2Felse.example%2F".to_owned(),
+            "",
+            0,
+            400,
+            "GIF89a",
+            "1 unknown_site",
+        ),
+        (
+            &post,
+            "/matomo.php".to_owned(),
+            &bulk,
+            1,
+            200,
+            r#"{"invalid":1,"invalid_indices":[1],"status":"success","tracked":1}"#,
+            "1 unknown_site",
+        ),
+        (&post, "/v1/batch".to_owned(), segment, 1, 200, r#"{"success":true}"#, ""),
+        (&post, "/com.snowplowanalytics.snowplow/tp2".to_owned(), snowplow, 1, 200, "ok", ""),
+        (&get, format!("/i?e=pv&aid=shop&p=web&url={page}"), "", 1, 200, "GIF89a", ""),
+    ] {
+        let before = acknowledged(&edge).await;
+        let answer = edge.send(method.clone(), &path, &[UA], body.to_owned()).await;
+        let text = String::from_utf8_lossy(&answer.body);
+        assert_eq!((answer.status.as_u16(), dropped(&answer)), (status, not_counted), "{path}: {text}");
+        assert!(text.starts_with(said) && text.is_empty() == said.is_empty(), "{path}: {text}");
+        assert_eq!(acknowledged(&edge).await - before, hits, "{path}");
+    }
+    assert!(edge.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_measurement_id_or_the_own_host_name_means_the_property_in_any_protocol() {
+    let site = Site::new();
+    let mut config = site.config("127.0.0.1:9");
+    config.collect.host_suffix = Some("collect.example.com".into());
+    let edge = site.start(&config).await;
+    let id = &site.measurement_id;
+    let plausible = |domain: &str| format!(r#"{{"n":"pageview","u":"https://a.example/","d":"{domain}"}}"#);
+    let own_host = format!("{}.collect.example.com:8080", id.to_ascii_lowercase());
+    for (host, path, body, hits) in [
+        ("localhost", format!("/g/collect?v=2&tid={id}&en=page_view&cid=1"), String::new(), 1),
+        ("localhost", "/matomo.php?idsite=1&rec=1".to_owned(), String::new(), 0),
+        (&own_host, "/matomo.php?idsite=1&rec=1".to_owned(), String::new(), 1),
+        (&own_host, "/api/event".to_owned(), plausible("anything.example"), 1),
+        ("m-aaaaaaaaaa.collect.example.com", "/api/event".to_owned(), plausible("anything.example"), 0),
+    ] {
+        let before = acknowledged(&edge).await;
+        edge.send(Method::POST, &path, &[UA, ("host", host)], body).await;
+        assert_eq!(acknowledged(&edge).await - before, hits, "{host} {path}");
+    }
+    assert!(edge.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trackers_may_send_with_cookies_from_any_page() {
+    let site = Site::new();
+    let edge = site.start(&site.config("127.0.0.1:9")).await;
+    let origin = ("origin", "https://shop.example.com");
+    let wanted = ("access-control-request-headers", "content-type, authorization");
+    let preflight =
+        edge.send(Method::OPTIONS, "/com.snowplowanalytics.snowplow/tp2", &[origin, wanted], "").await;
+    assert_eq!(preflight.status, StatusCode::NO_CONTENT);
+    let header = |answer: &Answer, name: &str| answer.headers[name].to_str().unwrap().to_owned();
+    for answer in [&preflight, &edge.send(Method::POST, "/api/event", &[origin], "{}").await] {
+        assert_eq!(header(answer, "access-control-allow-origin"), "https://shop.example.com");
+        assert_eq!(header(answer, "access-control-allow-credentials"), "true");
+    }
+    assert_eq!(header(&preflight, "access-control-allow-headers"), wanted.1);
+    assert_eq!(header(&preflight, "access-control-allow-methods"), "POST, OPTIONS");
+    let wrong = edge.send(Method::GET, "/api/event", &[origin], "").await;
+    assert_eq!(wrong.error(), (405, "method_not_allowed".into(), String::new()));
+    let large = edge.send(Method::POST, "/collect", &[], "x".repeat(8193)).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(edge.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_is_known_and_forgotten_while_the_edge_runs() {
+    let site = Site::new();
+    let edge = site.start(&site.config("127.0.0.1:9")).await;
+    let path = "/g/collect?v=2&tid=G-TEST123&cid=1.2&en=page_view";
+    assert_eq!(dropped(&edge.send(Method::GET, path, &[UA], "").await), "1 unknown_site");
+    claim(&site, "ga4", "G-TEST123", "");
+    assert_eq!(dropped(&edge.send(Method::GET, path, &[UA], "").await), "");
+    let alias = Alias { protocol: "ga4".into(), id: "G-TEST123".into(), hostname: String::new() };
+    let owned = OwnedAlias { alias, property_id: site.property_id.clone() };
+    Properties::open(site.path().join("properties")).unwrap().release_alias(&owned).unwrap();
+    while dropped(&edge.send(Method::GET, path, &[UA], "").await).is_empty() {}
+    assert!(edge.stop().await);
+}

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use http::HeaderMap;
-use property::NewProperty;
+use property::{NewProperty, OwnedAlias};
 use proto::config::property_service_server::{PropertyService, PropertyServiceServer};
 use proto::config::{
-    CreatePropertyRequest, CreatePropertyResponse, ListPropertiesRequest, ListPropertiesResponse, Property,
+    AddAliasRequest, AddAliasResponse, Alias, CreatePropertyRequest, CreatePropertyResponse,
+    ListAliasesRequest, ListAliasesResponse, ListPropertiesRequest, ListPropertiesResponse, Property,
+    RemoveAliasRequest, RemoveAliasResponse,
 };
 use proto::report::metric_value::Value as ProtoValue;
 use proto::report::report_service_server::{ReportService, ReportServiceServer};
@@ -133,6 +135,44 @@ impl PropertyService for PropertyCalls {
         let properties = properties.iter().map(|property| shown(property)).collect();
         Ok(Response::new(ListPropertiesResponse { properties }))
     }
+
+    async fn add_alias(
+        &self,
+        request: Request<AddAliasRequest>,
+    ) -> Result<Response<AddAliasResponse>, Status> {
+        let (headers, _patience, request) = open(request);
+        let added = PropertyCalls::add_alias(self, &headers, owned(request.alias)).await?;
+        Ok(Response::new(AddAliasResponse { alias: Some(shown_alias(added)) }))
+    }
+
+    async fn remove_alias(
+        &self,
+        request: Request<RemoveAliasRequest>,
+    ) -> Result<Response<RemoveAliasResponse>, Status> {
+        let (headers, _patience, request) = open(request);
+        PropertyCalls::remove_alias(self, &headers, owned(request.alias)).await?;
+        Ok(Response::new(RemoveAliasResponse {}))
+    }
+
+    async fn list_aliases(
+        &self,
+        request: Request<ListAliasesRequest>,
+    ) -> Result<Response<ListAliasesResponse>, Status> {
+        let (headers, _patience, request) = open(request);
+        let aliases = PropertyCalls::list_aliases(self, &headers, &request.property_id).await?;
+        Ok(Response::new(ListAliasesResponse { aliases: aliases.into_iter().map(shown_alias).collect() }))
+    }
+}
+
+/// An alias of a request; what is missing is refused by name.
+fn owned(alias: Option<Alias>) -> OwnedAlias {
+    let Alias { property_id, protocol, id, hostname } = alias.unwrap_or_default();
+    OwnedAlias { alias: property::Alias { protocol, id, hostname }, property_id }
+}
+
+fn shown_alias(owned: OwnedAlias) -> Alias {
+    let property::Alias { protocol, id, hostname } = owned.alias;
+    Alias { property_id: owned.property_id, protocol, id, hostname }
 }
 
 /// A property without its secrets.

@@ -1,4 +1,4 @@
-//! The HTTP/JSON face: `POST /v1/reports/run`, `POST` and `GET /v1/properties`.
+//! The HTTP/JSON face: `POST /v1/reports/run`, `POST` and `GET /v1/properties`, `POST`, `GET` and `DELETE /v1/aliases`.
 //!
 //! Bodies have the fields of the `.proto` messages; a report's rows are objects with names. Errors, also those of
 //! unknown paths and of bodies that are no JSON, are `{"error":{"code","field","value","message"}}`.
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use property::NewProperty;
+use property::{Alias, NewProperty, OwnedAlias};
 use proto::report::{OrderBy, RunReportRequest};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
@@ -49,13 +49,14 @@ pub fn router(reports: Reports, properties: PropertyCalls, max_request_bytes: us
     Router::new()
         .route("/v1/reports/run", post(run_report))
         .route("/v1/properties", post(create_property).get(list_properties))
+        .route("/v1/aliases", post(add_alias).get(list_aliases).delete(remove_alias))
         .fallback(async || {
-            let paths = "POST /v1/reports/run, POST /v1/properties, GET /v1/properties";
+            let paths = "POST /v1/reports/run, POST or GET /v1/properties, POST, GET or DELETE /v1/aliases";
             Refusal::new(Code::NotFound, format!("there is nothing at this path; use {paths}"))
         })
         .method_not_allowed_fallback(async || {
-            let said = "this path has no such method; reports are run with POST, properties made with POST \
-                        and listed with GET";
+            let said = "this path has no such method; reports are run with POST, properties and aliases made \
+                        with POST and listed with GET, aliases removed with DELETE";
             Refusal::new(Code::MethodNotAllowed, said)
         })
         .layer(DefaultBodyLimit::max(max_request_bytes))
@@ -106,6 +107,70 @@ async fn list_properties(
         })
     });
     Ok(Json(json!({ "properties": properties.collect::<Vec<_>>() })).into_response())
+}
+
+async fn add_alias(
+    State(properties): State<PropertyCalls>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    properties.check_key(&headers).await?;
+    let body: AliasBody = parse(body)?;
+    let added = properties.add_alias(&headers, body.into()).await?;
+    Ok((StatusCode::CREATED, Json(AliasBody::from(added))).into_response())
+}
+
+async fn remove_alias(
+    State(properties): State<PropertyCalls>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    properties.check_key(&headers).await?;
+    let body: AliasBody = parse(body)?;
+    properties.remove_alias(&headers, body.into()).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn list_aliases(
+    State(properties): State<PropertyCalls>,
+    Query(wanted): Query<AliasesQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let aliases = properties.list_aliases(&headers, &wanted.property_id).await?;
+    let aliases: Vec<_> = aliases.into_iter().map(AliasBody::from).collect();
+    Ok(Json(json!({ "aliases": aliases })).into_response())
+}
+
+/// `meridian.config.v1.Alias`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AliasBody {
+    property_id: String,
+    protocol: String,
+    id: String,
+    #[serde(default)]
+    hostname: String,
+}
+
+/// Whose aliases are wanted.
+#[derive(Debug, Deserialize)]
+struct AliasesQuery {
+    #[serde(default)]
+    property_id: String,
+}
+
+impl From<AliasBody> for OwnedAlias {
+    fn from(body: AliasBody) -> Self {
+        let AliasBody { property_id, protocol, id, hostname } = body;
+        Self { alias: Alias { protocol, id, hostname }, property_id }
+    }
+}
+
+impl From<OwnedAlias> for AliasBody {
+    fn from(owned: OwnedAlias) -> Self {
+        let Alias { protocol, id, hostname } = owned.alias;
+        Self { property_id: owned.property_id, protocol, id, hostname }
+    }
 }
 
 /// `meridian.config.v1.CreatePropertyRequest`.

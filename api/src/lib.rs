@@ -29,6 +29,7 @@ pub mod query;
 pub mod answer;
 pub mod report;
 pub mod properties;
+pub mod aliases;
 pub mod grpc;
 pub mod json;
 mod listen;

@@ -25,6 +25,12 @@ pub enum Method {
     CreateProperty,
     /// All properties.
     ListProperties,
+    /// A new alias.
+    AddAlias,
+    /// An alias less.
+    RemoveAlias,
+    /// All aliases.
+    ListAliases,
 }
 
 impl EncodeLabelValue for Method {
@@ -33,6 +39,9 @@ impl EncodeLabelValue for Method {
             Self::RunReport => "run_report",
             Self::CreateProperty => "create_property",
             Self::ListProperties => "list_properties",
+            Self::AddAlias => "add_alias",
+            Self::RemoveAlias => "remove_alias",
+            Self::ListAliases => "list_aliases",
         }
         .encode(encoder)
     }

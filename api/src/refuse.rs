@@ -28,6 +28,8 @@ pub enum Code {
     PermissionDenied,
     /// The property or path does not exist.
     NotFound,
+    /// Somebody else has it.
+    AlreadyExists,
     /// The path exists, the method does not.
     MethodNotAllowed,
     /// The body is larger than the limit.
@@ -56,6 +58,7 @@ impl Code {
                 ("permission_denied", tonic::Code::PermissionDenied, StatusCode::FORBIDDEN)
             }
             Self::NotFound => ("not_found", tonic::Code::NotFound, StatusCode::NOT_FOUND),
+            Self::AlreadyExists => ("already_exists", tonic::Code::AlreadyExists, StatusCode::CONFLICT),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", tonic::Code::Unimplemented, StatusCode::METHOD_NOT_ALLOWED)
             }

@@ -8,6 +8,7 @@ pub mod http_client;
 pub mod services;
 pub mod dev;
 pub mod property;
+pub mod alias;
 pub mod import;
 pub mod report;
 pub mod status;
@@ -31,6 +32,9 @@ enum Command {
     /// Create and list properties
     #[command(subcommand)]
     Property(property::Command),
+    /// Let clients of other products send to a property
+    #[command(subcommand)]
+    Alias(alias::Command),
     /// Send what was recorded elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -83,6 +87,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Dev(arguments) => Ok(dev::run(arguments).await?),
         Command::Property(command) => Ok(property::run(command).await?),
+        Command::Alias(command) => Ok(alias::run(command).await?),
         Command::Import(command) => Ok(import::run(command).await?),
         Command::Report(arguments) => Ok(report::run(arguments).await?),
         Command::Status(arguments) => status::run(arguments).await,

@@ -49,9 +49,12 @@ pub struct ListArguments {
     format: Format,
 }
 
+/// Form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
+    /// For people.
     Table,
+    /// One object per line.
     Json,
 }
 

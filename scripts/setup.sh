@@ -35,6 +35,10 @@ main() {
     if [ "$goal" = test ] || [ "$goal" = check ]; then
         install_python_packages tests "$root/tests/access-log/requirements.txt"
     fi
+    if [ "$goal" = test ]; then
+        install_node_clients
+        install_python_packages clients "$root/tests/clients/requirements.txt"
+    fi
     if [ "$goal" = check ]; then
         install_python_packages check "$third_party/requirements-check.txt"
     fi
@@ -128,6 +132,20 @@ install_node_packages() {
         say "third-party/node_modules: installed, checksums right"
     fi
     node_state >"$stamp"
+}
+
+# Client libraries of other products, unmodified; nothing of ours reads them.
+install_node_clients() {
+    local folder=$root/tests/clients stamp wanted
+    stamp=$folder/node_modules/.installed
+    wanted=$(sha256sum <"$folder/package-lock.json")
+    if [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ]; then
+        return 0
+    fi
+    say "fetching the packages of tests/clients/package-lock.json"
+    (cd "$folder" && npm ci --loglevel=error 9>&-) >&2 ||
+        fail "setup.sh: npm ci in tests/clients failed (its message is above); check that npm reaches its registry, then run this again."
+    printf '%s\n' "$wanted" >"$stamp"
 }
 
 # $1 names the stamp, $2 is a requirements file in which every package has its hash.

@@ -17,3 +17,4 @@ mod commands;
 mod zones;
 mod midnight;
 mod load;
+mod clients;

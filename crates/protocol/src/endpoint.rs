@@ -88,10 +88,14 @@ pub enum Endpoint {
     Umami,
     /// `/api/batch`
     UmamiBatch,
+    /// `/api/heartbeat`: whether somebody is there.
+    UmamiHeartbeat,
     /// `/matomo.php`, `/piwik.php`
     Matomo,
-    /// `/v1/batch`
+    /// `/v1/batch`, `/v1/b`
     SegmentBatch,
+    /// `/v1/projects/KEY/settings`: what Segment's library for pages asks first.
+    SegmentSettings,
     /// `/v1/track` and its like.
     SegmentCall,
     /// `/com.snowplowanalytics.snowplow/tp2`
@@ -113,10 +117,12 @@ impl Endpoint {
             "/api/send" => Self::Umami,
             "/api/batch" => Self::UmamiBatch,
             "/matomo.php" | "/piwik.php" => Self::Matomo,
-            "/v1/batch" => Self::SegmentBatch,
+            "/api/heartbeat" => Self::UmamiHeartbeat,
+            "/v1/batch" | "/v1/b" => Self::SegmentBatch,
             "/com.snowplowanalytics.snowplow/tp2" => Self::Snowplow,
             "/i" => Self::SnowplowQuery,
             path if segment::kind_of_path(path).is_some() => Self::SegmentCall,
+            path if segment::key_of_settings(path).is_some() => Self::SegmentSettings,
             _ => return None,
         })
     }
@@ -127,9 +133,9 @@ impl Endpoint {
             Self::Ga4 | Self::Measurement | Self::MeasurementDebug => Protocol::Ga4,
             Self::Universal | Self::UniversalBatch => Protocol::UniversalAnalytics,
             Self::Plausible => Protocol::Plausible,
-            Self::Umami | Self::UmamiBatch => Protocol::Umami,
+            Self::Umami | Self::UmamiBatch | Self::UmamiHeartbeat => Protocol::Umami,
             Self::Matomo => Protocol::Matomo,
-            Self::SegmentBatch | Self::SegmentCall => Protocol::Segment,
+            Self::SegmentBatch | Self::SegmentCall | Self::SegmentSettings => Protocol::Segment,
             Self::Snowplow | Self::SnowplowQuery => Protocol::Snowplow,
         }
     }
@@ -138,7 +144,7 @@ impl Endpoint {
     pub fn allowed(self) -> &'static str {
         match self {
             Self::Ga4 | Self::Universal | Self::Matomo => "GET, POST, OPTIONS",
-            Self::SnowplowQuery => "GET, OPTIONS",
+            Self::SnowplowQuery | Self::SegmentSettings | Self::UmamiHeartbeat => "GET, OPTIONS",
             _ => "POST, OPTIONS",
         }
     }
@@ -156,16 +162,16 @@ impl Endpoint {
             Self::Universal => universal::HIT_BYTES,
             Self::UniversalBatch => universal::BATCH_BYTES,
             Self::Plausible => plausible::BODY_BYTES,
-            Self::Umami | Self::UmamiBatch => umami::BODY_BYTES,
+            Self::Umami | Self::UmamiBatch | Self::UmamiHeartbeat => umami::BODY_BYTES,
             Self::Matomo => matomo::BODY_BYTES,
-            Self::SegmentBatch | Self::SegmentCall => segment::BODY_BYTES,
+            Self::SegmentBatch | Self::SegmentCall | Self::SegmentSettings => segment::BODY_BYTES,
             Self::Snowplow | Self::SnowplowQuery => snowplow::BODY_BYTES,
         }
     }
 
     /// Whether what is sent to it is only looked at.
     pub fn counts_nothing(self) -> bool {
-        self == Self::MeasurementDebug
+        matches!(self, Self::MeasurementDebug | Self::SegmentSettings | Self::UmamiHeartbeat)
     }
 
     /// Parses a request.
@@ -186,6 +192,7 @@ impl Endpoint {
             Self::SegmentCall => segment::parse_call(request),
             Self::Snowplow => snowplow::parse(request),
             Self::SnowplowQuery => snowplow::parse_query(request),
+            Self::SegmentSettings | Self::UmamiHeartbeat => Ok(Sent::default()),
         }
     }
 
@@ -203,6 +210,8 @@ impl Endpoint {
             Self::SegmentBatch | Self::SegmentCall => segment::reply(outcomes),
             Self::Snowplow => snowplow::reply(),
             Self::SnowplowQuery => snowplow::reply_query(),
+            Self::SegmentSettings => segment::settings(request),
+            Self::UmamiHeartbeat => umami::heartbeat(),
         }
     }
 
@@ -212,12 +221,11 @@ impl Endpoint {
             Self::Measurement => measurement::reply(),
             Self::MeasurementDebug => measurement::validation(Some(refusal)),
             Self::Plausible => plausible::refuse(refusal),
-            Self::Umami | Self::UmamiBatch => umami::refuse(refusal),
+            Self::Umami | Self::UmamiBatch | Self::UmamiHeartbeat => umami::refuse(refusal),
             Self::Matomo => matomo::refuse(refusal),
-            Self::SegmentBatch | Self::SegmentCall => segment::refuse(refusal),
-            Self::Ga4 | Self::Universal | Self::UniversalBatch | Self::Snowplow | Self::SnowplowQuery => {
-                Reply::refused(refusal)
-            }
+            Self::SegmentBatch | Self::SegmentCall | Self::SegmentSettings => segment::refuse(refusal),
+            Self::Snowplow | Self::SnowplowQuery => snowplow::refuse(refusal),
+            Self::Ga4 | Self::Universal | Self::UniversalBatch => Reply::refused(refusal),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::query::Query;
 /// Fields that Universal Analytics and the web protocol of Google Analytics 4 name alike.
 pub(crate) fn shared<'a>(query: &Query<'a>, hit: &mut ParsedHit<'a>) {
     if !query.get("dl").is_some_and(|url| hit.fit_url(url))
-        && let (Some(host), path) = (query.get("dh"), query.get("dp"))
+        && let (Some(host), path) = (query.get("dh"), query.first(&["dp", "p"]))
     {
         hit.fit_url(Cow::Owned(format!("https://{host}{}", absolute(path.as_deref().unwrap_or("/")))));
     }

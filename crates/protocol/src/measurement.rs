@@ -48,8 +48,11 @@ pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
     let client = ["client_id", "app_instance_id", "user_id"].iter().find_map(|name| body.text(name));
     let client = client.filter(|id| !id.is_empty());
     let client = client.ok_or_else(|| missing("client_id", "client_id or app_instance_id is missing"))?;
-    let Some(Json::List(events)) = body.get("events") else {
-        return Err(missing("events", "events is missing; send a list of at least one"));
+    let events = match body.get("events") {
+        Some(Json::List(events)) => events.as_slice(),
+        // A client sends a single event so, and Google takes it.
+        Some(event @ Json::Map(_)) => std::slice::from_ref(event),
+        _ => return Err(missing("events", "events is missing; send a list of at least one")),
     };
     if events.is_empty() || events.len() > EVENTS {
         let message = format!("a request has 1 to {EVENTS} events");

@@ -63,6 +63,22 @@ pub fn kind_of_path(path: &str) -> Option<&'static str> {
     }
 }
 
+/// The write key in `/v1/projects/KEY/settings`; `None`: it is no such path.
+pub fn key_of_settings(path: &str) -> Option<&str> {
+    let key = path.strip_prefix("/v1/projects/")?.strip_suffix("/settings")?;
+    (!key.is_empty() && !key.contains('/')).then_some(key)
+}
+
+/// What Segment's library for pages asks before it sends: without `apiKey` it sends no key, without `apiHost` it sends to Segment.
+pub fn settings(request: &Request<'_>) -> Reply {
+    let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let key = key_of_settings(request.path).unwrap_or_default();
+    let api_host = format!("{}/v1", header("host").unwrap_or_default());
+    let protocol = header("x-forwarded-proto").unwrap_or("http");
+    let segment = json!({ "apiKey": key, "apiHost": api_host, "protocol": protocol });
+    Reply::json(StatusCode::OK, &json!({ "integrations": { "Segment.io": segment } }))
+}
+
 fn json_of(body: &[u8]) -> Result<Json<'_>, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))

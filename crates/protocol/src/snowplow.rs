@@ -193,5 +193,15 @@ pub fn reply_query() -> Reply {
     Reply::pixel(StatusCode::OK)
 }
 
+/// The reply to a request that was not understood: 400, for whatever its trackers do not take for final (404 and 413 too) they
+/// repeat without an end.
+pub fn refuse(refusal: &Refusal) -> Reply {
+    let mut reply = Reply::refused(refusal);
+    if reply.status.is_client_error() {
+        reply.status = StatusCode::BAD_REQUEST;
+    }
+    reply
+}
+
 #[cfg(test)]
 mod tests;

@@ -145,6 +145,11 @@ pub fn reply_batch(outcomes: &[Outcome]) -> Reply {
     Reply::json(StatusCode::OK, &reply)
 }
 
+/// The reply of `/api/heartbeat`.
+pub fn heartbeat() -> Reply {
+    Reply::json(StatusCode::OK, &json!({ "ok": true }))
+}
+
 /// The reply to a request that was not understood.
 pub fn refuse(refusal: &Refusal) -> Reply {
     Reply::json(StatusCode::BAD_REQUEST, &error(refusal))

@@ -117,7 +117,11 @@ impl Routes {
             Ok(bytes) => bytes,
             Err(refusal) => {
                 self.metrics.answered(refusal.code.as_str());
-                return answer::reply(Reply::refused(&refusal), &head.headers, &[]);
+                let reply = match refusal.code.retry_after_s() {
+                    Some(_) => Reply::refused(&refusal),
+                    None => endpoint.refuse(&refusal),
+                };
+                return answer::reply(reply, &head.headers, &[Outcome::Refused(refusal)]);
             }
         };
         let request = protocol::Request {
@@ -133,7 +137,7 @@ impl Routes {
             }
             Err((refusal, reply)) => {
                 self.metrics.answered(refusal.code.as_str());
-                answer::reply(reply, &head.headers, &[])
+                answer::reply(reply, &head.headers, &[Outcome::Refused(refusal)])
             }
         }
     }

@@ -22,6 +22,8 @@ fn requests_of_a_client_are_read() {
         "G-TEST123: purchase client=1.2 Claimed(1795565302426) ua=UA server transaction_id=\"T-1\" value=49.5 currency=\"EUR\" user.plan=\"pro\"\n\
          G-TEST123: late client=1.2 Claimed(1795565302427) ua=UA server user.plan=\"pro\""
     );
+    let single = r#"{"client_id":"1","events":{"name":"e","params":{}},"timestamp_micros":1}"#;
+    assert_eq!(parsed(single), "G-TEST123: e client=1 Claimed(0) server");
     assert_eq!(parse(&request(QUERY, body)).unwrap().secret.as_deref(), Some("s3cret"));
 }
 

@@ -1,4 +1,5 @@
 // matomo-tracker: Matomo's client for servers. ID is the integer idsite; SECRET, if given, its token.
+import { setImmediate as turn } from 'node:timers/promises'
 import { baseUrl, id, nextAnswer, nextEvent, reporter, scenario, secret } from './report.mjs'
 import MatomoTracker from 'matomo-tracker'
 
@@ -20,25 +21,31 @@ const order = {
   ec_items: JSON.stringify([[item.sku, item.name, '', item.price, item.quantity]]),
 }
 
-const failed = async () => { throw new Error(await nextEvent(tracker, 'error')) }
-// A single hit's success is not told; the client emits what it takes for a failure.
-const track = (hit) => {
-  const answer = nextAnswer()
-  const failure = failed()
-  tracker.track(hit)
-  return Promise.race([answer, failure])
+let failure
+tracker.on('error', (error) => { failure = new Error(error) })
+// A hit's success is not told; what the client takes for a failure, it emits with the answer or without one.
+const settled = async (answer) => {
+  const result = await Promise.race([answer, nextEvent(tracker, 'error')])
+  await turn()
+  if (failure) throw failure
+  return result
 }
-const trackBulk = (...hits) => Promise.race([
-  new Promise((resolve) => tracker.trackBulk(hits, resolve)),
-  failed(),
-])
+const track = (hit) => {
+  failure = undefined
+  const answer = nextAnswer()
+  tracker.track(hit)
+  return settled(answer)
+}
+const trackBulk = (...hits) => {
+  failure = undefined
+  return settled(new Promise((resolve) => tracker.trackBulk(hits, resolve)))
+}
 
 await step('page_view', () => track(page))
 await step('event', () => track(signup))
 await step('purchase', () => track(order))
 await step('identify', () => track({ ...page, uid: user }))
 await step('event', () => track({ ...signup, uid: user }))
-// It reads no answer to a single hit, so its connections would keep the process alive.
 await step('bulk', () => trackBulk({ ...page, uid: user }, { ...signup, uid: user }))
-
+// It reads no answer to a single hit, so its connections would keep the process alive.
 process.exit()

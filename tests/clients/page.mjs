@@ -5,7 +5,7 @@
 import { JSDOM, VirtualConsole } from 'jsdom'
 import { scenario } from './report.mjs'
 
-const { window } = new JSDOM(`<!doctype html><title>${scenario.title}</title><script></script>`, {
+const { window } = new JSDOM(`<!doctype html><title>${scenario.title}</title>`, {
   url: scenario.url,
   referrer: scenario.referrer,
   pretendToBeVisual: true,

@@ -12,6 +12,8 @@ const analytics = AnalyticsBrowser.load({ writeKey: id, cdnURL: baseUrl }, {
   user: { persist: true },
 })
 await step('settings', async () => (await analytics, 'loaded'))
+// Without settings it sends nothing, and its calls never end.
+if (process.exitCode) process.exit()
 await analytics.setAnonymousId(visitor.uuid)
 
 // A delivery that failed is only told to listeners: it is tried again later.

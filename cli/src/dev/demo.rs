@@ -125,7 +125,7 @@ impl Demo {
         let addresses = &self.options.addresses;
         println!(
             "\nMeridian is running. A demo shop gets a visitor about twice a second.\n\n\
-             Send a hit:      curl -i -A 'Mozilla/5.0 Firefox/142.0' {}/v1/collect -d '{{\"measurement_id\":\"{measurement_id}\",\"hits\":[{{\"event\":\"page_view\",\"url\":\"https://shop.example/hello\"}}]}}'\n\
+             Send a hit:      curl -i -A 'Mozilla/5.0 (X11; Linux x86_64) Firefox/142.0' {}/v1/collect -d '{{\"measurement_id\":\"{measurement_id}\",\"hits\":[{{\"event\":\"page_view\",\"url\":\"https://shop.example/hello\"}}]}}'\n\
              Ask for reports: target/debug/meridian report --data {} --grpc {} --property {property_id} --metrics visitors,page_views --dimensions page_path\n\
              Over JSON:       {}/v1/reports/run   (docs in README.md)\n\
              Stop:            Ctrl-C; the data stays, and the next start carries on\n\n\

@@ -22,7 +22,10 @@ async fn every_connection_of_either_protocol_is_answered_on_its_thread() {
     let request = |url: &str| {
         let body = format!(r#"{{"measurement_id":"{}","hits":[{{"url":"{url}"}}]}}"#, site.measurement_id);
         let request = Request::post(format!("{}/v1/collect", edge.collect));
-        request.header("user-agent", "Firefox/1 Linux").body(Full::new(Bytes::from(body))).unwrap()
+        request
+            .header("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1")
+            .body(Full::new(Bytes::from(body)))
+            .unwrap()
     };
     // 40 connections by a hash of their ports: that all go to one of three threads has a chance below 10^-18.
     let clients: Vec<Client<_, _>> =

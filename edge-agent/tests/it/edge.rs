@@ -183,7 +183,8 @@ impl Edge {
 
     pub(crate) async fn post(&self, body: impl Into<Bytes>) -> Answer {
         // Without a user agent it would be taken for a bot.
-        self.send(Method::POST, "/v1/collect", &[("user-agent", "Firefox/1 Linux")], body).await
+        self.send(Method::POST, "/v1/collect", &[("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1")], body)
+            .await
     }
 
     /// A page of the admin port.

@@ -5,7 +5,7 @@ use property::{Alias, OwnedAlias, Properties};
 
 use crate::edge::{Answer, Edge, Site};
 
-const UA: (&str, &str) = ("user-agent", "Firefox/1 Linux");
+const UA: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1");
 
 fn claim(site: &Site, protocol: &str, id: &str, hostname: &str) {
     let alias = Alias { protocol: protocol.into(), id: id.into(), hostname: hostname.into() };
@@ -42,7 +42,7 @@ async fn ids_of_every_protocol_are_known_by_alias() {
     let mp = r#"{"client_id":"1.2","events":[{"name":"signup"},{"name":"login"}]}"#;
     let umami = r#"{"type":"event","payload":{"website":"5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12","hostname":"shop.example.com","url":"/pricing"}}"#;
     let plausible = r#"{"n":"pageview","u":"https://shop.example.com/pricing","d":"www.shop.example.com"}"#;
-    let segment = r#"{"batch":[{"type":"page","userId":"u","context":{"userAgent":"Firefox/1 Linux"}}],"writeKey":"WRITEKEY1"}"#;
+    let segment = r#"{"batch":[{"type":"page","userId":"u","context":{"userAgent":"Mozilla/5.0 (X11; Linux) Firefox/1"}}],"writeKey":"WRITEKEY1"}"#;
     let snowplow = r#"{"data":[{"e":"pv","aid":"shop","p":"web","url":"https://shop.example.com/pricing"}]}"#;
     let bulk = format!(r#"{{"requests":["?idsite=7&rec=1&url={page}","?idsite=8&rec=1&url={page}"]}}"#);
     for (method, path, body, hits, status, said, not_counted) in [

@@ -104,14 +104,14 @@ async fn the_client_is_who_the_trusted_proxy_says_and_its_address_is_cut() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body.as_bytes()).unwrap();
     let gzip = encoder.finish().unwrap();
-    let agent = ("user-agent", "Mozilla/5.0 Firefox/1");
+    let agent = ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1");
     for forwarded in ["203.0.113.7", "1.2.3.4, 203.0.113.9", "2001:db8:1:2::3"] {
         let headers = [agent, ("x-forwarded-for", forwarded), ("content-encoding", "gzip")];
         let answer = edge.send(Method::POST, "/v1/collect", &headers, gzip.clone()).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
     }
     let given = format!(
-        r#"{{"measurement_id":"{}","hits":[{{"url":"https://example.com/","ip":"203.0.113.7","user_agent":"Mozilla/5.0 Firefox/1"}}]}}"#,
+        r#"{{"measurement_id":"{}","hits":[{{"url":"https://example.com/","ip":"203.0.113.7","user_agent":"Mozilla/5.0 (X11; Linux) Firefox/1"}}]}}"#,
         site.measurement_id
     );
     let secret = [("x-meridian-secret", site.api_secret.as_str())];
@@ -123,6 +123,6 @@ async fn the_client_is_who_the_trusted_proxy_says_and_its_address_is_cut() {
     assert_eq!(cut, [&[203, 0, 113][..], &[203, 0, 113], &[0x20, 1, 0xd, 0xb8, 0, 1], &[203, 0, 113]]);
     assert_ne!(hits[0].visitor_id, hits[1].visitor_id);
     assert_eq!(hits[0].visitor_id, hits[3].visitor_id);
-    assert_eq!(hits[0].user_agent, "Mozilla/5.0 Firefox/1");
+    assert_eq!(hits[0].user_agent, "Mozilla/5.0 (X11; Linux) Firefox/1");
     edge.kill().await;
 }

@@ -99,7 +99,7 @@ fn fields_are_taken_over() {
         first_visit: Some(true),
         url: "https://a.example/x?y",
         country: "DE",
-        user_agent: "Firefox/140 Linux",
+        user_agent: "Mozilla/5.0 (X11; Linux) Firefox/140",
         engagement_ms: 7,
         ..hit(1_780_272_000)
     };

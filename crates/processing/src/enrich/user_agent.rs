@@ -3,27 +3,28 @@
 //! Rules come from outside: uap-core's `regexes.yaml` and the list of crawler-user-agents. The answer depends on the
 //! text alone, so the bounded cache cannot be seen from outside.
 //!
-//! *Bot*: the user agent is empty or `-`, or matches a crawler's pattern, or uap-core's device family is `Spider`.
+//! *Bot*: the user agent is empty or `-`, or matches a crawler's pattern, or is no browser's (`crawlers`), or uap-core's device family is
+//! `Spider`.
 //! *Device*, first rule that holds: `bot` for a bot; `tablet` for a device family, or a browser family, with `iPad`,
 //! `Tablet` or `Kindle` in it, and for Android whose user agent lacks the word `Mobile` (Google's convention for
 //! tablets; televisions say `TV` and are `other`); `mobile` for a telephone's operating system, or a device family
 //! `iPhone`, `iPod`, `Generic Smartphone` or `Generic Feature Phone`; `desktop` for a computer's operating
 //! system; else `other`.
 
+mod crawlers;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
-use regex::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 use ua_parser::{Extractor, Regexes};
 
+use self::crawlers::Crawlers;
 use crate::handover::{Client, TrafficClass};
 
 /// Distinct user agents remembered. At the limit all are forgotten and found again.
 const CACHE_ENTRIES: usize = 50_000;
-/// Memory the compiled crawler list may take; the list of 2026 needs about a tenth.
-const CRAWLER_SET_BYTES: usize = 256 * 1024 * 1024;
 /// What uap-core calls what it does not know.
 const UNKNOWN: &str = "Other";
 
@@ -110,7 +111,7 @@ struct Crawler {
 /// What user agents are, by the rules it was made from.
 pub struct Detection {
     extractor: Extractor<'static>,
-    crawlers: RegexSet,
+    crawlers: Crawlers,
     cache: Mutex<HashMap<String, Arc<Client>, RandomState>>,
     unknown: Arc<Client>,
 }
@@ -128,7 +129,7 @@ impl Detection {
         keep_bounds(&mut regexes);
         let extractor = Extractor::try_from(regexes)
             .map_err(|error| DetectionError::UserAgentPattern(error.to_string()))?;
-        let crawlers = compile_crawlers(crawlers_json)?;
+        let crawlers = Crawlers::new(crawlers_json)?;
         let unknown = Arc::new(Client {
             traffic_class: TrafficClass::Human,
             browser: UNKNOWN.into(),
@@ -165,7 +166,7 @@ impl Detection {
         let system = system.map_or(UNKNOWN.to_owned(), |value| value.os.into_owned());
         let family = device.map_or(UNKNOWN.to_owned(), |value| value.device.into_owned());
         let nameless = user_agent.is_empty() || user_agent == "-";
-        let is_bot = nameless || family == "Spider" || self.crawlers.is_match(user_agent);
+        let is_bot = nameless || family == "Spider" || self.crawlers.have(user_agent);
         let traffic_class = if is_bot { TrafficClass::Bot } else { TrafficClass::Human };
         let device = if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
         Client {
@@ -200,25 +201,6 @@ fn keep_bounds(regexes: &mut Regexes<'static>) {
     for regex in browsers.chain(systems).chain(devices) {
         *regex = regex.replace("{0,", "{00,").replace("{1,", "{01,").into();
     }
-}
-
-fn compile_crawlers(json: &str) -> Result<RegexSet, DetectionError> {
-    let crawlers: Vec<Crawler> = serde_json::from_str(json)?;
-    if crawlers.is_empty() {
-        return Err(DetectionError::Empty("crawler-user-agents.json"));
-    }
-    let patterns: Vec<&str> = crawlers.iter().map(|crawler| crawler.pattern.as_str()).collect();
-    let set = RegexSetBuilder::new(&patterns).size_limit(CRAWLER_SET_BYTES).build();
-    set.map_err(|error| blame(&patterns, error))
-}
-
-/// Finds the pattern to name: a set's error does not say which one it was.
-fn blame(patterns: &[&str], of_set: regex::Error) -> DetectionError {
-    let broken = patterns.iter().find_map(|pattern| {
-        let error = regex::Regex::new(pattern).err()?;
-        Some(DetectionError::CrawlerPattern { pattern: (*pattern).to_owned(), error })
-    });
-    broken.unwrap_or(DetectionError::CrawlerSet(of_set))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
         visitor_id: *visitor,
         event: "page_view".to_owned(),
         url: format!("https://a.example/{visitor}"),
-        user_agent: "Firefox/140 Linux".to_owned(),
+        user_agent: "Mozilla/5.0 (X11; Linux) Firefox/140".to_owned(),
         ..RawHit::default()
     };
     let hits: Vec<RawHit> = visitors.iter().map(hit).collect();

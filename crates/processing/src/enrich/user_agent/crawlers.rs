@@ -1,0 +1,90 @@
+//! Which user agents are crawlers': the list of crawler-user-agents, less the patterns that catch people, and rules of our own.
+//!
+//! `crawlers.txt` holds the rules and says why each counts. Classes (`\w`, `\b`) are ASCII: a user agent with other letters is matched byte by byte.
+
+use std::sync::LazyLock;
+
+use regex::bytes::{RegexSet, RegexSetBuilder};
+
+use super::{Crawler, DetectionError};
+
+/// Memory a compiled list may take; the longer one of 2026 needs about a tenth.
+const SET_BYTES: usize = 256 * 1024 * 1024;
+
+/// The rules, by their headings.
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::parse(include_str!("crawlers.txt")));
+
+#[derive(Default)]
+struct Rules {
+    left_out: Vec<&'static str>,
+    crawlers: Vec<&'static str>,
+    browsers: Vec<&'static str>,
+}
+
+impl Rules {
+    fn parse(text: &'static str) -> Self {
+        let mut rules = Self::default();
+        let mut heading = "";
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("# ")) {
+            match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                Some(name) if !name.contains('[') => heading = name,
+                _ if heading == "left out" => rules.left_out.push(line),
+                _ if heading == "browser" => rules.browsers.push(line),
+                _ => rules.crawlers.push(line),
+            }
+        }
+        rules
+    }
+}
+
+/// Tells crawlers by their user agents.
+pub(super) struct Crawlers {
+    listed: RegexSet,
+    own: RegexSet,
+    browsers: RegexSet,
+}
+
+impl Crawlers {
+    /// From the text of crawler-user-agents.json.
+    pub(super) fn new(json: &str) -> Result<Self, DetectionError> {
+        let crawlers: Vec<Crawler> = serde_json::from_str(json)?;
+        if crawlers.is_empty() {
+            return Err(DetectionError::Empty("crawler-user-agents.json"));
+        }
+        let patterns: Vec<&str> = crawlers
+            .iter()
+            .map(|crawler| crawler.pattern.as_str())
+            .filter(|pattern| !RULES.left_out.contains(pattern))
+            .collect();
+        let listed = RegexSetBuilder::new(&patterns).size_limit(SET_BYTES).build();
+        Ok(Self {
+            listed: listed.map_err(|error| blame(&patterns, error))?,
+            own: own(&RULES.crawlers)?,
+            browsers: own(&RULES.browsers)?,
+        })
+    }
+
+    /// Whether a user agent is a crawler's, or of something that is no browser.
+    pub(super) fn have(&self, user_agent: &str) -> bool {
+        let bytes = user_agent.as_bytes();
+        self.listed.is_match(bytes) || self.own.is_match(bytes) || !self.browsers.is_match(bytes)
+    }
+}
+
+fn own(patterns: &[&'static str]) -> Result<RegexSet, DetectionError> {
+    RegexSetBuilder::new(patterns)
+        .case_insensitive(true)
+        .unicode(false)
+        .size_limit(SET_BYTES)
+        .build()
+        .map_err(|error| blame(patterns, error))
+}
+
+/// Finds the pattern to name: a set's error does not say which one it was.
+fn blame(patterns: &[&str], of_set: regex::Error) -> DetectionError {
+    let broken = patterns.iter().find_map(|pattern| {
+        let error = regex::bytes::Regex::new(pattern).err()?;
+        Some(DetectionError::CrawlerPattern { pattern: (*pattern).to_owned(), error })
+    });
+    broken.unwrap_or(DetectionError::CrawlerSet(of_set))
+}

@@ -14,10 +14,12 @@ pub(crate) mod visitor;
 pub(crate) mod accept;
 pub(crate) mod decide;
 pub(crate) mod answer;
+pub(crate) mod tracker;
 pub(crate) mod route;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +62,9 @@ pub struct Config {
     /// `collect.example.com`, whatever comes to `m-abcdefgh27.collect.example.com` is that property's. Absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_suffix: Option<String>,
+    /// Folder of the built tracker, `t.js` and `t.full.js`; absent: the edge serves no script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracker_dir: Option<PathBuf>,
     /// Requests whose hits wait for the committer; at the limit they are refused with 503 `overloaded`.
     pub queue_submissions: usize,
     /// Bytes of these hits; likewise.
@@ -76,6 +81,7 @@ impl Default for Config {
             request_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
             host_suffix: None,
+            tracker_dir: None,
             queue_submissions: 8_192,
             queue_bytes: 64 << 20,
         }

@@ -40,6 +40,7 @@ use crate::collect::accept::Acceptor;
 use crate::collect::locate::Locator;
 use crate::collect::route::Routes;
 use crate::collect::salts::{self, Salts};
+use crate::collect::tracker::Tracker;
 pub use crate::config::Config;
 use crate::disk::DataDir;
 use crate::disk::state::Progress;
@@ -65,6 +66,7 @@ struct Opened {
     salts: Arc<Salts>,
     properties: Arc<Properties>,
     locator: Locator,
+    tracker: Tracker,
 }
 
 /// Runs an edge until `context.shutdown`, then drains: what is in flight is answered, committed, processed and, as far
@@ -135,6 +137,7 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
     let user_agent_rules = read("user_agent_rules", &config.user_agent_rules)?;
     let crawler_list = read("crawler_list", &config.crawler_list)?;
     let locator = Locator::open(config.geo_database.as_deref())?;
+    let tracker = Tracker::open(config.collect.tracker_dir.as_deref())?;
     let properties = Properties::open(&config.properties_dir)?;
     let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
     let disk = disk::open(&config.data_dir, edge, caches)?;
@@ -150,6 +153,7 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
         crawler_list,
         properties,
         locator,
+        tracker,
     })
 }
 
@@ -174,7 +178,7 @@ fn spawn_collect(
             intake,
             clock: context.clock.clone(),
         };
-        let routes = Routes::new(acceptor, metrics.clone());
+        let routes = Routes::new(acceptor, opened.tracker.clone(), metrics.clone());
         let thread = collect::Thread { listener, routes, answers, slots: slots.clone() };
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));

@@ -109,10 +109,16 @@ fn allow_origin(headers: &HeaderMap, answer: &mut Answer) {
     }
 }
 
-fn with_cors(status: StatusCode, body: Bytes) -> Answer {
+/// An answer that any page may read.
+pub(crate) fn with_cors(status: StatusCode, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     let anyone = HeaderValue::from_static("*");
     answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // A script of another origin sees no header that is not named.
+        let retry_after = HeaderValue::from_static("retry-after");
+        answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, retry_after);
+    }
     answer
 }

@@ -12,19 +12,21 @@ use super::accept::Acceptor;
 use super::answer::{self, Answer};
 use super::body;
 use super::decide::Decided;
+use super::tracker::{Tracker, Wanted};
 use crate::metrics::CollectMetrics;
 
 /// All paths.
 #[derive(Debug)]
 pub(crate) struct Routes {
     acceptor: Acceptor,
+    tracker: Tracker,
     metrics: CollectMetrics,
 }
 
 impl Routes {
-    /// Routes to one acceptor.
-    pub(crate) fn new(acceptor: Acceptor, metrics: CollectMetrics) -> Self {
-        Self { acceptor, metrics }
+    /// Routes to one acceptor, and to the tracker.
+    pub(crate) fn new(acceptor: Acceptor, tracker: Tracker, metrics: CollectMetrics) -> Self {
+        Self { acceptor, tracker, metrics }
     }
 
     /// The metrics of collect.
@@ -37,13 +39,15 @@ impl Routes {
         let allowed = match request.uri().path() {
             "/v1/collect" => "POST, OPTIONS",
             "/v1/pixel.gif" => "GET, OPTIONS",
-            path => match Endpoint::of(path) {
-                Some(endpoint) => return self.foreign(endpoint, peer, timeout, request).await,
-                None => {
-                    let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
-                    return self.refuse(&Refusal::field(Code::NotFound, "", path, message));
+            path => {
+                if let Some(endpoint) = Endpoint::of(path) {
+                    return self.foreign(endpoint, peer, timeout, request).await;
                 }
-            },
+                return match Wanted::of(path) {
+                    Some(wanted) => self.script(wanted, &request).await,
+                    None => self.not_found(path),
+                };
+            }
         };
         if request.method() == Method::OPTIONS {
             return answer::preflight(allowed);
@@ -65,6 +69,28 @@ impl Routes {
     fn refuse(&self, refusal: &Refusal) -> Answer {
         self.metrics.answered(refusal.code.as_str());
         answer::refused(refusal)
+    }
+
+    fn not_found(&self, path: &str) -> Answer {
+        let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
+        self.refuse(&Refusal::field(Code::NotFound, "", path, message))
+    }
+
+    /// The tracker.
+    async fn script(&self, wanted: Wanted<'_>, request: &Request<Incoming>) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return self.wrong_method(request.method(), "GET, HEAD");
+        }
+        let headers = request.headers();
+        let answer = match (self.tracker.answer(wanted, headers), wanted) {
+            (Some(answer), _) => Some(answer),
+            (None, Wanted::Named(id)) => {
+                let property = self.acceptor.properties.find_measurement_id(id).await;
+                property.and_then(|property| self.tracker.answer_for(&property, headers))
+            }
+            (None, _) => None,
+        };
+        answer.unwrap_or_else(|| self.not_found(request.uri().path()))
     }
 
     fn wrong_method(&self, method: &Method, allowed: &'static str) -> Answer {

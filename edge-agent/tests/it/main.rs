@@ -10,3 +10,4 @@ mod names;
 mod connections;
 mod requests;
 mod foreign;
+mod tracker;

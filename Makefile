@@ -8,7 +8,7 @@ export PATH := $(PATH):$(CARGO_HOME)/bin
 DATA ?= .meridian
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-long test-midnight test-fresh soak check bench freshness
+.PHONY: help setup build run test test-long test-midnight test-fresh soak fuzz check bench freshness
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ test-midnight: ## Run the end-to-end suites with clocks that pass midnight, in U
 
 test-fresh: ## Run `make run` and `make test` in a clean Debian (as root, on Debian)
 	@scripts/test-fresh.sh
+
+fuzz: ## Look for bytes that break a parser, 60 seconds for each (SECONDS=n)
+	@scripts/fuzz.sh $(or $(SECONDS),60)
 
 check: ## Check format, lints, documentation, licences and the rules of the tree
 	@scripts/check.sh

@@ -32,6 +32,7 @@ main() {
     install_system_packages "$goal"
     check_rust
     install_node_packages
+    build_tracker
     if [ "$goal" = test ] || [ "$goal" = check ]; then
         install_python_packages tests "$root/tests/access-log/requirements.txt"
     fi
@@ -147,6 +148,20 @@ install_node_packages_of() {
     say "fetching the packages of $1/package-lock.json"
     (cd "$folder" && npm ci --loglevel=error 9>&-) >&2 ||
         fail "setup.sh: npm ci in $1 failed (its message is above); check that npm reaches its registry, then run this again."
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+# The script that pages carry, for the edge to serve.
+build_tracker() {
+    local folder=$root/tracker stamp wanted
+    stamp=$folder/dist/.built
+    wanted=$(cd "$folder" && find src scripts package-lock.json tsconfig.json -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+    if [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ]; then
+        return 0
+    fi
+    install_node_packages_of tracker
+    say "building the tracker"
+    (cd "$folder" && npm run --silent build 9>&-) >&2 || fail "setup.sh: npm run build in tracker failed (its message is above)."
     printf '%s\n' "$wanted" >"$stamp"
 }
 

@@ -77,6 +77,10 @@ pub struct Arguments {
     #[arg(long, env = "MERIDIAN_ASSETS", value_name = "DIR", hide_default_value = true,
           default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../third-party/node_modules"))]
     assets: PathBuf,
+    /// Folder of the built tracker, the script that pages carry
+    #[arg(long, env = "MERIDIAN_TRACKER", value_name = "DIR", hide_default_value = true,
+          default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracker/dist"))]
+    tracker: PathBuf,
     /// Level of the logs on stderr: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log_level: String,

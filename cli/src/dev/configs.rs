@@ -291,6 +291,7 @@ fn edge(
     edge.collect.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
     // Browsers and curl know that such names are this machine (RFC 6761).
     edge.collect.host_suffix = Some("localhost".to_owned());
+    edge.collect.tracker_dir = Some(arguments.tracker.clone());
     edge.process.flush_interval_ms = arguments.flush_interval_ms;
     Ok(edge)
 }

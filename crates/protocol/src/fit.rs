@@ -149,6 +149,38 @@ impl<'a> ParsedHit<'a> {
     }
 }
 
+impl ParsedHit<'_> {
+    /// Panics unless every field is within the limits of a hit: for tests and fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub fn check_limits(&self) {
+        assert!((1..=limits::EVENT_CHARS).contains(&self.event.chars().count()), "event {:?}", self.event);
+        for (name, text, max_bytes) in [
+            ("url", &self.url, limits::URL_BYTES),
+            ("referrer", &self.referrer, limits::URL_BYTES),
+            ("title", &self.title, limits::TITLE_BYTES),
+            ("language", &self.language, limits::LANGUAGE_BYTES),
+            ("screen", &self.screen, limits::SCREEN_BYTES),
+            ("client_id", &self.client_id, limits::CLIENT_ID_BYTES),
+            ("session_id", &self.session_id, limits::CLIENT_ID_BYTES),
+            ("id", &self.id, limits::HIT_ID_BYTES),
+        ] {
+            assert!(text.len() <= max_bytes, "{name} has {} bytes", text.len());
+        }
+        assert!(self.engagement_ms <= limits::ENGAGEMENT_MS && self.params.len() <= limits::PARAMS);
+        for param in &self.params {
+            assert!((1..=limits::PARAM_KEY_BYTES).contains(&param.key.len()), "{param:?}");
+            match &param.value {
+                Some(parameter::Value::Text(text)) => {
+                    assert!(text.len() <= limits::PARAM_VALUE_BYTES, "{param:?}")
+                }
+                Some(parameter::Value::Number(number)) => assert!(number.is_finite(), "{param:?}"),
+                Some(parameter::Value::Flag(_)) => {}
+                None => panic!("{param:?}"),
+            }
+        }
+    }
+}
+
 /// A campaign that was sent beside the page's URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Campaign<'a> {

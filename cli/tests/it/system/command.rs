@@ -28,7 +28,7 @@ const CALLS_AT_ONCE: usize = 8;
 
 /// Removes what the caller's shell may have set.
 pub(crate) fn clean_environment(command: &mut Command) {
-    for name in ["COLLECT", "GRPC", "API", "ADMIN", "KEY", "DATA", "API_SECRET", "ASSETS"] {
+    for name in ["COLLECT", "GRPC", "API", "ADMIN", "KEY", "DATA", "API_SECRET", "ASSETS", "TRACKER"] {
         command.env_remove(format!("MERIDIAN_{name}"));
     }
 }

@@ -57,6 +57,11 @@ proptest! {
         let request = Request { path, query: &query, headers: &headers, body: &body };
         match endpoint.parse(&request) {
             Ok(sent) => {
+                for entry in &sent.entries {
+                    if let crate::Entry::Hit { hit, .. } = entry {
+                        hit.check_limits();
+                    }
+                }
                 let outcomes: Vec<Outcome> =
                     sent.entries.iter().map(|_| Outcome::Dropped(crate::Dropped::Kind)).collect();
                 let _reply = endpoint.reply(&request, &outcomes);

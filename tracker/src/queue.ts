@@ -34,6 +34,8 @@ let store: Store | undefined
 let isHeld = false
 let timer: ReturnType<typeof setTimeout> | 0 = 0
 let isSending = false
+// The page was left, and nothing has happened on it since.
+let isLeft = false
 // In a row; while there are some, the timer is the wait before the next try.
 let failures = 0
 
@@ -69,6 +71,7 @@ export const hold = (held: boolean): void => {
 
 /** Takes a hit; it is sent with those of the next moment. */
 export const push = (hit: Hit): void => {
+  isLeft = false
   writeWaiting(readWaiting().concat(hit).slice(-MAX_WAITING))
   // A timer that runs gathers already, or is the wait after a failure.
   if (!timer) schedule(GATHER_MS)
@@ -88,6 +91,7 @@ const schedule = (delayMs: number): void => {
 /** Sends what waits. Closing: the page may never run again. */
 export const flush = (isClosing?: boolean): void => {
   const nowMs = Date.now()
+  isLeft ||= !!isClosing
   const hits = readWaiting().filter((hit) => nowMs - hit.at_ms < ID_WINDOW_MS)
   if (!hits[0] || (FULL && isHeld)) return
   // A page that closes waits for nothing; but what would hardly arrive is better kept, if it can be.
@@ -123,7 +127,8 @@ const post = (hits: Hit[], isClosing?: boolean): void => {
     fetch(endpoint, { method: 'POST', body, keepalive: true }).then(
       ({ status, headers }) =>
         done(/^(5|408|429)/.test(status as unknown as string), +headers.get('retry-after')! || 0),
-      done
+      // The request of a page that was left breaks off for the page, and arrives all the same.
+      () => isLeft || done(true)
     )
     isSending = true
   }

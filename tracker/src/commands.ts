@@ -4,7 +4,7 @@
  */
 import { guard } from './guard'
 import { optIn, optOut } from './opt-out'
-import { send, view } from './page'
+import { enter, send } from './page'
 
 /** The function in the page. */
 export interface Command {
@@ -21,7 +21,7 @@ declare global {
 /** What pages may call, by name. */
 export const commands: Record<string, (...args: any[]) => void> = {
   event: (name, params) => send(name, params),
-  page_view: view,
+  page_view: (params) => enter(true, params),
   opt_out: optOut,
   opt_in: optIn
 }

@@ -5,7 +5,7 @@ import { takeCommands } from './commands'
 import { guard, on } from './guard'
 import { watchLinks } from './links'
 import { readOptOut } from './opt-out'
-import { watchPages } from './page'
+import { enter, watchPages } from './page'
 import { watchNetwork } from './queue'
 import { readSettings, settings } from './settings'
 
@@ -23,6 +23,7 @@ export const main = guard((prepare?: () => boolean): void => {
       return
     }
     readOptOut()
+    enter(false)
     // Commands before the first page view: they may say who it is.
     takeCommands()
     watchPages()

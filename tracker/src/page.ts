@@ -11,7 +11,9 @@ import { isOptedOut } from './opt-out'
 import { flush, push } from './queue'
 import { settings } from './settings'
 
-let page: Page = { url: '', referrer: '' }
+let page: Page
+/** Of the last page view; empty before the first. */
+let viewedUrl = ''
 
 /** What features of the full script add: to each hit, when a page begins, and before it is hidden or left. */
 export const hitFillers: ((hit: Hit) => void)[] = []
@@ -28,7 +30,7 @@ export const send = (event: unknown, params?: object, engagedMs?: number): void 
 
 /** Sends what the page has to say when it may be for the last time. */
 const report = (isLeaving?: boolean): void => {
-  if (FULL && page.url) hideListeners.forEach((listener) => listener())
+  if (FULL && viewedUrl) hideListeners.forEach((listener) => listener())
   sendEngagement(isLeaving)
 }
 
@@ -45,20 +47,20 @@ const address = (): string => {
   return cut(href.split('#')[0], URL_BYTES)
 }
 
-/** Begins a page, which is counted unless the page does that itself. */
-const enter = (isCounted: unknown, params?: object): void => {
+/** Turns to the page that is shown now, and counts it or leaves that to the site. */
+export const enter = (isCounted: unknown, params?: object): void => {
   report()
   // Within the site the page before; on arrival where the visit came from.
-  page = { url: address(), referrer: page.url || cut(document.referrer, URL_BYTES), title: cut(document.title, TEXT_BYTES) }
-  if (isCounted) send('page_view', params)
-  if (FULL) viewListeners.forEach((listener) => listener())
+  page = { url: address(), referrer: viewedUrl || cut(document.referrer, URL_BYTES), title: cut(document.title, TEXT_BYTES) }
+  if (isCounted) {
+    viewedUrl = page.url
+    send('page_view', params)
+    if (FULL) viewListeners.forEach((listener) => listener())
+  }
 }
 
-/** Counts a page view. */
-export const view = (params?: object): void => enter(true, params)
-
 const onRoute = guard((): void => {
-  if (address() != page.url) view()
+  if (address() != page.url) enter(settings.page_views)
 })
 
 const watchRoutes = (): void => {

@@ -100,11 +100,11 @@ export const flush = (isClosing?: boolean): void => {
   // A hit that is longer goes alone.
   const batch = hits.filter((hit, index) => (chars += JSON.stringify(hit).length) < MAX_BATCH_CHARS || !index)
   writeWaiting(hits.slice(batch.length))
-  post(batch, isClosing)
-  if (isClosing) flush(isClosing)
+  if (post(batch, isClosing)) flush(true)
 }
 
-const post = (hits: Hit[], isClosing?: boolean): void => {
+/** Sends these hits; true when the browser has taken them off the closing page, and may take more. */
+const post = (hits: Hit[], isClosing?: boolean): unknown => {
   const done = guard((hasFailed?: unknown, retryAfterS: number = 0) => {
     isSending = false
     let delayMs = 0
@@ -122,16 +122,15 @@ const post = (hits: Hit[], isClosing?: boolean): void => {
   })
   const endpoint = settings.endpoint as string
   // A text is sent as text/plain, which needs no CORS preflight.
-  if (isClosing) navigator.sendBeacon(endpoint, body) || done(true)
-  else {
-    fetch(endpoint, { method: 'POST', body, keepalive: true }).then(
-      ({ status, headers }) =>
-        done(/^(5|408|429)/.test(status as unknown as string), +headers.get('retry-after')! || 0),
-      // The request of a page that was left breaks off for the page, and arrives all the same.
-      () => isLeft || done(true)
-    )
-    isSending = true
-  }
+  if (isClosing) return navigator.sendBeacon(endpoint, body) || done(true)
+  fetch(endpoint, { method: 'POST', body, keepalive: true }).then(
+    ({ status, headers }) =>
+      done(/^(5|408|429)/.test(status as unknown as string), +headers.get('retry-after')! || 0),
+    // The request of a page that was left breaks off for the page, and arrives all the same.
+    () => done(!isLeft)
+  )
+  isSending = true
+  return
 }
 
 /** Sends what waits as soon as there is a network again. */

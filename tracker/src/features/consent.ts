@@ -5,6 +5,7 @@
  * All of it lies in the site's local storage under two names, and goes when consent is withdrawn.
  */
 import { commands } from '../commands'
+import { guard } from '../guard'
 import { type Hit, randomId } from '../hit'
 import { hitFillers } from '../page'
 import { hold, moveTo, readWaiting, writeWaiting } from '../queue'
@@ -38,6 +39,16 @@ const read = (name: string): any => {
     return undefined
   }
 }
+
+// Where storage is forbidden or full, the visitor is known to this page only.
+const save = guard((now: Memory): void => {
+  localStorage[key()] = JSON.stringify(now)
+})
+
+const erase = guard((): void => {
+  delete localStorage[key()]
+  delete localStorage[queueKey()]
+})
 
 const firstSource = (): string => {
   const { searchParams, host } = new URL(location.href)
@@ -74,7 +85,7 @@ const fill = (hit: Hit): void => {
     Object.assign(hit.params, { session_number, first_visit_at_ms, first_source })
   }
   memory = now
-  localStorage[key()] = JSON.stringify(now)
+  save(now)
 }
 
 const grant = (): void => {
@@ -95,8 +106,7 @@ const grant = (): void => {
 const deny = (): void => {
   memory = undefined
   moveTo(undefined)
-  localStorage.removeItem(key())
-  localStorage.removeItem(queueKey())
+  erase()
   // Whose they are was consented to, and is not any more.
   writeWaiting(
     settings.consent == 'require'

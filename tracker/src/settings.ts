@@ -65,11 +65,27 @@ export const settings: Settings & Partial<FullSettings> = {
   downloads: 'pdf|zip|gz|rar|7z|csv|xlsx?|docx?|pptx?|mp[34]|exe|dmg'
 }
 
+/** What only the full script knows; all of it is off by default. */
+export const FULL_SETTINGS: (keyof FullSettings)[] = [
+  'dnt',
+  'gpc',
+  'consent',
+  'session_timeout_s',
+  'identify',
+  'revenue',
+  'forms',
+  'not_found',
+  'scroll',
+  'web_vitals',
+  'clicks',
+  'client_hints'
+]
+
 /** Reads them; the script is null where the browser does not say which one runs, as in a module. */
 export const readSettings = (served: object, script: HTMLScriptElement | null): void => {
   const values = Object.assign(settings, served) as Record<string, Value>
   for (const name in values) {
-    const text = script?.getAttribute('data-' + name.replace('_', '-'))
+    const text = script?.getAttribute('data-' + name.replace(/_/g, '-'))
     // An empty attribute and `true` switch on what has no other value.
     if (text != null) values[name] = text != 'false' && (/^(true)?$/.test(text) ? values[name] || true : text)
   }

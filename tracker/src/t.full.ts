@@ -11,7 +11,7 @@ import { watchScroll } from './features/scroll'
 import { watchWebVitals } from './features/web-vitals'
 import { guard } from './guard'
 import { main } from './main'
-import { type FullSettings, settings } from './settings'
+import { FULL_SETTINGS, type FullSettings, settings } from './settings'
 
 const FEATURES: Partial<Record<keyof FullSettings, () => void>> = {
   // Before the others: it decides where hits wait.
@@ -26,7 +26,7 @@ const FEATURES: Partial<Record<keyof FullSettings, () => void>> = {
   client_hints: askClientHints
 }
 
-for (const name of [...Object.keys(FEATURES), 'dnt', 'gpc', 'session_timeout_s']) (settings as any)[name] = false
+for (const name of FULL_SETTINGS) settings[name] = false
 
 main(() => {
   if (isUnwanted()) return false

@@ -23,6 +23,7 @@ test('attributes win over the server’s settings, and these over the defaults',
   assert.equal(settings.outbound, false)
   assert.equal(settings.engagement, false)
   assert.equal(settings.page_views, true)
+  assert.equal(read({ 'data-session-timeout-s': '60' }, { session_timeout_s: false }).session_timeout_s, '60')
 })
 
 test('attributes are switches or texts', () => {

@@ -101,8 +101,11 @@ export const openCase = async (world, t, { attributes = {}, settings, script = '
       assert.deepEqual(pageErrors, [])
       assert.deepEqual(edge.faults, [])
       if (!meridian) return t.diagnostic('without MERIDIAN_BIN no report is compared')
-      const [row] = await meridian.report(property.property_id, Object.keys(totals).join())
-      assert.deepEqual(row, totals)
+      const [row] = await meridian.report(property.property_id, [...Object.keys(totals), 'engagement_time'].join())
+      const { engagement_time: engagementS, ...others } = row
+      assert.deepEqual(others, totals)
+      const toldMs = hits().reduce((sum, hit) => sum + (hit.engagement_ms ?? 0), 0)
+      assert.ok(Math.abs(engagementS * 1000 - toldMs) <= 1000, `${engagementS} s are reported, ${toldMs} ms were told`)
       if (!byEvent) return
       const rows = await meridian.report(property.property_id, 'events', 'event_name')
       assert.deepEqual(Object.fromEntries(rows.map((row) => [row.event_name, row.events])), byEvent)

@@ -5,6 +5,7 @@
 import { guard } from './guard'
 import { optIn, optOut } from './opt-out'
 import { enter, send } from './page'
+import { writeWaiting } from './queue'
 
 /** The function in the page. */
 export interface Command {
@@ -22,7 +23,10 @@ declare global {
 export const commands: Record<string, (...args: any[]) => void> = {
   event: (name, params) => send(name, params),
   page_view: (params) => enter(true, params),
-  opt_out: optOut,
+  opt_out: () => {
+    writeWaiting([])
+    optOut()
+  },
   opt_in: optIn
 }
 

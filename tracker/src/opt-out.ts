@@ -3,7 +3,6 @@
  * otherwise it could not be kept.
  */
 import { guard } from './guard'
-import { writeWaiting } from './queue'
 
 const KEY = 'meridian_opt_out'
 
@@ -20,7 +19,6 @@ export const readOptOut = guard((): void => {
 /** Nothing is sent from now on, nor what waits. */
 export const optOut = (): void => {
   optedOut = 1
-  writeWaiting([])
   localStorage[KEY] = 1
 }
 

@@ -7,6 +7,7 @@
  */
 import { guard, on } from './guard'
 import type { Hit } from './hit'
+import { isOptedOut } from './opt-out'
 import { settings } from './settings'
 
 /** Where hits wait: this page's memory, or with consent the browser's storage, which all pages of the site share. */
@@ -93,7 +94,7 @@ export const flush = (isClosing?: boolean): void => {
   const nowMs = Date.now()
   isLeft ||= !!isClosing
   const hits = readWaiting().filter((hit) => nowMs - hit.at_ms < ID_WINDOW_MS)
-  if (!hits[0] || (FULL && isHeld)) return
+  if (!hits[0] || isOptedOut() || (FULL && isHeld)) return
   // A page that closes waits for nothing; but what would hardly arrive is better kept, if it can be.
   if (isClosing ? !navigator.onLine || (FULL && store && failures) : isSending || (failures && timer)) return
   let chars = 0

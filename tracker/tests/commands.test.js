@@ -73,6 +73,17 @@ test('whoever opted out is not counted until taking it back', async () => {
   assert.deepEqual(storage, {})
 })
 
+test('what was under way when the visitor opted out is not tried again', async () => {
+  const browser = openBrowser({ storage: {} })
+  browser.runTag('t.ts')
+  await browser.clock.advance(500)
+  browser.window.meridian('opt_out')
+  browser.server.requests[0].fail()
+  await browser.clock.advance(60_000)
+  browser.leave()
+  assert.equal(browser.server.hits().length, 1)
+})
+
 test('a page whose storage is forbidden is counted, and opting out holds on it', async () => {
   const storage = new Proxy({}, {
     get: () => {

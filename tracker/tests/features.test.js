@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { openBrowser } from './browser.js'
+
+const open = (settings, { html = '', prepare } = {}) => {
+  const browser = openBrowser()
+  browser.document.body.innerHTML = html
+  prepare?.(browser)
+  browser.server.answerAll()
+  browser.runTag('t.full.ts', { 'data-measurement-id': 'M-1' }, settings)
+  return browser
+}
+
+const events = async ({ clock, server }) => {
+  await clock.advance(500)
+  return server.hits().filter(({ event }) => event !== 'page_view').map(({ event, params }) => [event, params])
+}
+
+test('features that are off do nothing', async () => {
+  const html = '<button data-meridian-event="signup">x</button><form><input></form>'
+  const browser = open({}, { html })
+  browser.fire(browser.document.querySelector('button'), 'click', { button: 0 })
+  browser.fire(browser.document.querySelector('form'), 'submit')
+  browser.fire(browser.window, 'scroll')
+  browser.window.meridian('revenue', 1, 'EUR')
+  browser.leave()
+  assert.deepEqual(await events(browser), [])
+})
+
+test('a click on a marked element is its event, with its attributes', async () => {
+  const html = '<div data-meridian-event="card" data-meridian-list-name="new"><b>x</b></div><i>y</i>'
+  const browser = open({ clicks: true }, { html })
+  browser.fire(browser.document.querySelector('b'), 'click', { button: 0 })
+  browser.fire(browser.document.querySelector('i'), 'click', { button: 0 })
+  assert.deepEqual(await events(browser), [['card', { list_name: 'new' }]])
+})
+
+test('a form is told by its attributes, never by its fields', async () => {
+  const html = '<form id="search" action="/find?q=1"><input name="id" value="secret"><input name="action"></form>'
+  const browser = open({ forms: true }, { html })
+  browser.fire(browser.document.querySelector('form'), 'submit')
+  assert.deepEqual(await events(browser), [['form_submit', { form_id: 'search', form_action: '/find?q=1' }]])
+})
+
+test('each depth is told once per page view', async () => {
+  const browser = open({ scroll: '50,90' })
+  Object.assign(browser.globals, { innerHeight: 500, scrollY: 0 })
+  Object.defineProperty(browser.document.documentElement, 'scrollHeight', { value: 2000 })
+  const scrollTo = (y) => {
+    browser.globals.scrollY = y
+    browser.fire(browser.window, 'scroll')
+  }
+  for (const y of [400, 500, 900, 0, 900]) scrollTo(y)
+  browser.window.history.pushState({}, '', '/cart')
+  scrollTo(1500)
+  const told = (await events(browser)).map(([event, { percent }]) => [event, percent])
+  assert.deepEqual(told, [['scroll', 50], ['scroll', 50], ['scroll', 90]])
+})
+
+test('a page that was not found says so once', async () => {
+  const prepare = ({ globals }) => {
+    globals.performance.getEntriesByType = () => [{ responseStatus: 404 }]
+  }
+  const browser = open({ not_found: true }, { prepare })
+  browser.window.history.pushState({}, '', '/cart')
+  assert.deepEqual(await events(browser), [['not_found', {}]])
+})
+
+test('money, properties and identity go along as they were given', async () => {
+  const browser = open({ revenue: true, identify: true })
+  const { meridian } = browser.window
+  meridian('identify', 'user-17', { plan: 'pro' })
+  meridian('set', { theme: 'dark' })
+  meridian('revenue', 49.9, 'EUR', { theme: 'light' })
+  meridian('identify')
+  meridian('event', 'later')
+  assert.deepEqual(await events(browser), [
+    ['purchase', { plan: 'pro', theme: 'light', value: 49.9, currency: 'EUR' }],
+    ['later', { plan: 'pro', theme: 'dark' }]
+  ])
+  const [, purchase, later] = browser.server.hits()
+  assert.deepEqual([purchase.client_id, later.client_id], ['user-17', undefined])
+})
+
+test('the browser’s signals are followed where the site says so', async () => {
+  for (const [settings, navigator, count] of [
+    [{}, { doNotTrack: '1', globalPrivacyControl: true }, 1],
+    [{ dnt: true }, { doNotTrack: '1' }, 0],
+    [{ dnt: true }, { doNotTrack: '0' }, 1],
+    [{ gpc: true }, { globalPrivacyControl: true }, 0],
+    [{ gpc: true }, {}, 1]
+  ]) {
+    const browser = open(settings, { prepare: ({ globals }) => Object.assign(globals.navigator, navigator) })
+    assert.doesNotThrow(() => browser.window.meridian('identify', 'x'))
+    await browser.clock.advance(500)
+    assert.equal(browser.server.hits().length, count, JSON.stringify([settings, navigator]))
+  }
+})
+
+test('client hints go along with the page view that waits for them, and with the next', async () => {
+  const answers = { platform: 'Linux', platformVersion: '6.1', model: '', architecture: 'x86', mobile: false }
+  const prepare = ({ globals }) => {
+    globals.navigator.userAgentData = { getHighEntropyValues: async () => answers }
+  }
+  const browser = open({ client_hints: true }, { prepare })
+  await browser.clock.settle()
+  browser.window.history.pushState({}, '', '/cart')
+  await browser.clock.advance(500)
+  for (const { params } of browser.server.hits()) {
+    assert.deepEqual(params, {
+      ch_platform: 'Linux',
+      ch_platform_version: '6.1',
+      ch_model: '',
+      ch_architecture: 'x86',
+      ch_mobile: false
+    })
+  }
+  assert.equal(browser.server.hits().length, 2)
+})

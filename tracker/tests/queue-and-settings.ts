@@ -1,0 +1,3 @@
+/** The queue with the settings that it reads, as one bundle. */
+export * from '../src/queue'
+export { settings } from '../src/settings'

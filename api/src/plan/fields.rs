@@ -33,6 +33,7 @@ pub enum Dimension {
     Source,
     Medium,
     Campaign,
+    Channel,
     Country,
     Device,
     Browser,
@@ -144,7 +145,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -154,6 +155,7 @@ impl Dimension {
         Self::Source,
         Self::Medium,
         Self::Campaign,
+        Self::Channel,
         Self::Country,
         Self::Device,
         Self::Browser,
@@ -174,6 +176,7 @@ impl Dimension {
             Self::Source => "source",
             Self::Medium => "medium",
             Self::Campaign => "campaign",
+            Self::Channel => "channel",
             Self::Country => "country",
             Self::Device => "device",
             Self::Browser => "browser",

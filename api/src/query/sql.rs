@@ -8,6 +8,7 @@ use warehouse::tables::{
     HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, WATERMARK,
 };
 
+use super::channel;
 use crate::plan::fields::{Dimension, Measure, Metric};
 use crate::plan::filter::{Condition, Filter, Operator};
 use crate::plan::{OrderField, Part, Plan, Table};
@@ -176,6 +177,7 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::Source => "source",
         Dimension::Medium => "medium",
         Dimension::Campaign => "campaign",
+        Dimension::Channel => channel::expression(),
         Dimension::Country => "country",
         Dimension::Device => "device",
         Dimension::Browser => "browser",

@@ -6,4 +6,5 @@
 mod running;
 mod rows;
 mod reports;
+mod channels;
 mod access;

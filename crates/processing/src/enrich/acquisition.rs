@@ -1,110 +1,110 @@
 //! Where a session came from, decided by its first hit.
 //!
-//! In: addresses of page and referrer. Out: source, medium, campaign. `utm_source` wins; without it the referrer's
-//! host speaks, unless it is the site itself; without both the session is `(direct)`.
+//! In: addresses of page and referrer. Out: source, medium, campaign. In this order: what the page's address says (`utm_source`); the id
+//! that an advertiser's link carries; the referrer, unless it is the site itself or a payment gateway; the id that a shared link carries; `(direct)`.
+
+use sources::Category;
 
 use crate::enrich::address::{Address, CAMPAIGN_BYTES};
 use crate::handover::Acquisition;
 
-/// Search engines by a label of their host: `google` is google.com, www.google.co.uk and so on. Names are ours, hosts
-/// are facts.
-const SEARCH_LABELS: [&str; 12] = [
-    "google",
-    "bing",
-    "duckduckgo",
-    "yahoo",
-    "yandex",
-    "baidu",
-    "ecosia",
-    "qwant",
-    "startpage",
-    "naver",
-    "seznam",
-    "sogou",
+/// The medium and the campaign of what an assistant sent, as Google Analytics names them.
+const ASSISTANT: (&str, &str) = ("ai-assistant", "(ai-assistant)");
+
+/// Parameters that only paid links carry: parameter, source, medium.
+const PAID_IDS: [(&str, &str, &str); 24] = [
+    ("gclid", "google", "cpc"),
+    ("gbraid", "google", "cpc"),
+    ("wbraid", "google", "cpc"),
+    ("gad_source", "google", "cpc"),
+    ("dclid", "dv360", "cpm"),
+    ("msclkid", "bing", "cpc"),
+    ("ttclid", "tiktok", "cpc"),
+    ("twclid", "twitter", "cpc"),
+    ("li_fat_id", "linkedin", "cpc"),
+    ("rdt_cid", "reddit", "cpc"),
+    ("sccid", "snapchat", "cpc"),
+    ("ScCid", "snapchat", "cpc"),
+    ("qclid", "quora", "cpc"),
+    ("yclid", "yandex", "cpc"),
+    ("tblci", "taboola", "cpc"),
+    ("obclid", "outbrain", "cpc"),
+    ("dicbo", "outbrain", "cpc"),
+    ("ttd_uuid", "thetradedesk", "cpm"),
+    ("irclid", "impact", "affiliate"),
+    ("irclickid", "impact", "affiliate"),
+    ("awc", "awin", "affiliate"),
+    ("cjevent", "cj", "affiliate"),
+    ("ranSiteID", "rakuten", "affiliate"),
+    ("sscid", "shareasale", "affiliate"),
 ];
-/// Search engines whose label is too common a word: whole hosts.
-const SEARCH_HOSTS: [(&str, &str); 4] =
-    [("search.brave.com", "brave"), ("ask.com", "ask"), ("search.aol.com", "aol"), ("ya.ru", "yandex")];
-/// Hosts of a search engine's name that are no search: mail, documents and the like refer as any other site does.
-const NOT_SEARCH: [&str; 8] = ["mail", "docs", "drive", "calendar", "meet", "groups", "sites", "classroom"];
-/// Social networks by domain; subdomains count (`m.facebook.com`).
-const SOCIAL_DOMAINS: [(&str, &str); 22] = [
-    ("facebook.com", "facebook"),
-    ("fb.com", "facebook"),
-    ("fb.me", "facebook"),
-    ("instagram.com", "instagram"),
-    ("twitter.com", "twitter"),
-    ("t.co", "twitter"),
-    ("x.com", "twitter"),
-    ("linkedin.com", "linkedin"),
-    ("lnkd.in", "linkedin"),
-    ("reddit.com", "reddit"),
-    ("pinterest.com", "pinterest"),
-    ("youtube.com", "youtube"),
-    ("youtu.be", "youtube"),
-    ("tiktok.com", "tiktok"),
-    ("vk.com", "vk"),
-    ("weibo.com", "weibo"),
-    ("tumblr.com", "tumblr"),
-    ("quora.com", "quora"),
-    ("threads.net", "threads"),
-    ("bsky.app", "bluesky"),
-    ("mastodon.social", "mastodon"),
-    ("xing.com", "xing"),
+
+/// Parameters that links carry which nobody paid for.
+const SHARED_IDS: [(&str, &str, &str); 10] = [
+    ("fbclid", "facebook", "referral"),
+    ("igshid", "instagram", "referral"),
+    ("igsh", "instagram", "referral"),
+    ("epik", "pinterest", "referral"),
+    ("srsltid", "google", "organic"),
+    ("mc_cid", "mailchimp", "email"),
+    ("mc_eid", "mailchimp", "email"),
+    ("_hsenc", "hubspot", "email"),
+    ("_kx", "klaviyo", "email"),
+    ("mkt_tok", "marketo", "email"),
 ];
 
 /// Decides source, medium and campaign of a session whose first hit has these addresses. `utm_medium` and
 /// `utm_campaign` count only beside a `utm_source`.
 pub fn acquisition(page: &Address<'_>, referrer: &str) -> Acquisition {
     let campaign = page.campaign();
-    if campaign.source.is_empty() {
-        return of_referrer(page, referrer);
+    if !campaign.source.is_empty() {
+        return tagged(&campaign.source, &campaign.medium, &campaign.name);
     }
-    let medium = if campaign.medium.is_empty() { "(not set)".to_owned() } else { campaign.medium };
-    Acquisition { source: campaign.source.into(), medium: medium.into(), campaign: campaign.name.into() }
+    by_id(page, &PAID_IDS)
+        .or_else(|| of_referrer(page, referrer))
+        .or_else(|| by_id(page, &SHARED_IDS))
+        .unwrap_or_else(|| from("(direct)", "(none)", ""))
 }
 
-fn of_referrer(page: &Address<'_>, referrer: &str) -> Acquisition {
-    let from = |source: &str, medium: &str| Acquisition {
-        source: source.into(),
-        medium: medium.into(),
-        campaign: "".into(),
-    };
+fn from(source: &str, medium: &str, campaign: &str) -> Acquisition {
+    Acquisition { source: source.into(), medium: medium.into(), campaign: campaign.into() }
+}
+
+/// ChatGPT writes itself into `utm_source` and nothing beside it.
+fn tagged(source: &str, medium: &str, campaign: &str) -> Acquisition {
+    let found = || sources::find(&source.to_ascii_lowercase());
+    let is_assistant = || found().is_some_and(|found| found.category == Category::Assistant);
+    match (medium, campaign) {
+        ("", "") if is_assistant() => from(source, ASSISTANT.0, ASSISTANT.1),
+        ("", _) => from(source, "(not set)", campaign),
+        _ => from(source, medium, campaign),
+    }
+}
+
+fn by_id(page: &Address<'_>, ids: &[(&str, &str, &str)]) -> Option<Acquisition> {
+    let (_, source, medium) = ids.iter().find(|(name, _, _)| page.has_parameter(name))?;
+    Some(from(source, medium, ""))
+}
+
+fn of_referrer(page: &Address<'_>, referrer: &str) -> Option<Acquisition> {
     let referrer = Address::parse(referrer);
-    let Some(host) = referrer.host().filter(|host| page.host() != Some(*host)) else {
-        return from("(direct)", "(none)");
-    };
-    if let Some(engine) = search_engine(host) {
-        return from(engine, "organic");
-    }
-    match social_network(host) {
-        Some(network) => from(network, "social"),
-        None => from(&host[..host.floor_char_boundary(CAMPAIGN_BYTES)], "referral"),
-    }
-}
-
-/// The engine whose label stands right before a suffix such as `com` or `co.uk`: `google.example.com` is somebody
-/// else's host.
-fn search_engine(host: &str) -> Option<&'static str> {
-    if let Some((_, name)) = SEARCH_HOSTS.iter().find(|(known, _)| *known == host) {
-        return Some(name);
-    }
-    let labels: Vec<&str> = host.split('.').collect();
-    if labels.first().is_some_and(|first| NOT_SEARCH.contains(first)) {
+    let host = referrer.host()?;
+    if page.host().is_some_and(|own| is_same_site(own, host)) || sources::is_payment_gateway(host) {
         return None;
     }
-    let name = match labels.as_slice() {
-        [.., name, "co" | "com", country] if country.len() == 2 => name,
-        [.., name, _] => name,
-        _ => return None,
-    };
-    SEARCH_LABELS.into_iter().find(|label| label == name)
+    Some(match sources::find(host) {
+        Some(source) => match source.category {
+            Category::Search => from(source.name, "organic", ""),
+            Category::Assistant => from(source.name, ASSISTANT.0, ASSISTANT.1),
+            Category::Social | Category::Video | Category::Shopping => from(source.name, "referral", ""),
+        },
+        None => from(&host[..host.floor_char_boundary(CAMPAIGN_BYTES)], "referral", ""),
+    })
 }
 
-fn social_network(host: &str) -> Option<&'static str> {
-    let within =
-        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    SOCIAL_DOMAINS.iter().find(|(domain, _)| within(domain)).map(|(_, name)| *name)
+/// Whether two hosts have the same registrable domain (public suffix list); hosts without one are compared as they are.
+fn is_same_site(own: &str, other: &str) -> bool {
+    own == other || psl::domain_str(own).is_some_and(|domain| psl::domain_str(other) == Some(domain))
 }
 
 #[cfg(test)]

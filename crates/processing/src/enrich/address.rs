@@ -65,15 +65,25 @@ impl<'a> Address<'a> {
         Some(host.strip_prefix("www.").unwrap_or(host)).filter(|host| !host.is_empty())
     }
 
-    /// The decoded `utm_*` parameters; of one that comes twice the first that is not empty.
-    pub fn campaign(&self) -> Campaign {
-        let mut campaign = Campaign::default();
-        let query = match self {
+    /// Whether the query has a parameter of this name that is not empty.
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.query().split('&').any(|pair| {
+            pair.split_once('=').is_some_and(|(found, value)| found == name && !value.is_empty())
+        })
+    }
+
+    fn query(&self) -> &str {
+        match self {
             Self::Plain(plain) => plain.query,
             Self::Parsed(url) => url.query().unwrap_or_default(),
             Self::None => "",
-        };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        }
+    }
+
+    /// The decoded `utm_*` parameters; of one that comes twice the first that is not empty.
+    pub fn campaign(&self) -> Campaign {
+        let mut campaign = Campaign::default();
+        for (name, value) in form_urlencoded::parse(self.query().as_bytes()) {
             let field = match name.as_ref() {
                 "utm_source" => &mut campaign.source,
                 "utm_medium" => &mut campaign.medium,

@@ -71,7 +71,7 @@ pub(crate) const PAGES: [(&str, &str, Option<[&str; 3]>); 6] = [
 pub(crate) const REFERRERS: [(&str, [&str; 2]); 4] = [
     ("", ["(direct)", "(none)"]),
     ("https://www.google.co.uk/", ["google", "organic"]),
-    ("https://m.facebook.com/x", ["facebook", "social"]),
+    ("https://m.facebook.com/x", ["facebook", "referral"]),
     ("https://www.blog.example/post", ["blog.example", "referral"]),
 ];
 

@@ -158,11 +158,11 @@ install_node_packages_of() {
 build_tracker() {
     local folder=$root/tracker stamp wanted
     stamp=$folder/dist/.built
+    install_node_packages_of tracker
     wanted=$(cd "$folder" && find src scripts package-lock.json tsconfig.json -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
     if [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ]; then
         return 0
     fi
-    install_node_packages_of tracker
     say "building the tracker"
     (cd "$folder" && npm run --silent build 9>&-) >&2 || fail "setup.sh: npm run build in tracker failed (its message is above)."
     printf '%s\n' "$wanted" >"$stamp"

@@ -58,6 +58,9 @@ pub struct Config {
     pub request_timeout_ms: u64,
     /// Networks of load balancers whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<IpNet>,
+    /// Requests at once whose body may have more than 64 KiB, which only other products' protocols allow (1 MB at most): their length says
+    /// so, or is not told, or they are compressed. At the limit they are refused with 503 `overloaded`.
+    pub max_large_bodies: usize,
     /// Domain under which every property has a collect host name of its own, its measurement id in lower case: with
     /// `collect.example.com`, whatever comes to `m-abcdefgh27.collect.example.com` is that property's. Absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +83,7 @@ impl Default for Config {
             max_streams: 100,
             request_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
+            max_large_bodies: 64,
             host_suffix: None,
             tracker_dir: None,
             queue_submissions: 8_192,

@@ -81,6 +81,7 @@ impl ServiceConfig for Config {
         }
         at_least("process.limits.max_open_sessions", self.process.limits.max_open_sessions, 1)?;
         at_least("collect.max_connections", self.collect.max_connections, 1)?;
+        at_least("collect.max_large_bodies", self.collect.max_large_bodies, 1)?;
         at_least("collect.queue_submissions", self.collect.queue_submissions, 1)?;
         at_least("collect.queue_bytes", self.collect.queue_bytes, 1 << 20)?;
         at_least("collect.request_timeout_ms", self.collect.request_timeout_ms, 1)?;

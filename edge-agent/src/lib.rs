@@ -168,6 +168,7 @@ fn spawn_collect(
 ) {
     let metrics = context.registry.register(CollectMetrics::new);
     let slots = Arc::new(Semaphore::new(config.collect.max_connections));
+    let large_bodies = Arc::new(Semaphore::new(config.collect.max_large_bodies));
     for (listener, (intake, answers)) in listeners.into_iter().zip(intakes) {
         let acceptor = Acceptor {
             properties: opened.properties.clone(),
@@ -178,7 +179,7 @@ fn spawn_collect(
             intake,
             clock: context.clock.clone(),
         };
-        let routes = Routes::new(acceptor, opened.tracker.clone(), metrics.clone());
+        let routes = Routes::new(acceptor, opened.tracker.clone(), large_bodies.clone(), metrics.clone());
         let thread = collect::Thread { listener, routes, answers, slots: slots.clone() };
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));

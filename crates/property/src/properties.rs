@@ -170,13 +170,20 @@ impl Properties {
         hostname: &str,
     ) -> Option<Arc<Property>> {
         let alias = Alias { protocol: protocol.to_owned(), id: id.to_owned(), hostname: hostname.to_owned() };
-        let owner = match self.current_aliases().owner(&alias) {
-            Some(owner) => owner,
-            None => {
-                self.refresh_after_miss().await;
-                self.current_aliases().owner(&alias)?
-            }
-        };
+        if self.current_aliases().owner(&alias).is_none() {
+            self.refresh_after_miss().await;
+        }
+        self.by_alias(&alias)
+    }
+
+    /// The same by what was last read.
+    pub fn find_known_alias(&self, protocol: &str, id: &str, hostname: &str) -> Option<Arc<Property>> {
+        let alias = Alias { protocol: protocol.to_owned(), id: id.to_owned(), hostname: hostname.to_owned() };
+        self.by_alias(&alias)
+    }
+
+    fn by_alias(&self, alias: &Alias) -> Option<Arc<Property>> {
+        let owner = self.current_aliases().owner(alias)?;
         self.snapshot().by_id(&owner)
     }
 

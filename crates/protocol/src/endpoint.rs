@@ -181,7 +181,8 @@ impl Endpoint {
     pub fn parse<'a>(self, request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         match self {
             Self::Ga4 => ga4::parse(request),
-            Self::Measurement | Self::MeasurementDebug => measurement::parse(request),
+            Self::Measurement => measurement::parse(request),
+            Self::MeasurementDebug => measurement::check(request),
             Self::Universal => universal::parse(request),
             Self::UniversalBatch => universal::parse_batch(request),
             Self::Plausible => plausible::parse(request),
@@ -218,14 +219,15 @@ impl Endpoint {
     /// The reply to a request that was not understood.
     pub fn refuse(self, refusal: &Refusal) -> Reply {
         match self {
+            Self::Ga4 => ga4::reply(),
             Self::Measurement => measurement::reply(),
             Self::MeasurementDebug => measurement::validation(Some(refusal)),
+            Self::Universal | Self::UniversalBatch => universal::reply(),
             Self::Plausible => plausible::refuse(refusal),
             Self::Umami | Self::UmamiBatch | Self::UmamiHeartbeat => umami::refuse(refusal),
             Self::Matomo => matomo::refuse(refusal),
             Self::SegmentBatch | Self::SegmentCall | Self::SegmentSettings => segment::refuse(refusal),
             Self::Snowplow | Self::SnowplowQuery => snowplow::refuse(refusal),
-            Self::Ga4 | Self::Universal | Self::UniversalBatch => Reply::refused(refusal),
         }
     }
 }

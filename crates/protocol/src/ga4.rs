@@ -28,18 +28,19 @@ pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         .collect();
     let mut entries = Vec::with_capacity(lines.len().max(1));
     if lines.is_empty() {
-        entries.push(entry(0, &shared)?);
+        entries.push(entry(0, &shared));
     }
     for (index, line) in lines.into_iter().enumerate() {
-        entries.push(entry(index, &shared.with(Query::parse(line)))?);
+        entries.push(entry(index, &shared.with(Query::parse(line))));
     }
+    let entries = entries.into_iter().map(|entry| entry.unwrap_or_else(Entry::Refused)).collect();
     Ok(Sent { entries, secret: None })
 }
 
 fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
     let place = Place::Hit(index);
     let site = query.get("tid").ok_or_else(|| {
-        Refusal::field(Code::MissingField, "tid", "", "tid, the measurement id, is missing")
+        Refusal::field(Code::MissingField, place.field("tid"), "", "tid, the measurement id, is missing")
     })?;
     let event = query.get("en").ok_or_else(|| {
         Refusal::field(Code::MissingField, place.field("en"), "", "en, the name of the event, is missing")

@@ -1,8 +1,8 @@
 //! Google Analytics 4's Measurement Protocol: `POST /mp/collect` with JSON from servers and apps, and `/debug/mp/collect`, which counts
 //! nothing and says what is wrong.
 //!
-//! Google answers 204 whatever comes, so a server that sends nonsense learns it from the debug endpoint only, or from
-//! `X-Meridian-Dropped`. Limits: 25 events of 25 parameters, names of 40 characters, 72 hours back.
+//! Google answers 204 whatever comes and counts what it can, so a server that sends nonsense learns it from the debug endpoint only, or
+//! from `X-Meridian-Dropped`. Limits: 25 events of 25 parameters, names of 40 characters, 72 hours back.
 
 use std::borrow::Cow;
 
@@ -37,8 +37,29 @@ const OWN_PLACE: [&str; 7] = [
     "screen_resolution",
 ];
 
-/// Parses a request.
+/// Parses a request: an event that cannot be counted is refused alone, and a parameter that cannot be kept is left out.
 pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
+    let (sent, _problem) = read(request)?;
+    Ok(sent)
+}
+
+/// Parses a request to find what is wrong with it.
+///
+/// # Errors
+/// The first thing that is.
+pub fn check<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
+    let (sent, problem) = read(request)?;
+    let refused = sent.entries.iter().find_map(|entry| match entry {
+        Entry::Refused(refusal) => Some(refusal.clone()),
+        _ => None,
+    });
+    refused.or(problem).map_or(Ok(sent), Err)
+}
+
+/// What was sent, and the first thing in it that is left out.
+type Read<'a> = (Sent<'a>, Option<Refusal>);
+
+fn read<'a>(request: &Request<'a>) -> Result<Read<'a>, Refusal> {
     let query = Query::parse(request.query.as_bytes());
     let Some(site) = query.first(&["measurement_id", "firebase_app_id"]) else {
         return Err(missing("measurement_id", "measurement_id or firebase_app_id is missing in the query"));
@@ -58,15 +79,13 @@ pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         let message = format!("a request has 1 to {EVENTS} events");
         return Err(Refusal::field(Code::TooManyHits, "events", events.len(), message));
     }
-    let entries = events
-        .iter()
-        .enumerate()
-        .map(|(index, event)| {
-            let hit = hit(index, event, &body, &client)?;
-            Ok(Entry::Hit { site: site.clone(), hit: Box::new(hit) })
-        })
-        .collect::<Result<_, Refusal>>()?;
-    Ok(Sent { entries, secret: query.get("api_secret") })
+    let mut problem = None;
+    let entry = |(index, event)| match hit(index, event, &body, &client, &mut problem) {
+        Ok(hit) => Entry::Hit { site: site.clone(), hit: Box::new(hit) },
+        Err(refusal) => Entry::Refused(refusal),
+    };
+    let entries = events.iter().enumerate().map(entry).collect();
+    Ok((Sent { entries, secret: query.get("api_secret") }, problem))
 }
 
 fn hit<'a>(
@@ -74,6 +93,7 @@ fn hit<'a>(
     event: &Json<'a>,
     body: &Json<'a>,
     client: &Cow<'a, str>,
+    problem: &mut Option<Refusal>,
 ) -> Result<ParsedHit<'a>, Refusal> {
     let field = |name: &str| format!("events[{index}].{name}");
     let name = event.text("name").filter(|name| !name.is_empty());
@@ -96,12 +116,16 @@ fn hit<'a>(
         Some(params @ Json::Map(fields)) => {
             if fields.len() > PARAMS {
                 let message = format!("an event has at most {PARAMS} parameters");
-                return Err(Refusal::field(Code::InvalidField, field("params"), fields.len(), message));
+                let refusal = Refusal::field(Code::InvalidField, field("params"), fields.len(), message);
+                problem.get_or_insert(refusal);
             }
-            for (key, value) in fields {
-                check_name(&field(&format!("params.{key}")), key)?;
-                if !OWN_PLACE.contains(&key.as_ref()) {
-                    hit.fit_json(key, value);
+            for (key, value) in fields.iter().take(PARAMS) {
+                match check_name(&field(&format!("params.{key}")), key) {
+                    Ok(()) if OWN_PLACE.contains(&key.as_ref()) => {}
+                    Ok(()) => hit.fit_json(key, value),
+                    Err(refusal) => {
+                        problem.get_or_insert(refusal);
+                    }
                 }
             }
             params

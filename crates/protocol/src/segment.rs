@@ -37,8 +37,10 @@ pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         return Err(Refusal::field(Code::TooManyHits, "batch", calls.len(), message));
     }
     let (site, secret) = key(request.headers, &body)?;
-    let entry = |(index, call)| entry(Place::Hit(index), call, &body, None, &site);
-    let entries = calls.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+    let entry = |(index, call)| {
+        entry(Place::Hit(index), call, &body, None, &site).unwrap_or_else(Entry::Refused)
+    };
+    let entries = calls.iter().enumerate().map(entry).collect();
     Ok(Sent { entries, secret })
 }
 
@@ -234,7 +236,11 @@ pub fn reply(outcomes: &[Outcome]) -> Reply {
         let message = "no property has this write key; add it with `meridian alias add --protocol segment`";
         return refuse(&Refusal::field(Code::UnknownMeasurementId, "writeKey", "", message));
     }
-    Reply::json(StatusCode::OK, &json!({ "success": true }))
+    // A library drops the whole batch at an error, so one call that is wrong among others must not be one.
+    match outcomes {
+        [Outcome::Refused(refusal)] => refuse(refusal),
+        _ => Reply::json(StatusCode::OK, &json!({ "success": true })),
+    }
 }
 
 /// The reply to a request that was not understood: clients show code and message.

@@ -31,7 +31,8 @@ pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         return Err(Refusal::field(Code::TooLarge, "", text.len(), message));
     }
     let query = Query::parse(request.query.as_bytes()).with(Query::parse(request.body));
-    Ok(Sent { entries: entries(0, &query)?, secret: None })
+    let entries = entries(0, &query).unwrap_or_else(|refusal| vec![Entry::Refused(refusal)]);
+    Ok(Sent { entries, secret: None })
 }
 
 /// Parses a request to `/batch`.
@@ -46,9 +47,14 @@ pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         }
         if line.len() > HIT_BYTES {
             let message = format!("a hit has at most {HIT_BYTES} bytes");
-            return Err(Refusal::field(Code::TooLarge, format!("hits[{index}]"), line.len(), message));
+            let refusal = Refusal::field(Code::TooLarge, format!("hits[{index}]"), line.len(), message);
+            sent.entries.push(Entry::Refused(refusal));
+            continue;
         }
-        sent.entries.extend(entries(index, &Query::parse(line))?);
+        match entries(index, &Query::parse(line)) {
+            Ok(entries) => sent.entries.extend(entries),
+            Err(refusal) => sent.entries.push(Entry::Refused(refusal)),
+        }
     }
     if sent.entries.is_empty() {
         return Err(Refusal::whole(Code::MissingField, "the batch is empty; send a hit per line"));
@@ -133,7 +139,7 @@ fn custom(hit: &mut ParsedHit<'_>, key: &str, value: &Cow<'_, str>) {
     }
 }
 
-/// The reply to whatever was understood.
+/// The reply to whatever came, as from Google: a client stops its queue at an error.
 pub fn reply() -> Reply {
     Reply::pixel(StatusCode::OK)
 }

@@ -29,6 +29,8 @@ struct Owners<'a> {
     protocol: Protocol,
     /// The property that the request's own host name means, whatever id is sent.
     by_host: Option<Arc<Property>>,
+    /// Whether an unknown id is worth a reading of the directory: a request gets one, however many ids it makes up.
+    may_wait: bool,
     /// The last answer: most requests have one site.
     last: Option<(String, String, Option<Arc<Property>>)>,
 }
@@ -46,7 +48,7 @@ impl Acceptor {
         let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
         let by_host = self.property_of_host(headers).await;
-        let mut owners = Owners { acceptor: self, protocol, by_host, last: None };
+        let mut owners = Owners { acceptor: self, protocol, by_host, may_wait: true, last: None };
         let mut prepared = Prepared::with_capacity(sent.entries.len());
         let mut outcomes = Vec::with_capacity(sent.entries.len());
         for entry in sent.entries {
@@ -102,12 +104,15 @@ impl Owners<'_> {
             return property.clone();
         }
         let properties = &self.acceptor.properties;
-        let property = if property::is_measurement_id(site) {
-            properties.find_measurement_id(site).await
-        } else {
-            let host = if self.protocol.ids_are_ambiguous() { page_host } else { "" };
-            properties.find_alias(self.protocol.as_str(), site, host).await
+        let (protocol, host) =
+            (self.protocol.as_str(), if self.protocol.ids_are_ambiguous() { page_host } else { "" });
+        let property = match (property::is_measurement_id(site), self.may_wait) {
+            (true, true) => properties.find_measurement_id(site).await,
+            (true, false) => properties.snapshot().by_measurement_id(site),
+            (false, true) => properties.find_alias(protocol, site, host).await,
+            (false, false) => properties.find_known_alias(protocol, site, host),
         };
+        self.may_wait &= property.is_some();
         self.last = Some((site.to_owned(), page_host.to_owned(), property.clone()));
         property
     }

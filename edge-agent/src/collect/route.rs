@@ -1,12 +1,15 @@
 //! Paths and methods: which request goes where, and how its outcome is answered and counted.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hit::limits;
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use hyper::{Method, Request};
 use protocol::{Code, Endpoint, Outcome, Refusal, Reply, own, pixel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::accept::Acceptor;
 use super::answer::{self, Answer};
@@ -20,13 +23,19 @@ use crate::metrics::CollectMetrics;
 pub(crate) struct Routes {
     acceptor: Acceptor,
     tracker: Tracker,
+    large_bodies: Arc<Semaphore>,
     metrics: CollectMetrics,
 }
 
 impl Routes {
     /// Routes to one acceptor, and to the tracker.
-    pub(crate) fn new(acceptor: Acceptor, tracker: Tracker, metrics: CollectMetrics) -> Self {
-        Self { acceptor, tracker, metrics }
+    pub(crate) fn new(
+        acceptor: Acceptor,
+        tracker: Tracker,
+        large_bodies: Arc<Semaphore>,
+        metrics: CollectMetrics,
+    ) -> Self {
+        Self { acceptor, tracker, large_bodies, metrics }
     }
 
     /// The metrics of collect.
@@ -139,8 +148,13 @@ impl Routes {
         if !endpoint.takes(&head.method) {
             return self.wrong_method(&head.method, endpoint.allowed());
         }
-        let bytes = match body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await {
-            Ok(bytes) => bytes,
+        let read = async {
+            // Held until the request is answered: what is parsed from it takes memory as well.
+            let place = self.place_for_body(&head.headers, endpoint)?;
+            Ok((place, body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await?))
+        };
+        let (_place, bytes) = match read.await {
+            Ok(read) => read,
             Err(refusal) => {
                 self.metrics.answered(refusal.code.as_str());
                 let reply = match refusal.code.retry_after_s() {
@@ -166,6 +180,25 @@ impl Routes {
                 answer::reply(reply, &head.headers, &[Outcome::Refused(refusal)])
             }
         }
+    }
+
+    /// A place among the large bodies, if this may be one.
+    fn place_for_body(
+        &self,
+        headers: &HeaderMap,
+        endpoint: Endpoint,
+    ) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let is_small = length.is_some_and(|length| length <= limits::REQUEST_BYTES)
+            && !headers.contains_key(CONTENT_ENCODING);
+        if is_small || endpoint.body_bytes() <= limits::REQUEST_BYTES {
+            return Ok(None);
+        }
+        let place = self.large_bodies.clone().try_acquire_owned();
+        place.map(Some).map_err(|_| {
+            let message = "more large requests are under way than this edge takes at a time; send it again after the time in Retry-After";
+            Refusal::whole(Code::Overloaded, message)
+        })
     }
 
     async fn take(

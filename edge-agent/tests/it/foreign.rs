@@ -174,6 +174,8 @@ async fn trackers_may_send_with_cookies_from_any_page() {
     let wrong = edge.send(Method::GET, "/api/event", &[origin], "").await;
     assert_eq!(wrong.error(), (405, "method_not_allowed".into(), String::new()));
     let large = edge.send(Method::POST, "/collect", &[], "x".repeat(8193)).await;
+    assert_eq!((large.status, dropped(&large)), (StatusCode::OK, "1 too_large"));
+    let large = edge.send(Method::POST, "/v1/batch", &[], "x".repeat(512_001)).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(edge.stop().await);
 }

@@ -36,6 +36,6 @@ fn every_line_of_a_body_is_an_event_with_what_the_query_shares() {
 
 #[test]
 fn what_has_no_id_or_no_name_is_refused() {
-    assert_eq!(shown(parse(&request("v=2&en=page_view", ""))), "refused missing_field tid");
+    assert_eq!(shown(parse(&request("v=2&en=page_view", ""))), "refused missing_field hits[0].tid");
     assert_eq!(shown(parse(&request("v=2&tid=G-1", "ep.a=1"))), "refused missing_field hits[0].en");
 }

@@ -9,6 +9,16 @@ fn parsed(body: &str) -> String {
     shown(parse(&request(QUERY, body)))
 }
 
+fn checked(body: &str) -> String {
+    shown(check(&request(QUERY, body)))
+}
+
+#[test]
+fn what_can_be_counted_is_counted() {
+    let body = r#"{"client_id":"1","events":[{"name":"a b"},{"name":"ok","params":{"_x":1,"y":2}}]}"#;
+    assert_eq!(parsed(body), "refused invalid_field events[0].name\nG-TEST123: ok client=1 server y=2");
+}
+
 #[test]
 fn requests_of_a_client_are_read() {
     let body = r#"{"client_id": "1234567890.1700000000", "events": [{"name": "page_view", "params": {"page_location": "https://shop.example.com/pricing?utm_source=newsletter", "page_title": "Pricing", "page_referrer": "https://www.google.com/", "language": "en-GB", "session_id": 1700000000, "engagement_time_msec": 4}}]}"#;
@@ -46,11 +56,11 @@ fn limits_are_googles_and_the_debug_endpoint_names_what_is_wrong() {
             "refused invalid_field events[0].params",
         ),
     ] {
-        assert_eq!(parsed(&body), expected, "{body}");
+        assert_eq!(checked(&body), expected, "{body}");
     }
     assert_eq!(shown(parse(&request("api_secret=x", "{}"))), "refused missing_field measurement_id");
 
-    let refusal = parse(&request(QUERY, r#"{"client_id":"1","events":[{}]}"#)).unwrap_err();
+    let refusal = check(&request(QUERY, r#"{"client_id":"1","events":[{}]}"#)).unwrap_err();
     let said: serde_json::Value = serde_json::from_slice(&validation(Some(&refusal)).body).unwrap();
     assert_eq!(said["validationMessages"][0]["fieldPath"], "events[0].name");
     assert_eq!(said["validationMessages"][0]["validationCode"], "VALUE_REQUIRED");

@@ -18,3 +18,4 @@ mod zones;
 mod midnight;
 mod load;
 mod clients;
+mod proxy;

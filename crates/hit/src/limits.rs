@@ -24,6 +24,10 @@ pub const PARAMS: usize = 50;
 pub const PARAM_KEY_BYTES: usize = 100;
 /// Bytes of a parameter's text value.
 pub const PARAM_VALUE_BYTES: usize = 1000;
+/// Goods of a hit.
+pub const ITEMS: usize = 200;
+/// Bytes of each text of an item.
+pub const ITEM_TEXT_BYTES: usize = 100;
 /// Bytes of a user agent; longer ones are cut, for they are not the client's choice.
 pub const USER_AGENT_BYTES: usize = 1024;
 /// Age of a hit without API secret, milliseconds (72 h).

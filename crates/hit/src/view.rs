@@ -6,7 +6,7 @@
 use prost::DecodeError;
 use prost::bytes::Buf;
 use prost::encoding::{self, DecodeContext, WireType};
-use proto::hit::{ImportMark, Parameter, RawHit, parameter};
+use proto::hit::{ImportMark, Item, Parameter, RawHit, parameter};
 
 use crate::block::{Block, BlockError, BlockHeader};
 
@@ -37,6 +37,20 @@ pub struct HitView<'a> {
     pub user_agent: &'a str,
     pub backdated: bool,
     pub sent_by_server: bool,
+    pub items: Vec<ItemView<'a>>,
+}
+
+/// An [`Item`] that borrows its texts; fields as there.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[allow(missing_docs)] // hit.proto describes each field.
+pub struct ItemView<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub brand: &'a str,
+    pub category: &'a str,
+    pub variant: &'a str,
+    pub price: Option<f64>,
+    pub quantity: Option<f64>,
 }
 
 /// An event parameter.
@@ -154,6 +168,7 @@ impl<'a> HitView<'a> {
             21 => self.user_agent = field.text()?,
             22 => self.backdated = field.number()? != 0,
             23 => self.sent_by_server = field.number()? != 0,
+            24 => self.items.push(ItemView::parse(field.bytes()?)?),
             _ => {}
         }
         Ok(())
@@ -185,6 +200,7 @@ impl<'a> HitView<'a> {
             user_agent: &hit.user_agent,
             backdated: hit.backdated,
             sent_by_server: hit.sent_by_server,
+            items: hit.items.iter().map(ItemView::of).collect(),
         }
     }
 
@@ -235,6 +251,12 @@ impl<'a> HitView<'a> {
         text(21, self.user_agent, out);
         number(22, self.backdated.into(), out);
         number(23, self.sent_by_server.into(), out);
+        for item in &self.items {
+            let mut length = Length(0);
+            item.write(&mut length);
+            out.begin(24, length.0);
+            item.write(out);
+        }
     }
 }
 
@@ -271,6 +293,53 @@ impl<'a> ParamView<'a> {
             Some(ParamValue::Number(number)) => out.fixed(3, number.to_bits()),
             Some(ParamValue::Flag(flag)) => out.varint(4, flag.into()),
             None => {}
+        }
+    }
+}
+
+impl<'a> ItemView<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut item = Self::default();
+        each_field(bytes, |tag, field| {
+            match tag {
+                1 => item.id = field.text()?,
+                2 => item.name = field.text()?,
+                3 => item.brand = field.text()?,
+                4 => item.category = field.text()?,
+                5 => item.variant = field.text()?,
+                6 => item.price = Some(f64::from_bits(field.fixed()?)),
+                7 => item.quantity = Some(f64::from_bits(field.fixed()?)),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(item)
+    }
+
+    /// A view of an owned item.
+    pub fn of(item: &'a Item) -> Self {
+        Self {
+            id: &item.id,
+            name: &item.name,
+            brand: &item.brand,
+            category: &item.category,
+            variant: &item.variant,
+            price: item.price,
+            quantity: item.quantity,
+        }
+    }
+
+    fn write(&self, out: &mut impl Output) {
+        text(1, self.id, out);
+        text(2, self.name, out);
+        text(3, self.brand, out);
+        text(4, self.category, out);
+        text(5, self.variant, out);
+        if let Some(price) = self.price {
+            out.fixed(6, price.to_bits());
+        }
+        if let Some(quantity) = self.quantity {
+            out.fixed(7, quantity.to_bits());
         }
     }
 }

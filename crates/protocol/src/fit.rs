@@ -166,6 +166,11 @@ impl ParsedHit<'_> {
         ] {
             assert!(text.len() <= max_bytes, "{name} has {} bytes", text.len());
         }
+        for item in &self.items {
+            let texts = [&item.id, &item.name, &item.brand, &item.category, &item.variant];
+            assert!(texts.iter().all(|text| text.len() <= limits::ITEM_TEXT_BYTES), "{item:?}");
+        }
+        assert!(self.items.len() <= limits::ITEMS);
         assert!(self.engagement_ms <= limits::ENGAGEMENT_MS && self.params.len() <= limits::PARAMS);
         for param in &self.params {
             assert!((1..=limits::PARAM_KEY_BYTES).contains(&param.key.len()), "{param:?}");

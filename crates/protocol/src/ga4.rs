@@ -67,6 +67,7 @@ fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
     for (key, value) in query.iter() {
         parameter(&mut hit, key, value);
     }
+    hit.fit_joined_items(query);
     Ok(Entry::Hit { site, hit: Box::new(hit) })
 }
 

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod parsed;
 mod fit;
 mod query;
+mod items;
 pub mod sent;
 pub mod own;
 pub mod pixel;

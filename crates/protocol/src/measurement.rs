@@ -135,6 +135,7 @@ fn hit<'a>(
         }
     };
     page(&mut hit, params);
+    hit.fit_items(params.get("items"));
     if let Some(Json::Map(properties)) = body.get("user_properties") {
         for (name, property) in properties {
             hit.fit_json(&format!("user.{name}"), property.get("value").unwrap_or(&Json::Null));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use hit::{PAGE_VIEW, Parameter};
+use hit::{Item, PAGE_VIEW, Parameter};
 
 use crate::fields::Place;
 
@@ -52,6 +52,8 @@ pub struct ParsedHit<'a> {
     pub attempt: u32,
     /// Parameters.
     pub params: Vec<Parameter>,
+    /// Goods that the event is about.
+    pub items: Vec<Item>,
     /// The visitor's address; needs the API secret.
     pub ip: Option<IpAddr>,
     /// The visitor's user agent, in place of the request's; needs the API secret in our own protocol.
@@ -84,6 +86,7 @@ impl ParsedHit<'_> {
             id: NONE,
             attempt: 0,
             params: Vec::new(),
+            items: Vec::new(),
             ip: None,
             user_agent: None,
             sent_by_server: false,

@@ -213,6 +213,7 @@ fn page<'a>(hit: &mut ParsedHit<'a>, properties: &Json<'a>, context: &Json<'a>) 
         hit.fit_number("value", revenue);
     }
     hit.fit_text("transaction_id", properties.text("order_id").unwrap_or_default());
+    hit.fit_items(properties.get("products"));
     if let Json::Map(fields) = properties {
         for (name, value) in fields.iter().filter(|(name, _)| !is_of_page(name)) {
             hit.fit_json(name, value);

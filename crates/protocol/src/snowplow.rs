@@ -12,6 +12,7 @@ use hit::{PAGE_VIEW, limits};
 use http::StatusCode;
 
 use crate::fields::Place;
+use crate::items::{self, Fact};
 use crate::json::Json;
 use crate::parsed::{HitTime, ParsedHit};
 use crate::query::Query;
@@ -23,6 +24,15 @@ pub const BODY_BYTES: usize = 1_000_000;
 
 /// Events of a request.
 const EVENTS: usize = 2_500;
+
+/// An item event's names of what it tells.
+const ITEM: [(&str, Fact); 5] = [
+    ("ti_sk", Fact::Id),
+    ("ti_nm", Fact::Name),
+    ("ti_ca", Fact::Category),
+    ("ti_pr", Fact::Price),
+    ("ti_qu", Fact::Quantity),
+];
 
 /// Trackers differ in whether they pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -93,18 +103,9 @@ fn entry<'a>(place: Place, query: &Query<'a>) -> Entry<'a> {
         }
         Some("ti") => {
             hit.fit_event("item".into());
-            let texts = [
-                ("transaction_id", "ti_id"),
-                ("item_id", "ti_sk"),
-                ("item_name", "ti_nm"),
-                ("item_category", "ti_ca"),
-            ];
-            for (name, key) in texts {
-                hit.fit_text(name, get(key));
-            }
-            for (name, key) in [("price", "ti_pr"), ("quantity", "ti_qu")] {
-                hit.fit_number(name, get(key));
-            }
+            hit.fit_text("transaction_id", get("ti_id"));
+            hit.fit_text("currency", get("ti_cu"));
+            hit.fit_item(items::of_query(query, &ITEM));
         }
         Some("ue") => {
             if !self_describing(&mut hit, query) {

@@ -11,6 +11,7 @@ use http::StatusCode;
 
 use crate::fields::Place;
 use crate::google;
+use crate::items::{self, Fact};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::query::Query;
 use crate::refusal::{Code, Refusal};
@@ -22,6 +23,15 @@ pub const HIT_BYTES: usize = 8192;
 pub const BATCH_BYTES: usize = 16 * 1024;
 /// Hits of a batch.
 const BATCH_HITS: usize = 20;
+
+/// An item hit's names of what it tells.
+const ITEM: [(&str, Fact); 5] = [
+    ("ic", Fact::Id),
+    ("in", Fact::Name),
+    ("iv", Fact::Category),
+    ("ip", Fact::Price),
+    ("iq", Fact::Quantity),
+];
 
 /// Parses a request to `/collect`: a query, or a body in its form.
 pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
@@ -101,14 +111,8 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
         }
         "item" => {
             hit.fit_event("item".into());
-            for (name, key) in
-                [("transaction_id", "ti"), ("item_name", "in"), ("item_id", "ic"), ("item_category", "iv")]
-            {
-                hit.fit_text(name, query.get(key).unwrap_or_default());
-            }
-            for (name, key) in [("price", "ip"), ("quantity", "iq")] {
-                hit.fit_number(name, query.get(key).unwrap_or_default());
-            }
+            hit.fit_text("transaction_id", query.get("ti").unwrap_or_default());
+            hit.fit_item(items::of_query(query, &ITEM));
         }
         _ => return Ok(vec![Entry::Dropped(Dropped::Kind)]),
     }
@@ -123,6 +127,7 @@ fn make_purchase(hit: &mut ParsedHit<'_>, query: &Query<'_>) {
     hit.fit_event("purchase".into());
     hit.fit_text("transaction_id", query.get("ti").unwrap_or_default());
     hit.fit_text("affiliation", query.get("ta").unwrap_or_default());
+    hit.fit_numbered_items(query);
     hit.fit_text("currency", query.get("cu").unwrap_or_default());
     for (name, key) in [("value", "tr"), ("shipping", "ts"), ("tax", "tt")] {
         hit.fit_number(name, query.get(key).unwrap_or_default());

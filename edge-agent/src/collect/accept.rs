@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hit::{HitView, ParamView, block, limits};
+use hit::{HitView, ItemView, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use ipnet::IpNet;
@@ -196,6 +196,7 @@ impl Acceptor {
             screen: &hit.screen,
             engagement_ms: hit.engagement_ms,
             params: hit.params.iter().map(ParamView::of).collect(),
+            items: hit.items.iter().map(ItemView::of).collect(),
             backdated: moment.is_backdated,
             sent_by_server: hit.sent_by_server,
         };

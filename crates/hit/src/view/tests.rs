@@ -21,6 +21,15 @@ fn params() -> impl Strategy<Value = Vec<Parameter>> {
     proptest::collection::vec(param, 0..4)
 }
 
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let numbers = (option::of(-1e9..1e9), option::of(-1e9..1e9));
+    let item = (proptest::collection::vec("[a-zé]{0,5}", 5), numbers).prop_map(|(mut texts, (price, quantity))| {
+        let mut text = || texts.pop().unwrap();
+        Item { id: text(), name: text(), brand: text(), category: text(), variant: text(), price, quantity }
+    });
+    proptest::collection::vec(item, 0..3)
+}
+
 /// Hits with any field empty or not.
 fn hit() -> impl Strategy<Value = RawHit> {
     let texts = proptest::collection::vec("[ -~äß€]{0,12}|[a-z]{130}", 12);
@@ -33,8 +42,8 @@ fn hit() -> impl Strategy<Value = RawHit> {
         any::<bool>(),
         any::<bool>(),
     );
-    (texts, numbers, few, params(), proptest::collection::vec(any::<u8>(), 0..7)).prop_map(
-        |(mut texts, numbers, few, params, truncated_ip)| {
+    (texts, numbers, few, params(), proptest::collection::vec(any::<u8>(), 0..7), items()).prop_map(
+        |(mut texts, numbers, few, params, truncated_ip, items)| {
             let mut text = || texts.pop().unwrap();
             RawHit {
                 property_id: text(),
@@ -60,6 +69,7 @@ fn hit() -> impl Strategy<Value = RawHit> {
                 user_agent: text(),
                 backdated: few.4,
                 sent_by_server: few.5,
+                items,
             }
         },
     )

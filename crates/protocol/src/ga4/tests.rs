@@ -12,7 +12,7 @@ fn a_query_is_an_event() {
         ),
         (
             "v=2&tid=G-TEST123&cid=1.2&_s=3&sid=17&dl=https%3A%2F%2Fshop.example.com%2F&ep.transaction_id=T-1&epn.value=49.5&cu=EUR&pr1=idSKU-1%7EnmCap%7Epr24.75%7Eqt2%7E&en=purchase",
-            r#"G-TEST123: purchase url=https://shop.example.com/ client=1.2 session=17 currency="EUR" transaction_id="T-1" value=49.5"#,
+            r#"G-TEST123: purchase url=https://shop.example.com/ client=1.2 session=17 item=SKU-1/Cap/2x24.75 currency="EUR" transaction_id="T-1" value=49.5"#,
         ),
         (
             "v=2&tid=G-TEST123&cid=1.2&sid=17&_fv=1&_ss=1&dh=shop.example.com&dp=%2Fa&en=user_engagement&_et=136&up.plan=pro&cs=news&cn=may",

@@ -76,6 +76,7 @@ fn conversion<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>, goal: &str) {
     let order = query.get("ec_id");
     hit.fit_event(if order.is_some() { "purchase" } else { "cart_update" }.into());
     hit.fit_text("transaction_id", order.unwrap_or_default());
+    hit.fit_item_rows(&get("ec_items"));
     for (name, key) in [("subtotal", "ec_st"), ("tax", "ec_tx"), ("shipping", "ec_sh"), ("discount", "ec_dt")]
     {
         hit.fit_number(name, get(key));

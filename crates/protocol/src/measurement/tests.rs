@@ -29,7 +29,7 @@ fn requests_of_a_client_are_read() {
     let body = r#"{"client_id":"1.2","timestamp_micros":1795565302426000,"user_agent":"UA","user_id":"user-42","user_properties":{"plan":{"value":"pro"}},"events":[{"name":"purchase","params":{"transaction_id":"T-1","value":49.5,"currency":"EUR","items":[{"item_id":"SKU-1"}]}},{"name":"late","timestamp_micros":1795565302427000}]}"#;
     assert_eq!(
         parsed(body),
-        "G-TEST123: purchase client=1.2 Claimed(1795565302426) ua=UA server transaction_id=\"T-1\" value=49.5 currency=\"EUR\" user.plan=\"pro\"\n\
+        "G-TEST123: purchase client=1.2 Claimed(1795565302426) ua=UA server item=SKU-1//0x0 transaction_id=\"T-1\" value=49.5 currency=\"EUR\" user.plan=\"pro\"\n\
          G-TEST123: late client=1.2 Claimed(1795565302427) ua=UA server user.plan=\"pro\""
     );
     let single = r#"{"client_id":"1","events":{"name":"e","params":{}},"timestamp_micros":1}"#;

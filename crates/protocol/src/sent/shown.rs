@@ -66,6 +66,10 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
     if hit.sent_by_server {
         text.push_str(" server");
     }
+    for item in &hit.items {
+        let (price, quantity) = (item.price.unwrap_or(0.0), item.quantity.unwrap_or(0.0));
+        let _infallible = write!(text, " item={}/{}/{quantity}x{price}", item.id, item.name);
+    }
     for param in &hit.params {
         let _infallible = match &param.value {
             Some(Value::Text(value)) => write!(text, " {}={value:?}", param.key),

@@ -26,9 +26,9 @@ fn requests_of_a_client_are_read_from_body_or_query() {
         format!(r#"UA-12345-1: purchase {SHOWN} ua=UA transaction_id="T-1" currency="EUR" value=49.5"#)
     );
     assert_eq!(
-        parsed("t=pageview&pa=purchase&ti=T-1&tr=49.5"),
+        parsed("t=pageview&pa=purchase&ti=T-1&tr=49.5&pr1id=SKU-1"),
         format!(
-            "UA-12345-1: page_view {SHOWN} ua=UA\nUA-12345-1: purchase {SHOWN} ua=UA transaction_id=\"T-1\" value=49.5"
+            "UA-12345-1: page_view {SHOWN} ua=UA\nUA-12345-1: purchase {SHOWN} ua=UA item=SKU-1//0x0 transaction_id=\"T-1\" value=49.5"
         )
     );
     assert_eq!(
@@ -50,7 +50,7 @@ fn a_batch_has_a_hit_per_line() {
         shown(parse_batch(&request("", &body))),
         format!(
             "UA-12345-1: purchase {SHOWN} ua=UA transaction_id=\"T-1\" value=49.5\n\
-             UA-1: item client=1 transaction_id=\"T-1\" item_name=\"Cap\" item_id=\"SKU-1\" price=24.75 quantity=2"
+             UA-1: item client=1 item=SKU-1/Cap/2x24.75 transaction_id=\"T-1\""
         )
     );
     let line = "tid=UA-1&cid=1&t=pageview\n";

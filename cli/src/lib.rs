@@ -12,6 +12,7 @@ pub mod alias;
 pub mod import;
 pub mod report;
 pub mod status;
+pub mod tail;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     Import(import::Command),
     /// Ask for a report
     Report(report::Arguments),
+    /// Show hits as they come: is my tag working?
+    Tail(tail::Arguments),
     /// Show what is accepted, loaded and still under way
     Status(status::Arguments),
 }
@@ -90,6 +93,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Alias(command) => Ok(alias::run(command).await?),
         Command::Import(command) => Ok(import::run(command).await?),
         Command::Report(arguments) => Ok(report::run(arguments).await?),
+        Command::Tail(arguments) => Ok(tail::run(arguments).await?),
         Command::Status(arguments) => status::run(arguments).await,
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! A hit goes through the stages in this order; stages do not know each other, [`run`] names them all:
 //! `collect → wal → (204) → process → outbox → ship`. `disk` is what they keep, `handoff` what they pass on, `ledger`
-//! the accounts; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
+//! the accounts, `tail` what somebody looks at; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
 
 pub mod config;
 pub(crate) mod handoff;
 pub(crate) mod disk;
 pub(crate) mod ledger;
+pub(crate) mod tail;
 pub(crate) mod metrics;
 pub mod collect;
 pub mod wal;
@@ -50,6 +51,7 @@ use crate::metrics::{CollectMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
 use crate::process::restore::Restore;
 use crate::ship::CurrentHub;
 use crate::status::{EdgeStatus, Found};
+use crate::tail::Tail;
 use crate::wal::Committer;
 
 /// What stages may take to end beyond the time for shipping.
@@ -67,6 +69,7 @@ struct Opened {
     properties: Arc<Properties>,
     locator: Locator,
     tracker: Tracker,
+    tail: Arc<Tail>,
 }
 
 /// Runs an edge until `context.shutdown`, then drains: what is in flight is answered, committed, processed and, as far
@@ -104,7 +107,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         clock: context.clock.clone(),
     };
     let answer = Arc::new(move || status.answer());
-    let admin = AdminServer::start(&context, config.admin_listen, answer, axum::Router::new()).await?;
+    let seen = tail::routes(opened.tail.clone(), context.clock.clone());
+    let admin = AdminServer::start(&context, config.admin_listen, answer, seen).await?;
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     spawn_collect(&mut tasks, &config, &context, &opened, listeners, intakes);
@@ -154,6 +158,7 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
         properties,
         locator,
         tracker,
+        tail: Arc::new(Tail::new(edge.as_str())),
     })
 }
 
@@ -176,6 +181,7 @@ fn spawn_collect(
             locator: opened.locator.clone(),
             trusted_proxies: config.collect.trusted_proxies.clone(),
             host_suffix: config.collect.host_suffix.clone(),
+            tail: opened.tail.clone(),
             intake,
             clock: context.clock.clone(),
         };
@@ -214,6 +220,7 @@ fn spawn_wal_and_process(
         progress: opened.progress,
         user_agent_rules: opened.user_agent_rules,
         crawler_list: opened.crawler_list,
+        tail: opened.tail,
         rules: opened.properties,
         feed: feed_receiver,
         ledger: opened.ledger,

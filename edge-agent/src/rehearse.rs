@@ -75,6 +75,7 @@ fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
         progress,
         user_agent_rules: read(&config.user_agent_rules)?,
         crawler_list: read(&config.crawler_list)?,
+        tail: Arc::default(),
         rules: Properties::open(&config.properties_dir)?,
         feed,
         ledger: Arc::new(ledger),

@@ -1,7 +1,8 @@
 //! The admin port of `meridian dev`: answers for all services behind it.
 //!
 //! `GET /status` joins the reports of all services (one that does not answer is listed as unreachable), `/metrics`
-//! their metrics (each name begins with its service), `/readyz` is 200 when every service is ready.
+//! their metrics (each name begins with its service), `/readyz` is 200 when every service is ready, `/seen` joins what the edges
+//! saw of a property.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::future::join_all;
-use http::{Method, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode, Uri};
+use serde_json::{Value, json};
 use service::status::{ServiceReport, ServiceStatus};
 use tokio::net::TcpListener;
 
@@ -52,6 +55,7 @@ pub async fn serve(listen: SocketAddr, services: Vec<Behind>) -> anyhow::Result<
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/readyz", get(ready))
+        .route("/seen", get(seen))
         .route("/healthz", get(async || "ok"))
         .with_state(asker);
     tokio::spawn(async move {
@@ -96,6 +100,21 @@ async fn status(State(asker): State<Asker>) -> Json<ServiceReport> {
         }
     }
     Json(whole)
+}
+
+async fn seen(State(asker): State<Asker>, uri: Uri) -> Json<Value> {
+    let path = uri.path_and_query().map_or("/seen", PathAndQuery::as_str);
+    let mut all = Vec::new();
+    // Services that are no edges have no such path.
+    for (_, body) in asker.ask(path).await {
+        let seen = body.and_then(|body| Ok(serde_json::from_slice::<Value>(&body)?));
+        if let Ok(Value::Object(mut seen)) = seen
+            && let Some(Value::Array(lines)) = seen.remove("seen")
+        {
+            all.extend(lines);
+        }
+    }
+    Json(json!({ "seen": all }))
 }
 
 async fn metrics(State(asker): State<Asker>) -> String {

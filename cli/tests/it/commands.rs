@@ -18,12 +18,17 @@ const WRONG_USAGE: i32 = 2;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["dev"],
         &["property"],
         &["property", "create"],
         &["property", "list"],
+        &["alias"],
+        &["alias", "add"],
+        &["alias", "remove"],
+        &["alias", "list"],
+        &["tail"],
         &["import"],
         &["import", "access-log"],
         &["report"],
@@ -46,11 +51,14 @@ fn every_command_explains_itself() {
 fn errors_without_a_system_are_one_sentence() {
     let free = free_address();
     let url = format!("http://{free}");
-    let cases: [(&str, i32, &[&str]); 9] = [
+    let cases: [(&str, i32, &[&str]); 12] = [
         ("report --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --grpc URL", 1, &["no key", "--key", "--data"]),
         ("status --admin URL", 1, &[&url, "--admin"]),
+        ("alias list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
+        ("tail --property p_1 --admin URL", 1, &[&url, "--admin"]),
+        ("tail --property shop --admin URL", 1, &["--property", "shop", "property list"]),
         ("status --wait --timeout 1 --admin URL", TIMED_OUT, &["gave up after 1 s"]),
         ("import access-log x.log --property p_1", 1, &["API secret of p_1", "--api-secret", "--data"]),
         ("import access-log x.log --property p_1 --api-secret s --measurement-id M-1", 1, &["x.log"]),

@@ -18,4 +18,5 @@ mod zones;
 mod midnight;
 mod load;
 mod clients;
+mod tail;
 mod proxy;

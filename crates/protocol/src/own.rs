@@ -92,6 +92,12 @@ pub fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
     Ok(CollectRequest { measurement_id, hits, import_until_ms })
 }
 
+/// Whose a body that was refused would have been, if that can be read.
+pub fn measurement_id(body: &[u8]) -> Option<String> {
+    let body: Json<'_> = serde_json::from_slice(body).ok()?;
+    body.text("measurement_id").map(Cow::into_owned)
+}
+
 /// Checks the fields of one hit.
 pub fn hit<'a>(place: Place, entries: Vec<(Cow<'a, str>, Json<'a>)>) -> Result<ParsedHit<'a>, Refusal> {
     let mut hit = ParsedHit::empty(place);

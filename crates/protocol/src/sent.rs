@@ -75,6 +75,16 @@ impl Dropped {
             Self::SecretRequired => "secret_required",
         }
     }
+
+    /// One sentence for people.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Kind => "there is no report for hits of this kind",
+            Self::TooOld => "it happened more than 72 hours ago; further back needs the API secret",
+            Self::UnknownSite => "no property has this id; `meridian alias add` gives it to one",
+            Self::SecretRequired => "it says what needs the property's API secret, which did not come along",
+        }
+    }
 }
 
 /// What became of an entry.

@@ -6,12 +6,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hit::{HitView, ItemView, ParamView, block, limits};
+use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use ipnet::IpNet;
+use jiff::Timestamp;
 use property::{Properties, Property};
-use protocol::{Code, CollectRequest, HitTime, ParsedHit, Place, Refusal};
+use protocol::{Code, CollectRequest, HitTime, ParsedHit, Place, Refusal, own};
+use serde_json::{Map, Value, json};
 use service::SharedClock;
 
 use super::client;
@@ -19,6 +21,7 @@ use super::locate::{Country, Locator};
 use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use crate::handoff::{CommitRefused, Intake};
+use crate::tail::{Tail, Told};
 
 /// The header for the API secret, beside `Authorization: Bearer`.
 pub(super) const SECRET_HEADER: &str = "x-meridian-secret";
@@ -38,6 +41,8 @@ pub(crate) struct Acceptor {
     pub(crate) host_suffix: Option<String>,
     /// The way to the committer.
     pub(crate) intake: Intake,
+    /// Who looks.
+    pub(crate) tail: Arc<Tail>,
     /// Time.
     pub(crate) clock: SharedClock,
 }
@@ -72,19 +77,16 @@ impl Moment {
 pub(crate) struct Prepared {
     body: Vec<u8>,
     hits: u32,
+    /// What to tell when they are durable.
+    told: Vec<Told>,
 }
 
 impl Prepared {
     /// Room for so many hits of the usual size.
     pub(super) fn with_capacity(hits: usize) -> Self {
-        Self { body: Vec::with_capacity(hits * 512), hits: 0 }
+        Self { body: Vec::with_capacity(hits * 512), hits: 0, told: Vec::new() }
     }
 
-    /// Where the next hit is to be appended.
-    pub(super) fn next_hit(&mut self) -> &mut Vec<u8> {
-        self.hits += 1;
-        &mut self.body
-    }
 }
 
 /// What the request says about whoever sent it.
@@ -116,7 +118,7 @@ impl Acceptor {
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
             let moment = event_time(hit, now_ms)?;
-            self.encode(hit, &property, &sender, (moment, &salts), prepared.next_hit());
+            self.encode(hit, &property, &sender, (moment, &salts), ("meridian", &mut prepared));
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {
@@ -134,7 +136,25 @@ impl Acceptor {
             return Ok(0);
         }
         self.intake.commit(prepared.body, hits).await.map_err(refuse_commit)?;
+        for told in prepared.told {
+            self.tail.tell(told, self.clock.now_ms());
+        }
         Ok(hits)
+    }
+
+    /// Tells of a request that is refused, if its property can be found and somebody looks at it.
+    pub(crate) fn tell_refused(&self, body: &[u8], refusal: &Refusal) {
+        if !self.tail.is_on() {
+            return;
+        }
+        let measurement_id = own::measurement_id(body);
+        let property = measurement_id.and_then(|id| self.properties.snapshot().by_measurement_id(&id));
+        if let Some(property) = property {
+            let mut line = not_counted("refused", "meridian", refusal.code.as_str(), &refusal.message);
+            line.insert("field".to_owned(), json!(refusal.field));
+            line.insert("value".to_owned(), json!(refusal.value));
+            self.tail.tell(Told { property_id: property.property_id.clone(), line }, self.clock.now_ms());
+        }
     }
 
     pub(super) fn sender<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> Sender<'a> {
@@ -158,7 +178,7 @@ impl Acceptor {
         property: &Property,
         sender: &Sender<'_>,
         (moment, salts): (Moment, &SaltMap),
-        body: &mut Vec<u8>,
+        (protocol, prepared): (&'static str, &mut Prepared),
     ) -> u64 {
         let event_time_ms = moment.event_time_ms;
         let user_agent = cut(match &hit.user_agent {
@@ -200,9 +220,50 @@ impl Acceptor {
             backdated: moment.is_backdated,
             sent_by_server: hit.sent_by_server,
         };
-        view.push_to(body);
+        prepared.hits += 1;
+        view.push_to(&mut prepared.body);
+        if self.tail.is_on() {
+            let class = self.tail.class_of(user_agent, hit.sent_by_server);
+            let line = accepted(&view, protocol, class);
+            prepared.told.push(Told { property_id: property.property_id.clone(), line });
+        }
         ids.visitor_id
     }
+}
+
+/// What is told of a hit that was taken. No address and no client id: whoever looks is not the visitor.
+fn accepted(view: &HitView<'_>, protocol: &str, class: Option<&str>) -> Map<String, Value> {
+    let time = i64::try_from(view.event_time_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let params = view.params.iter().map(|param| {
+        let value = match param.value {
+            Some(ParamValue::Text(text)) => json!(text),
+            Some(ParamValue::Number(number)) => json!(number),
+            Some(ParamValue::Flag(flag)) => json!(flag),
+            None => Value::Null,
+        };
+        (param.key.to_owned(), value)
+    });
+    let fields = [
+        ("outcome", json!("accepted")),
+        ("protocol", json!(protocol)),
+        ("event_time", json!(time.map(|time| time.to_string()))),
+        ("traffic_class", json!(class)),
+        ("event", json!(view.event)),
+        ("url", json!(view.url)),
+        ("referrer", json!(view.referrer)),
+        ("title", json!(view.title)),
+        ("visitor", json!(format!("{:016x}", view.visitor_id))),
+        ("country", json!(view.country)),
+        ("hit_id", json!(view.hit_id)),
+        ("params", Value::Object(params.collect())),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What is told of a hit that is not counted.
+pub(super) fn not_counted(outcome: &str, protocol: &str, reason: &str, message: &str) -> Map<String, Value> {
+    let fields = [("outcome", outcome), ("protocol", protocol), ("reason", reason), ("message", message)];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
 }
 
 fn refuse_commit(refused: CommitRefused) -> Refusal {

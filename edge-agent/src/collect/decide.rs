@@ -12,7 +12,8 @@ use hyper::header::{AUTHORIZATION, HOST};
 use property::Property;
 use protocol::{Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Sent};
 
-use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, bearer};
+use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, bearer, not_counted};
+use crate::tail::Told;
 
 /// Hits of a request that are to be committed, and what becomes of each entry once they are.
 #[derive(Debug)]
@@ -68,10 +69,19 @@ impl Acceptor {
                 Some(property) => {
                     let has_secret = has_secret(&property, headers, sent.secret.as_deref());
                     match admit(&hit, has_secret, now_ms) {
-                        Err(reason) => Outcome::Dropped(reason),
+                        Err(reason) => {
+                            self.tell_dropped(&property, protocol, reason, now_ms);
+                            Outcome::Dropped(reason)
+                        }
                         Ok(moment) => {
                             let visitor_id =
-                                self.encode(&hit, &property, &sender, (moment, &salts), prepared.next_hit());
+                                self.encode(
+                                &hit,
+                                &property,
+                                &sender,
+                                (moment, &salts),
+                                (protocol.as_str(), &mut prepared),
+                            );
                             Outcome::Taken { visitor_id }
                         }
                     }
@@ -80,6 +90,13 @@ impl Acceptor {
             outcomes.push(outcome);
         }
         Decided { prepared, outcomes }
+    }
+
+    fn tell_dropped(&self, property: &Property, protocol: Protocol, reason: Dropped, now_ms: u64) {
+        if self.tail.is_on() {
+            let line = not_counted("dropped", protocol.as_str(), reason.as_str(), reason.message());
+            self.tail.tell(Told { property_id: property.property_id.clone(), line }, now_ms);
+        }
     }
 
     /// The property that a request to its own collect host name is for.

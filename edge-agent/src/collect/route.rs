@@ -118,7 +118,11 @@ impl Routes {
         let prepared = {
             let (head, incoming) = request.into_parts();
             let bytes = body::read(&head.headers, incoming, limits::REQUEST_BYTES, timeout).await?;
-            self.acceptor.prepare(peer, &head.headers, own::collect(&bytes)?).await?
+            let prepared = match own::collect(&bytes) {
+                Ok(request) => self.acceptor.prepare(peer, &head.headers, request).await,
+                Err(refusal) => Err(refusal),
+            };
+            prepared.inspect_err(|refusal| self.acceptor.tell_refused(&bytes, refusal))?
         };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));

@@ -19,6 +19,7 @@ use crate::disk::state::Progress;
 use crate::handoff::FeedReceiver;
 use crate::ledger::Ledger;
 use crate::metrics::ProcessMetrics;
+use crate::tail::Tail;
 
 /// Nice value of the thread: it follows the WAL, and may fall behind while accepting needs the cores.
 const NICE: i32 = 10;
@@ -37,6 +38,8 @@ pub(crate) struct Restore {
     pub(crate) user_agent_rules: String,
     /// Text of the list of crawlers.
     pub(crate) crawler_list: String,
+    /// Told what is known of user agents.
+    pub(crate) tail: Arc<Tail>,
     /// The rules that hits name.
     pub(crate) rules: Arc<dyn RulesSource>,
     /// Committed blocks.
@@ -69,12 +72,14 @@ impl Restore {
         let begun_ms = self.clock.monotonic_ms();
         let detection = Detection::new(&self.user_agent_rules, &self.crawler_list)
             .context("user_agent_rules or crawler_list")?;
+        let detection = Arc::new(detection);
+        self.tail.learn(&detection);
         let stored = self.disk.state.load_state()?;
         let owner = &self.disk.owner;
         let processor = Processor::restore(
             owner.edge.clone(),
             owner.epoch,
-            Arc::new(detection),
+            detection,
             self.rules,
             self.config.limits.clone(),
             stored.checkpoint.as_deref(),

@@ -9,11 +9,11 @@ import sys
 import tempfile
 
 from . import machine, properties, table
-from .figures import cost, freshness, loader, memory, mesh, peak, rows
+from .figures import cost, freshness, loader, memory, mesh, parse, peak, rows
 from .load import Generator
 from .system import System
 
-KINDS = ("calibration", "cost", "threads", "rows", "peak", "loader", "hourly", "freshness", "million", "sessions", "mesh", "generator")
+KINDS = ("calibration", "parse", "cost", "threads", "rows", "peak", "loader", "hourly", "freshness", "million", "sessions", "mesh", "generator")
 # A ratio needs what it is a ratio to.
 NEEDS = {
     "cost": ("calibration",),
@@ -70,6 +70,8 @@ def one_run(bench, kinds):
     """What is measured in every run."""
     if "calibration" in kinds:
         cost.calibrate(bench)
+    if "parse" in kinds:
+        parse.measure(bench)
     if kinds & {"cost", "threads", "rows", "peak"}:
         with System(bench, bench.few_files) as system:
             if "rows" in kinds:
@@ -130,7 +132,7 @@ def chosen(only, fresh_rate):
     return kinds.union(*(NEEDS.get(kind, ()) for kind in kinds - alone))
 
 
-def parse():
+def read_arguments():
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="values of each figure (mesh and memory have one)")
@@ -148,7 +150,7 @@ def parse():
 
 def main():
     """See the module's text."""
-    arguments = parse()
+    arguments = read_arguments()
     kinds = chosen(arguments.only, arguments.fresh_rate)
     # As Ctrl-C does: leaves through every `with`, so that no process stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

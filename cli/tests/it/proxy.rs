@@ -68,7 +68,7 @@ fn hits_come_through_the_sites_own_proxy() {
     };
     let built = std::fs::read_to_string(project("tracker/dist/t.js")).unwrap();
     let expected = built.replace("{/*meridian-settings*/}", "{}");
-    assert_eq!((script.status.as_u16(), String::from_utf8_lossy(&script.body).as_ref()), (200, expected.as_str()));
+    assert_eq!((script.status.as_u16(), &*String::from_utf8_lossy(&script.body)), (200, expected.as_str()));
 
     let hit = json!({"measurement_id": property.measurement_id, "hits": [{"url": "https://shop.example.com/"}]});
     // Two visitors by their user agents, one of whom lies about its address; the proxy does not hand the lie on.

@@ -73,7 +73,8 @@ async fn ask(client: &HttpClient, admin: &[String], property: &str) -> anyhow::R
     let mut all = Vec::new();
     for address in admin {
         let url = format!("{address}/seen?property_id={property}");
-        let answer: Value = client.get_json(&url).await.context("is --admin the edges', or that of `meridian dev`?")?;
+        let answer: Value =
+            client.get_json(&url).await.context("is --admin the edges', or that of `meridian dev`?")?;
         all.extend(answer["seen"].as_array().cloned().unwrap_or_default());
     }
     Ok(all)

@@ -130,10 +130,7 @@ pub(crate) fn routes(tail: Arc<Tail>, clock: SharedClock) -> Router {
     Router::new().route("/seen", get(seen)).with_state((tail, clock))
 }
 
-async fn seen(
-    State((tail, clock)): State<(Arc<Tail>, SharedClock)>,
-    Query(asked): Query<Asked>,
-) -> Response {
+async fn seen(State((tail, clock)): State<(Arc<Tail>, SharedClock)>, Query(asked): Query<Asked>) -> Response {
     match tail.look(&asked.property_id, clock.now_ms()) {
         Some(lines) => Json(json!({ "seen": lines })).into_response(),
         None => {

@@ -27,7 +27,8 @@ fn build() -> String {
     let rules = [
         (
             "Direct",
-            "(source = '(direct)' AND medium IN ('(none)', '(not set)')) OR (source = '' AND medium = '')".to_owned(),
+            "(source = '(direct)' AND medium IN ('(none)', '(not set)')) OR (source = '' AND medium = '')"
+                .to_owned(),
         ),
         ("Cross-network", format!("position({campaign}, 'cross-network') > 0")),
         ("Paid Shopping", format!("({shopping} OR {shop_campaign}) AND {paid}")),
@@ -37,9 +38,16 @@ fn build() -> String {
         ("Display", is_in(medium, &["display", "banner", "expandable", "interstitial", "cpm"])),
         ("Paid Other", paid.clone()),
         ("Organic Shopping", format!("{shopping} OR {shop_campaign}")),
-        ("Organic Social", format!("{social} OR {}", is_in(medium, &[
-            "social", "social-network", "social-media", "sm", "social network", "social media",
-        ]))),
+        (
+            "Organic Social",
+            format!(
+                "{social} OR {}",
+                is_in(
+                    medium,
+                    &["social", "social-network", "social-media", "sm", "social network", "social media",]
+                )
+            ),
+        ),
         ("Organic Video", format!("{video} OR position({medium}, 'video') > 0")),
         ("AI Assistant", format!("{medium} = 'ai-assistant'")),
         ("Organic Search", format!("{search} OR {medium} = 'organic'")),
@@ -48,9 +56,10 @@ fn build() -> String {
         ("Affiliates", format!("{medium} = 'affiliate'")),
         ("Audio", format!("{medium} = 'audio'")),
         ("SMS", format!("{source} = 'sms' OR {medium} = 'sms'")),
-        ("Mobile Push Notifications", format!(
-            "match({medium}, 'push$|mobile|notification') OR {source} = 'firebase'"
-        )),
+        (
+            "Mobile Push Notifications",
+            format!("match({medium}, 'push$|mobile|notification') OR {source} = 'firebase'"),
+        ),
     ];
     let cases = rules.iter().map(|(channel, condition)| format!("{condition}, '{channel}'"));
     format!("multiIf({}, 'Unassigned')", cases.collect::<Vec<_>>().join(", "))
@@ -59,9 +68,10 @@ fn build() -> String {
 /// Whether the source is of a category, by any text that it goes by.
 fn is_of(category: Category) -> String {
     let texts = sources::texts(category);
-    let with_prefixes = texts.iter().filter(|text| text.contains('.')).flat_map(|host| {
-        PREFIXES.iter().map(move |prefix| format!("{prefix}.{host}"))
-    });
+    let with_prefixes = texts
+        .iter()
+        .filter(|text| text.contains('.'))
+        .flat_map(|host| PREFIXES.iter().map(move |prefix| format!("{prefix}.{host}")));
     let all: Vec<String> = texts.iter().cloned().chain(with_prefixes).collect();
     format!("lower(source) IN ({})", quoted(all.iter().map(String::as_str)))
 }

@@ -63,7 +63,10 @@ fn hits_are_shown_as_they_come() {
         (json!("dropped"), json!("too_old")),
     ];
     assert_eq!(shown, expected, "{lines:#?}");
-    assert_eq!((&lines[0]["url"], &lines[0]["params"]["plan"]), (&json!("https://shop.example.com/"), &json!("pro")));
+    assert_eq!(
+        (&lines[0]["url"], &lines[0]["params"]["plan"]),
+        (&json!("https://shop.example.com/"), &json!("pro"))
+    );
     assert_eq!((&lines[0]["protocol"], &lines[3]["protocol"]), (&json!("meridian"), &json!("segment")));
     assert_eq!(lines[2]["field"], "hits[0].age_ms");
     // Until processing has begun, classes are not known.

@@ -37,9 +37,8 @@ pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
         return Err(Refusal::field(Code::TooManyHits, "batch", calls.len(), message));
     }
     let (site, secret) = key(request.headers, &body)?;
-    let entry = |(index, call)| {
-        entry(Place::Hit(index), call, &body, None, &site).unwrap_or_else(Entry::Refused)
-    };
+    let entry =
+        |(index, call)| entry(Place::Hit(index), call, &body, None, &site).unwrap_or_else(Entry::Refused);
     let entries = calls.iter().enumerate().map(entry).collect();
     Ok(Sent { entries, secret })
 }

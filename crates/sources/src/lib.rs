@@ -32,9 +32,9 @@ pub struct Source {
 
 /// Country suffixes under which the hosts with `*` are written out for those who compare whole texts.
 const SUFFIXES: [&str; 34] = [
-    "com", "co.uk", "de", "fr", "es", "it", "nl", "be", "at", "ch", "pl", "se", "dk", "no", "fi", "pt", "ie", "cz",
-    "gr", "ru", "com.tr", "com.br", "com.mx", "com.ar", "ca", "com.au", "co.nz", "co.in", "in", "co.jp", "jp", "co.kr",
-    "com.sg", "co.za",
+    "com", "co.uk", "de", "fr", "es", "it", "nl", "be", "at", "ch", "pl", "se", "dk", "no", "fi", "pt", "ie",
+    "cz", "gr", "ru", "com.tr", "com.br", "com.mx", "com.ar", "ca", "com.au", "co.nz", "co.in", "in",
+    "co.jp", "jp", "co.kr", "com.sg", "co.za",
 ];
 
 static FACTS: LazyLock<Facts> =
@@ -54,7 +54,8 @@ impl Facts {
         let mut facts = Self::default();
         for line in sources.lines().filter(|line| !line.starts_with('#')) {
             let mut fields = line.split('\t');
-            let (Some(category), Some(name), Some(hosts)) = (fields.next(), fields.next(), fields.next()) else {
+            let (Some(category), Some(name), Some(hosts)) = (fields.next(), fields.next(), fields.next())
+            else {
                 continue;
             };
             let source = category_of(category).map(|category| Source { name, category });

@@ -49,8 +49,10 @@ fn payment_gateways_are_known_with_their_subdomains() {
 
 #[test]
 fn every_line_of_the_files_is_used_once() {
-    let lines: Vec<&str> = include_str!("sources.tsv").lines().filter(|line| !line.starts_with('#')).collect();
-    let hosts: Vec<&str> = lines.iter().flat_map(|line| line.rsplit('\t').next().unwrap().split(' ')).collect();
+    let lines: Vec<&str> =
+        include_str!("sources.tsv").lines().filter(|line| !line.starts_with('#')).collect();
+    let hosts: Vec<&str> =
+        lines.iter().flat_map(|line| line.rsplit('\t').next().unwrap().split(' ')).collect();
     assert!(lines.iter().all(|line| line.split('\t').count() == 3), "three fields in each line");
     assert_eq!(FACTS.hosts.len() + FACTS.labels.len(), hosts.len(), "no host twice");
     for line in lines {

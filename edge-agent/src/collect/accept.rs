@@ -86,7 +86,6 @@ impl Prepared {
     pub(super) fn with_capacity(hits: usize) -> Self {
         Self { body: Vec::with_capacity(hits * 512), hits: 0, told: Vec::new() }
     }
-
 }
 
 /// What the request says about whoever sent it.

@@ -74,8 +74,7 @@ impl Acceptor {
                             Outcome::Dropped(reason)
                         }
                         Ok(moment) => {
-                            let visitor_id =
-                                self.encode(
+                            let visitor_id = self.encode(
                                 &hit,
                                 &property,
                                 &sender,

@@ -155,7 +155,7 @@ impl Routes {
         let read = async {
             // Held until the request is answered: what is parsed from it takes memory as well.
             let place = self.place_for_body(&head.headers, endpoint)?;
-            Ok((place, body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await?))
+            Ok::<_, Refusal>((place, body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await?))
         };
         let (_place, bytes) = match read.await {
             Ok(read) => read,
@@ -192,7 +192,8 @@ impl Routes {
         headers: &HeaderMap,
         endpoint: Endpoint,
     ) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let length =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let is_small = length.is_some_and(|length| length <= limits::REQUEST_BYTES)
             && !headers.contains_key(CONTENT_ENCODING);
         if is_small || endpoint.body_bytes() <= limits::REQUEST_BYTES {

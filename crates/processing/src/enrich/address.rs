@@ -67,9 +67,9 @@ impl<'a> Address<'a> {
 
     /// Whether the query has a parameter of this name that is not empty.
     pub fn has_parameter(&self, name: &str) -> bool {
-        self.query().split('&').any(|pair| {
-            pair.split_once('=').is_some_and(|(found, value)| found == name && !value.is_empty())
-        })
+        self.query()
+            .split('&')
+            .any(|pair| pair.split_once('=').is_some_and(|(found, value)| found == name && !value.is_empty()))
     }
 
     fn query(&self) -> &str {

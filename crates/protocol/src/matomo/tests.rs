@@ -20,7 +20,9 @@ fn requests_of_its_clients_are_read() {
         ),
         (
             "&idgoal=0&ec_id=T-1&revenue=49.5&ec_tx=2&ec_items=%5B%5B%22SKU-1%22%2C%22Cap%22%2C%22%22%2C24.75%2C2%5D%5D",
-            format!(r#"7: purchase {SHOWN} ua=UA item=SKU-1/Cap/2x24.75 value=49.5 transaction_id="T-1" tax=2"#),
+            format!(
+                r#"7: purchase {SHOWN} ua=UA item=SKU-1/Cap/2x24.75 value=49.5 transaction_id="T-1" tax=2"#
+            ),
         ),
         ("&idgoal=0&revenue=49.5", format!("7: cart_update {SHOWN} ua=UA value=49.5")),
         ("&idgoal=3&revenue=9", format!(r#"7: goal {SHOWN} ua=UA value=9 goal_id="3""#)),

@@ -38,7 +38,11 @@ fn source_medium_campaign() {
         ("https://my-shop.github.io/", "https://other.github.io/", ["other.github.io", "referral", ""]),
         (page, "https://chatgpt.com/", ["chatgpt", "ai-assistant", "(ai-assistant)"]),
         (page, "https://gemini.google.com/app", ["gemini", "ai-assistant", "(ai-assistant)"]),
-        ("https://shop.example/?utm_source=chatgpt.com", "", ["chatgpt.com", "ai-assistant", "(ai-assistant)"]),
+        (
+            "https://shop.example/?utm_source=chatgpt.com",
+            "",
+            ["chatgpt.com", "ai-assistant", "(ai-assistant)"],
+        ),
         (page, "https://checkout.stripe.com/c/pay", ["(direct)", "(none)", ""]),
         (page, "https://www.paypal.com/", ["(direct)", "(none)", ""]),
         ("https://shop.example/?gclid=abc", "https://www.google.com/", ["google", "cpc", ""]),

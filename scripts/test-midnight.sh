@@ -11,6 +11,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=("$@")
 [ "${#packages[@]}" -gt 0 ] || packages=(cli edge-agent hub warehouse-loader api)
+# What makes midnight itself has a clock of its own. The others are about the engine's clock, which must be the loader's: rows that
+# the engine refuses because they are too old, and repairs because they are late.
+left_out='^midnight::|::a_loader_that_slept_until_its_rows_were_too_old_is_refused$|::a_repair_that_is_late_or_of_a_plan_that_is_done_changes_nothing$'
 # From the start of a test to midnight: a system is ready by then, and most tests are not over.
 lead_s=6
 # Seconds from midnight in UTC to the midnight in question; Nepal is UTC+5:45 all year.
@@ -41,7 +44,6 @@ ahead_s() {
 
 run_all() {
     local folder=$1 binary=$2 name=$3 of_day_s=$4 test log=$work/log
-    # What makes midnight itself has a clock of its own.
     while IFS= read -r test; do
         total=$((total + 1))
         if (cd "$folder" && SHIFTED_CLOCK_S=$(ahead_s "$of_day_s") LD_PRELOAD=$work/shifted_clock.so \
@@ -52,7 +54,7 @@ run_all() {
             cat "$log"
             printf 'FAILED  %s, midnight in %s\n' "$test" "$name"
         fi
-    done < <("$binary" --list --format terse | sed -n 's/: test$//p' | grep -v '^midnight::' |
+    done < <("$binary" --list --format terse | sed -n 's/: test$//p' | grep -vE "$left_out" |
         grep -F -- "${MERIDIAN_TEST_ONLY:-}")
 }
 

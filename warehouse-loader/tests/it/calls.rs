@@ -84,9 +84,10 @@ async fn an_engine_killed_at_any_rename_of_a_plan_loses_and_doubles_nothing() {
     die_at_every(Calls::Renames).await;
 }
 
-/// Each of these deaths leaves a token without its part: the repetition is dropped, and only a count can tell.
+/// A death right after the write leaves a token without its part: the repetition is dropped, and only a count can tell. One right before it
+/// leaves neither, and the repetition is taken. Which of the two it is the kernel decides; of several, some are of the first kind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_killed_at_any_write_to_a_deduplication_log_loses_and_doubles_nothing() {
     let (points, repairs) = die_at_every(Calls::LogWrites).await;
-    assert!(repairs >= points, "{repairs} repairs for {points} lost parts");
+    assert!(repairs > 0, "none of {points} deaths left a token without its part");
 }

@@ -72,17 +72,13 @@ fn hits_come_through_the_sites_own_proxy() {
 
     let hit =
         json!({"measurement_id": property.measurement_id, "hits": [{"url": "https://shop.example.com/"}]});
+    let hits = format!("{site}/stats/h");
     // Two visitors by their user agents, one of whom lies about its address; the proxy does not hand the lie on.
     for (agent, address) in
         [(HUMAN, "198.51.100.1"), (HUMAN, "203.0.113.7"), ("Mozilla/5.0 (Macintosh) Firefox/1", "")]
     {
         let headers = [("user-agent", agent), ("x-forwarded-for", address)];
-        let sent = system.client().send(
-            Method::POST,
-            &format!("{site}/stats/h"),
-            &headers,
-            Bytes::from(hit.to_string()),
-        );
+        let sent = system.client().send(Method::POST, &hits, &headers, Bytes::from(hit.to_string()));
         let answer = system.runtime().block_on(sent).unwrap();
         assert_eq!(answer.status.as_u16(), 204, "{}", String::from_utf8_lossy(&answer.body));
     }

@@ -155,7 +155,10 @@ impl Routes {
         let read = async {
             // Held until the request is answered: what is parsed from it takes memory as well.
             let place = self.place_for_body(&head.headers, endpoint)?;
-            Ok::<_, Refusal>((place, body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await?))
+            Ok::<_, Refusal>((
+                place,
+                body::read(&head.headers, incoming, endpoint.body_bytes(), timeout).await?,
+            ))
         };
         let (_place, bytes) = match read.await {
             Ok(read) => read,

@@ -46,9 +46,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let client = HttpClient::new(REQUEST_TIMEOUT);
     let (mut known, mut left) = (HashSet::new(), count);
+    let mut lines = ask(&client, &addresses.admin, &property).await?;
     eprintln!("waiting for hits of {property}; Ctrl-C ends");
     loop {
-        for line in ask(&client, &addresses.admin, &property).await? {
+        for line in lines {
             let id = line["id"].as_str().unwrap_or_default().to_owned();
             if left == Some(0) || !known.insert(id) {
                 continue;
@@ -66,6 +67,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             () = tokio::time::sleep(POLL) => {}
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
+        lines = ask(&client, &addresses.admin, &property).await?;
     }
 }
 

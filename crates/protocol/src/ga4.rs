@@ -72,7 +72,7 @@ fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
 }
 
 /// `ep.` texts and `epn.` numbers of the event, `up.` and `upn.` of the user.
-fn parameter(hit: &mut ParsedHit<'_>, key: &str, value: &Cow<'_, str>) {
+fn parameter(hit: &mut ParsedHit<'_>, key: &str, value: &str) {
     let Some((kind, name)) = key.split_once('.') else { return };
     match kind {
         "ep" => hit.fit_text(name, Cow::Borrowed(value)),

@@ -232,7 +232,7 @@ fn hit_is_page(properties: &Json<'_>) -> bool {
 
 /// The reply to what was understood.
 pub fn reply(outcomes: &[Outcome]) -> Reply {
-    if outcomes.iter().any(|outcome| *outcome == Outcome::Dropped(Dropped::UnknownSite)) {
+    if outcomes.contains(&Outcome::Dropped(Dropped::UnknownSite)) {
         let message = "no property has this write key; add it with `meridian alias add --protocol segment`";
         return refuse(&Refusal::field(Code::UnknownMeasurementId, "writeKey", "", message));
     }

@@ -54,7 +54,8 @@ fn entry<'a>(place: Place, object: &Json<'a>) -> Result<Entry<'a>, Refusal> {
     let mut hit = ParsedHit::empty(place);
     match kind.as_ref() {
         "event" => {
-            hit.fit_event(payload.text("name").filter(|name| !name.is_empty()).unwrap_or(PAGE_VIEW.into()))
+            let name = payload.text("name").filter(|name| !name.is_empty());
+            hit.fit_event(name.unwrap_or(Cow::Borrowed(PAGE_VIEW)));
         }
         "performance" => hit.fit_event("web_vitals".into()),
         // Who the visitor is comes with each event as well, as `id`.

@@ -135,7 +135,7 @@ fn make_purchase(hit: &mut ParsedHit<'_>, query: &Query<'_>) {
 }
 
 /// `cd1` and `cm1`: custom dimensions and metrics.
-fn custom(hit: &mut ParsedHit<'_>, key: &str, value: &Cow<'_, str>) {
+fn custom(hit: &mut ParsedHit<'_>, key: &str, value: &str) {
     let number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
     if let Some(index) = key.strip_prefix("cd").filter(|rest| number(rest)) {
         hit.fit_text(&format!("dimension{index}"), Cow::Borrowed(value));

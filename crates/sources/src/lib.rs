@@ -120,7 +120,7 @@ pub fn is_payment_gateway(host: &str) -> bool {
     let within = |gateway: &&str| {
         host.strip_suffix(*gateway).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    FACTS.gateways.iter().any(|gateway| within(&gateway))
+    FACTS.gateways.iter().any(within)
 }
 
 /// Every text of a category, lower case, sorted: names, hosts, and hosts under many countries' suffixes.

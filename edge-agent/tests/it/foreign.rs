@@ -22,108 +22,103 @@ fn dropped(answer: &Answer) -> &str {
     answer.headers.get("x-meridian-dropped").map_or("", |value| value.to_str().unwrap())
 }
 
+/// Aliases of the property: protocol, id, host name.
+const ALIASES: [(&str, &str, &str); 7] = [
+    ("ga4", "G-TEST123", ""),
+    ("universal_analytics", "UA-12345-1", ""),
+    ("plausible", "shop.example.com", ""),
+    ("umami", "5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12", ""),
+    ("matomo", "7", "shop.example.com"),
+    ("segment", "WRITEKEY1", ""),
+    ("snowplow", "shop", "shop.example.com"),
+];
+
+const PAGE: &str = "https%3A%2F%2Fshop.example.com%2Fpricing";
+const MP: &str = r#"{"client_id":"1.2","events":[{"name":"signup"},{"name":"login"}]}"#;
+const UMAMI: &str = r#"{"type":"event","payload":{"website":"5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12","hostname":"shop.example.com","url":"/pricing"}}"#;
+const PLAUSIBLE: &str =
+    r#"{"n":"pageview","u":"https://shop.example.com/pricing","d":"www.shop.example.com"}"#;
+const SEGMENT: &str = r#"{"batch":[{"type":"page","userId":"u","context":{"userAgent":"Mozilla/5.0 (X11; Linux) Firefox/1"}}],"writeKey":"WRITEKEY1"}"#;
+const SNOWPLOW: &str =
+    r#"{"data":[{"e":"pv","aid":"shop","p":"web","url":"https://shop.example.com/pricing"}]}"#;
+const BULK: &str = r#"{"requests":["?idsite=7&rec=1&url=PAGE","?idsite=8&rec=1&url=PAGE"]}"#;
+
+/// Method, path and query, body; how many hits are taken, status, how the body begins, and what is not counted. `PAGE` stands for the page's URL.
+type Case = (Method, &'static str, &'static str, u64, u16, &'static str, &'static str);
+
+const CASES: [Case; 19] = [
+    (Method::GET, "/g/collect?v=2&tid=G-TEST123&cid=1.2&en=page_view&dl=PAGE", "", 1, 204, "", ""),
+    (Method::POST, "/g/collect?v=2&tid=G-TEST123&cid=1.2", "en=page_view\nen=scroll\n", 2, 204, "", ""),
+    (Method::POST, "/g/collect?v=2&tid=G-OTHER&cid=1.2&en=page_view", "", 0, 204, "", "1 unknown_site"),
+    (Method::POST, "/mp/collect?measurement_id=G-TEST123&api_secret=x", MP, 2, 204, "", ""),
+    (
+        Method::POST,
+        "/debug/mp/collect?measurement_id=G-TEST123",
+        MP,
+        0,
+        200,
+        r#"{"validationMessages":[]}"#,
+        "",
+    ),
+    (Method::POST, "/mp/collect?measurement_id=G-TEST123", "nonsense", 0, 204, "", "1 invalid_json"),
+    (Method::POST, "/collect", "v=1&tid=UA-12345-1&cid=1&t=pageview&dp=%2F", 1, 200, "GIF89a", ""),
+    (Method::GET, "/collect?v=1&tid=UA-12345-1&cid=1&t=timing", "", 0, 200, "GIF89a", "1 kind"),
+    (
+        Method::POST,
+        "/batch",
+        "v=1&tid=UA-12345-1&cid=1&t=pageview\ntid=UA-9&cid=1&t=pageview",
+        1,
+        200,
+        "GIF89a",
+        "1 unknown_site",
+    ),
+    (Method::POST, "/api/event", PLAUSIBLE, 1, 202, "ok", ""),
+    (
+        Method::POST,
+        "/api/event",
+        "{}",
+        0,
+        400,
+        r#"{"errors":{"name":["can't be blank"]}}"#,
+        "1 missing_field",
+    ),
+    (Method::POST, "/api/send", UMAMI, 1, 200, r#"{"cache":"#, ""),
+    (Method::GET, "/matomo.php?idsite=7&rec=1&url=PAGE", "", 1, 200, "GIF89a", ""),
+    (Method::GET, "/piwik.php?idsite=7&rec=1&url=PAGE&send_image=0", "", 1, 204, "", ""),
+    (
+        Method::GET,
+        "/matomo.php?idsite=7&rec=1&url=https%3A%2F%2Felse.example%2F",
+        "",
+        0,
+        400,
+        "GIF89a",
+        "1 unknown_site",
+    ),
+    (
+        Method::POST,
+        "/matomo.php",
+        BULK,
+        1,
+        200,
+        r#"{"invalid":1,"invalid_indices":[1],"status":"success","tracked":1}"#,
+        "1 unknown_site",
+    ),
+    (Method::POST, "/v1/batch", SEGMENT, 1, 200, r#"{"success":true}"#, ""),
+    (Method::POST, "/com.snowplowanalytics.snowplow/tp2", SNOWPLOW, 1, 200, "ok", ""),
+    (Method::GET, "/i?e=pv&aid=shop&p=web&url=PAGE", "", 1, 200, "GIF89a", ""),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_of_every_protocol_are_known_by_alias() {
     let site = Site::new();
-    for (protocol, id, hostname) in [
-        ("ga4", "G-TEST123", ""),
-        ("universal_analytics", "UA-12345-1", ""),
-        ("plausible", "shop.example.com", ""),
-        ("umami", "5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12", ""),
-        ("matomo", "7", "shop.example.com"),
-        ("segment", "WRITEKEY1", ""),
-        ("snowplow", "shop", "shop.example.com"),
-    ] {
+    for (protocol, id, hostname) in ALIASES {
         claim(&site, protocol, id, hostname);
     }
     let edge = site.start(&site.config("127.0.0.1:9")).await;
-    let page = "https%3A%2F%2Fshop.example.com%2Fpricing";
-    let (get, post) = (Method::GET, Method::POST);
-    let mp = r#"{"client_id":"1.2","events":[{"name":"signup"},{"name":"login"}]}"#;
-    let umami = r#"{"type":"event","payload":{"website":"5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12","hostname":"shop.example.com","url":"/pricing"}}"#;
-    let plausible = r#"{"n":"pageview","u":"https://shop.example.com/pricing","d":"www.shop.example.com"}"#;
-    let segment = r#"{"batch":[{"type":"page","userId":"u","context":{"userAgent":"Mozilla/5.0 (X11; Linux) Firefox/1"}}],"writeKey":"WRITEKEY1"}"#;
-    let snowplow = r#"{"data":[{"e":"pv","aid":"shop","p":"web","url":"https://shop.example.com/pricing"}]}"#;
-    let bulk = format!(r#"{{"requests":["?idsite=7&rec=1&url={page}","?idsite=8&rec=1&url={page}"]}}"#);
-    for (method, path, body, hits, status, said, not_counted) in [
-        (&get, format!("/g/collect?v=2&tid=G-TEST123&cid=1.2&en=page_view&dl={page}"), "", 1, 204, "", ""),
-        (
-            &post,
-            "/g/collect?v=2&tid=G-TEST123&cid=1.2".to_owned(),
-            "en=page_view\nen=scroll\n",
-            2,
-            204,
-            "",
-            "",
-        ),
-        (
-            &post,
-            "/g/collect?v=2&tid=G-OTHER&cid=1.2&en=page_view".to_owned(),
-            "",
-            0,
-            204,
-            "",
-            "1 unknown_site",
-        ),
-        (&post, "/mp/collect?measurement_id=G-TEST123&api_secret=x".to_owned(), mp, 2, 204, "", ""),
-        (
-            &post,
-            "/debug/mp/collect?measurement_id=G-TEST123".to_owned(),
-            mp,
-            0,
-            200,
-            r#"{"validationMessages":[]}"#,
-            "",
-        ),
-        (&post, "/mp/collect?measurement_id=G-TEST123".to_owned(), "nonsense", 0, 204, "", "1 invalid_json"),
-        (&post, "/collect".to_owned(), "v=1&tid=UA-12345-1&cid=1&t=pageview&dp=%2F", 1, 200, "GIF89a", ""),
-        (&get, "/collect?v=1&tid=UA-12345-1&cid=1&t=timing".to_owned(), "", 0, 200, "GIF89a", "1 kind"),
-        (
-            &post,
-            "/batch".to_owned(),
-            "v=1&tid=UA-12345-1&cid=1&t=pageview\ntid=UA-9&cid=1&t=pageview",
-            1,
-            200,
-            "GIF89a",
-            "1 unknown_site",
-        ),
-        (&post, "/api/event".to_owned(), plausible, 1, 202, "ok", ""),
-        (
-            &post,
-            "/api/event".to_owned(),
-            "{}",
-            0,
-            400,
-            r#"{"errors":{"name":["can't be blank"]}}"#,
-            "1 missing_field",
-        ),
-        (&post, "/api/send".to_owned(), umami, 1, 200, r#"{"cache":"#, ""),
-        (&get, format!("/matomo.php?idsite=7&rec=1&url={page}"), "", 1, 200, "GIF89a", ""),
-        (&get, format!("/piwik.php?idsite=7&rec=1&url={page}&send_image=0"), "", 1, 204, "", ""),
-        (
-            &get,
-            "/matomo.php?idsite=7&rec=1&url=https%3A%2F%2Felse.example%2F".to_owned(),
-            "",
-            0,
-            400,
-            "GIF89a",
-            "1 unknown_site",
-        ),
-        (
-            &post,
-            "/matomo.php".to_owned(),
-            &bulk,
-            1,
-            200,
-            r#"{"invalid":1,"invalid_indices":[1],"status":"success","tracked":1}"#,
-            "1 unknown_site",
-        ),
-        (&post, "/v1/batch".to_owned(), segment, 1, 200, r#"{"success":true}"#, ""),
-        (&post, "/com.snowplowanalytics.snowplow/tp2".to_owned(), snowplow, 1, 200, "ok", ""),
-        (&get, format!("/i?e=pv&aid=shop&p=web&url={page}"), "", 1, 200, "GIF89a", ""),
-    ] {
+    for (method, path, body, hits, status, said, not_counted) in CASES {
+        let (path, body) = (path.replace("PAGE", PAGE), body.replace("PAGE", PAGE));
         let before = acknowledged(&edge).await;
-        let answer = edge.send(method.clone(), &path, &[UA], body.to_owned()).await;
+        let answer = edge.send(method, &path, &[UA], body).await;
         let text = String::from_utf8_lossy(&answer.body);
         assert_eq!((answer.status.as_u16(), dropped(&answer)), (status, not_counted), "{path}: {text}");
         assert!(text.starts_with(said) && text.is_empty() == said.is_empty(), "{path}: {text}");

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::create::{CreateError, make_dir, write_synced};
+use crate::key::random_base32;
 use crate::model::check_hostname;
 
 /// Folder of aliases.
@@ -137,11 +138,10 @@ pub(crate) fn claim(dir: &Path, owned: &OwnedAlias) -> Result<(), AliasError> {
     let folder = dir.join(FOLDER);
     make_dir(&folder)?;
     let path = path_of(&folder, &owned.alias);
-    let temporary = path.with_extension("new");
+    // A name of its own for each writer: what is linked must be what this one wrote.
+    let temporary = folder.join(format!(".{}.new", random_base32(12).map_err(CreateError::Random)?));
     let failed = |source| CreateError::Write { path: path.clone(), source };
     let json = serde_json::to_vec_pretty(owned).map_err(|error| failed(error.into()))?;
-    // A writer that died here left one behind.
-    let _none_or_stale = std::fs::remove_file(&temporary);
     let written = write_synced(&temporary, &json).and_then(|()| std::fs::hard_link(&temporary, &path));
     let _gone_or_harmless = std::fs::remove_file(&temporary);
     match written {
@@ -211,4 +211,47 @@ fn is_name(name: &std::ffi::OsStr) -> bool {
 
 fn read(path: &Path) -> io::Result<OwnedAlias> {
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(property_id: &str) -> OwnedAlias {
+        let alias = Alias { protocol: "ga4".into(), id: "G-1".into(), hostname: String::new() };
+        OwnedAlias { alias, property_id: property_id.into() }
+    }
+
+    #[test]
+    fn of_many_who_claim_an_alias_at_once_one_has_it() {
+        for _ in 0..20 {
+            let directory = tempfile::tempdir().unwrap();
+            let winners: Vec<OwnedAlias> = std::thread::scope(|scope| {
+                let claims: Vec<_> = (0..8)
+                    .map(|n| {
+                        let (dir, owned) = (directory.path(), owned(&format!("p_{n}")));
+                        scope.spawn(move || claim(dir, &owned).is_ok().then_some(owned))
+                    })
+                    .collect();
+                claims.into_iter().filter_map(|claim| claim.join().unwrap()).collect()
+            });
+            let aliases = Aliases::default().refresh(directory.path()).unwrap().unwrap();
+            assert_eq!(winners, aliases.of(None));
+        }
+    }
+
+    #[test]
+    fn an_alias_is_released_by_its_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        claim(directory.path(), &owned("p_a")).unwrap();
+        claim(directory.path(), &owned("p_a")).unwrap();
+        assert!(
+            matches!(claim(directory.path(), &owned("p_b")), Err(AliasError::Taken { owner, .. }) if owner == "p_a")
+        );
+        assert!(matches!(release(directory.path(), &owned("p_b")), Err(AliasError::Absent(_))));
+        release(directory.path(), &owned("p_a")).unwrap();
+        claim(directory.path(), &owned("p_b")).unwrap();
+        let aliases = Aliases::default().refresh(directory.path()).unwrap().unwrap();
+        assert_eq!(aliases.of(Some("p_b")), [owned("p_b")]);
+    }
 }

@@ -15,8 +15,6 @@ use crate::services::Addresses;
 
 const POLL: Duration = Duration::from_millis(500);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Ids of lines that are remembered; an edge keeps 256.
-const REMEMBERED: usize = 100_000;
 
 /// Arguments of `meridian tail`.
 #[derive(Debug, Args)]
@@ -49,19 +47,19 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut lines = ask(&client, &addresses.admin, &property).await?;
     eprintln!("waiting for hits of {property}; Ctrl-C ends");
     loop {
+        // A line that was gone once does not come back, so the last answer is all that need be remembered.
+        let mut answered = HashSet::new();
         for line in lines {
             let id = line["id"].as_str().unwrap_or_default().to_owned();
-            if left == Some(0) || !known.insert(id) {
-                continue;
+            if left != Some(0) && !known.contains(&id) {
+                print(&line, format)?;
+                left = left.map(|left| left - 1);
             }
-            print(&line, format)?;
-            left = left.map(|left| left - 1);
+            answered.insert(id);
         }
+        known = answered;
         if left == Some(0) {
             return Ok(());
-        }
-        if known.len() > REMEMBERED {
-            known.clear();
         }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}

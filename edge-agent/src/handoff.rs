@@ -140,6 +140,7 @@ pub(crate) fn intake(
     let mut ends = Vec::with_capacity(threads);
     let mut answers = Vec::with_capacity(threads);
     for thread in 0..threads {
+        // Holds one message for a commit at most, and there are no more commits than submissions in the intake.
         let (answered, receiver) = unbounded_channel();
         let (sender, level, gate) = (sender.clone(), level.clone(), gate.clone());
         ends.push((Intake { sender, level, gate, limit_bytes, thread }, Answers { receiver }));

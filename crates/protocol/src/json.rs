@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::refusal::{Code, Refusal};
+
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json<'a> {
@@ -28,7 +30,21 @@ pub enum Json<'a> {
     Map(Vec<(Cow<'a, str>, Json<'a>)>),
 }
 
+/// Reads the body of a request.
+pub(crate) fn read(body: &[u8]) -> Result<Json<'_>, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))
+}
+
 impl<'a> Json<'a> {
+    /// A value that some clients send as the text of its JSON; what cannot be read is null.
+    pub(crate) fn unpacked(&self) -> Json<'_> {
+        match self {
+            Self::Text(text) => serde_json::from_str(text).unwrap_or(Json::Null),
+            other => other.clone(),
+        }
+    }
+
     /// The first field of this name of an object; `null` counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
         let Self::Map(fields) = self else { return None };

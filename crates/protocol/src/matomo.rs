@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::fields::Place;
 use crate::fit::Campaign;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::query::Query;
 use crate::refusal::{Code, Refusal};
@@ -41,8 +41,7 @@ fn is_bulk(request: &Request<'_>) -> bool {
 }
 
 fn parse_bulk<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    let body: Json<'a> = serde_json::from_slice(request.body)
-        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    let body = json::read(request.body)?;
     let Some(Json::List(requests)) = body.get("requests") else {
         return Err(Refusal::field(
             Code::MissingField,

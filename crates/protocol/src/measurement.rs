@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::fields::Place;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::query::Query;
 use crate::refusal::{Code, Refusal};
@@ -64,8 +64,7 @@ fn read<'a>(request: &Request<'a>) -> Result<Read<'a>, Refusal> {
     let Some(site) = query.first(&["measurement_id", "firebase_app_id"]) else {
         return Err(missing("measurement_id", "measurement_id or firebase_app_id is missing in the query"));
     };
-    let body: Json<'a> = serde_json::from_slice(request.body)
-        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    let body = json::read(request.body)?;
     let client = ["client_id", "app_instance_id", "user_id"].iter().find_map(|name| body.text(name));
     let client = client.filter(|id| !id.is_empty());
     let client = client.ok_or_else(|| missing("client_id", "client_id or app_instance_id is missing"))?;

@@ -9,7 +9,7 @@ use hit::PAGE_VIEW;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::fields::Place;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parsed::ParsedHit;
 use crate::refusal::{Code, Refusal};
 use crate::sent::{Entry, Outcome, Reply, Request, Sent, Tally};
@@ -34,8 +34,7 @@ const DROPPED: HeaderName = HeaderName::from_static("x-plausible-dropped");
 
 /// Parses a request.
 pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    let body: Json<'a> = serde_json::from_slice(request.body)
-        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    let body = json::read(request.body)?;
     let event = Event(&body);
     let mut hit = ParsedHit::empty(Place::Request);
     let name = event.name()?;
@@ -102,14 +101,7 @@ impl<'b, 'a> Event<'b, 'a> {
 
     fn revenue(&self, hit: &mut ParsedHit<'a>) -> Result<(), Refusal> {
         let Some(sent) = self.get("$", "revenue") else { return Ok(()) };
-        let parsed: Json<'_>;
-        let revenue = match sent {
-            Json::Text(text) => {
-                parsed = serde_json::from_str(text).unwrap_or(Json::Null);
-                &parsed
-            }
-            other => other,
-        };
+        let revenue = sent.unpacked();
         let (amount, currency) = (revenue.text("amount"), revenue.text("currency"));
         let (Some(amount), Some(currency)) = (amount, currency) else {
             return Err(Refusal::field(Code::InvalidField, "revenue", sent, "must have amount and currency"));
@@ -122,15 +114,7 @@ impl<'b, 'a> Event<'b, 'a> {
     fn props(&self, hit: &mut ParsedHit<'a>) -> Result<(), Refusal> {
         let sent = [("m", "meta"), ("p", "props")].iter().find_map(|(short, long)| self.get(short, long));
         let Some(sent) = sent else { return Ok(()) };
-        let parsed: Json<'_>;
-        let props = match sent {
-            Json::Text(text) => {
-                parsed = serde_json::from_str(text).unwrap_or(Json::Null);
-                &parsed
-            }
-            other => other,
-        };
-        let Json::Map(props) = props else { return Ok(()) };
+        let Json::Map(props) = sent.unpacked() else { return Ok(()) };
         for (key, value) in props.iter().take(PROPS) {
             let Some(text) = value.as_text() else { continue };
             if key.len() > PROP_KEY_BYTES || text.len() > PROP_VALUE_BYTES {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::fields::Place;
 use crate::fit::Campaign;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::refusal::{Code, Refusal};
 use crate::sent::{Dropped, Entry, Outcome, Reply, Request, Sent};
@@ -28,7 +28,7 @@ const BATCH: usize = 2_500;
 
 /// Parses a request to `/v1/batch`.
 pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    let body = json_of(request.body)?;
+    let body = json::read(request.body)?;
     let Some(Json::List(calls)) = body.get("batch") else {
         return Err(Refusal::field(Code::MissingField, "batch", "", "batch, the list of calls, is missing"));
     };
@@ -45,7 +45,7 @@ pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
 
 /// Parses a request to `/v1/{call}`: `track` or `t`, `page` or `p`, and so on.
 pub fn parse_call<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    let body = json_of(request.body)?;
+    let body = json::read(request.body)?;
     let (site, secret) = key(request.headers, &body)?;
     let kind = kind_of_path(request.path);
     Ok(Sent { entries: vec![entry(Place::Request, &body, &body, kind, &site)?], secret })
@@ -78,11 +78,6 @@ pub fn settings(request: &Request<'_>) -> Reply {
     let protocol = header("x-forwarded-proto").unwrap_or("http");
     let segment = json!({ "apiKey": key, "apiHost": api_host, "protocol": protocol });
     Reply::json(StatusCode::OK, &json!({ "integrations": { "Segment.io": segment } }))
-}
-
-fn json_of(body: &[u8]) -> Result<Json<'_>, Refusal> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))
 }
 
 /// Write key, and the secret beside it.

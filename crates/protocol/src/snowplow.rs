@@ -13,7 +13,7 @@ use http::StatusCode;
 
 use crate::fields::Place;
 use crate::items::{self, Fact};
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::query::Query;
 use crate::refusal::{Code, Refusal};
@@ -42,8 +42,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Parses a POST.
 pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    let body: Json<'a> = serde_json::from_slice(request.body)
-        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    let body = json::read(request.body)?;
     let Some(Json::List(events)) = body.get("data") else {
         return Err(Refusal::field(Code::MissingField, "data", "", "data, the list of events, is missing"));
     };

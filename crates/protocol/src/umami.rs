@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::fields::Place;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::refusal::{Code, Refusal};
 use crate::sent::{Dropped, Entry, Outcome, Reply, Request, Sent, Tally};
@@ -25,12 +25,12 @@ const BATCH: usize = 1000;
 
 /// Parses a request to `/api/send`.
 pub fn parse<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    Ok(Sent { entries: vec![entry(Place::Request, &json_of(request.body)?)?], secret: None })
+    Ok(Sent { entries: vec![entry(Place::Request, &json::read(request.body)?)?], secret: None })
 }
 
 /// Parses a request to `/api/batch`: an object that is wrong is refused alone.
 pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
-    let Json::List(objects) = json_of(request.body)? else {
+    let Json::List(objects) = json::read(request.body)? else {
         return Err(Refusal::whole(Code::InvalidJson, "the body is a list of what goes to /api/send"));
     };
     if objects.len() > BATCH {
@@ -39,11 +39,6 @@ pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
     }
     let parse = |(index, object)| entry(Place::Hit(index), object).unwrap_or_else(Entry::Refused);
     Ok(Sent { entries: objects.iter().enumerate().map(parse).collect(), secret: None })
-}
-
-fn json_of(body: &[u8]) -> Result<Json<'_>, Refusal> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::whole(Code::InvalidJson, format!("the body is not JSON: {error}")))
 }
 
 fn entry<'a>(place: Place, object: &Json<'a>) -> Result<Entry<'a>, Refusal> {

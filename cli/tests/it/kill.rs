@@ -195,7 +195,7 @@ fn kill_at_work(scene: &mut Scene<'_>, victim: Victim, kills: &mut Kills, random
     for draws in 1..=MAX_DRAWS {
         assert!(!scene.traffic.is_over(), "all hits were sent before {name} could be killed at work");
         let Some(pid) = scene.system.children().get(name).copied() else { continue };
-        let before = victim.look_before(scene);
+        let before = victim.look_before(scene, wanted);
         if draws <= PATIENT_DRAWS && !before.promises(wanted) {
             pause(random);
             continue;

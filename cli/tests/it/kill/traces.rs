@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::victim::Scene;
 use crate::system::System;
@@ -22,6 +23,17 @@ impl Traces<'_> {
             self.all(scene.system).into_iter().filter(|path| !scene.leftovers.contains(path)).collect();
         let name = fresh.first()?.file_name()?.to_string_lossy().into_owned();
         Some(format!("{name} and {} others half written", fresh.len() - 1))
+    }
+
+    /// Looks without a pause until there is one, so that its writer can be stopped in time.
+    pub(super) fn watch(self, scene: &Scene<'_>, at_most: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < at_most {
+            if self.fresh(scene).is_some() {
+                return true;
+            }
+        }
+        false
     }
 
     /// All that are there.

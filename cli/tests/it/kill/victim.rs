@@ -17,6 +17,8 @@ use crate::traffic::Traffic;
 
 /// Answers that were on their way when the victim was stopped have arrived by then.
 const SETTLING: Duration = Duration::from_millis(80);
+/// So long a short state is watched for, to stop the victim as soon as it shows.
+const WATCHED_FOR: Duration = Duration::from_secs(1);
 /// An edge notices within this time that its hub died, and finds the next.
 const RECONNECTED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -92,12 +94,19 @@ pub(crate) struct Before {
     loader: Option<String>,
     /// An edge's batches on their way.
     in_flight: u64,
+    /// Whether a file showed that is there only while it is written.
+    is_half_written: bool,
 }
 
 impl Before {
-    /// Whether a stop may show this state. What only the next process can tell has to be likely already.
+    /// Whether a stop may show this state. What only the next process can tell has to be likely already, and a file
+    /// that is written in a millisecond has to be there.
     pub(crate) fn promises(&self, state: State) -> bool {
-        state != State::BatchesInOutbox || self.in_flight > 0
+        match state {
+            State::BatchesInOutbox => self.in_flight > 0,
+            State::SegmentHalfWritten => self.is_half_written,
+            _ => true,
+        }
     }
 }
 
@@ -150,13 +159,16 @@ impl Victim {
         }
     }
 
-    /// What has to be known before it is stopped.
-    pub(crate) fn look_before(self, scene: &Scene<'_>) -> Before {
+    /// What has to be known before it is stopped, in this state if it can be.
+    pub(crate) fn look_before(self, scene: &Scene<'_>, wanted: State) -> Before {
         let mut before = Before::default();
         match self {
-            Self::Hub(_) => {
+            Self::Hub(number) => {
                 before.shipping =
                     edges(scene.system).iter().map(|edge| shipping(scene.system, edge)).collect();
+                if wanted == State::SegmentHalfWritten {
+                    before.is_half_written = Traces::Segments(&hub_id(number)).watch(scene, WATCHED_FOR);
+                }
             }
             Self::Loader(_) => before.loader = loader_id(scene.system, self.child()),
             Self::Edge(_) => {

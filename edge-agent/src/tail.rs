@@ -75,11 +75,11 @@ impl Tail {
     /// The class of a hit, once it can be told.
     pub(crate) fn class_of(&self, user_agent: &str, sent_by_server: bool) -> Option<&'static str> {
         let detection = self.detection.get()?;
-        let client = match user_agent {
+        let detected = match user_agent {
             "" if sent_by_server => detection.unknown(),
             user_agent => detection.classify(user_agent),
         };
-        Some(client.traffic_class.as_str())
+        Some(detected.traffic.class().as_str())
     }
 
     /// The lines kept of a property, from now on too; `None`: too many properties are looked at.

@@ -13,9 +13,12 @@ pub mod view;
 pub use block::{Block, BlockError, BlockHeader};
 pub use ids::{EdgeId, Epoch, IdError, slot_of};
 pub use plain_url::PlainUrl;
-pub use proto::hit::{BlockBody, ImportMark, Item, Parameter, RawHit, parameter};
-pub use rules::{Rules, RulesSource};
-pub use view::{BlockView, HitView, ItemView, MarkView, ParamValue, ParamView};
+pub use proto::hit::{BlockBody, ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
+pub use rules::{
+    ChannelRule, EventRules, PageGroup, Rules, RulesSource, SessionRules, TrafficRules, TrailingSlash,
+    UrlRules,
+};
+pub use view::{BlockView, HintsView, HitView, ItemView, MarkView, ParamValue, ParamView};
 
 /// The event name of a page view; every other name is a custom event.
 pub const PAGE_VIEW: &str = "page_view";

@@ -6,7 +6,7 @@
 use prost::DecodeError;
 use prost::bytes::Buf;
 use prost::encoding::{self, DecodeContext, WireType};
-use proto::hit::{ImportMark, Item, Parameter, RawHit, parameter};
+use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
 
 use crate::block::{Block, BlockError, BlockHeader};
 
@@ -38,6 +38,22 @@ pub struct HitView<'a> {
     pub backdated: bool,
     pub sent_by_server: bool,
     pub items: Vec<ItemView<'a>>,
+    pub region: &'a str,
+    pub city: &'a str,
+    pub network: &'a str,
+    pub client_hints: Option<HintsView<'a>>,
+    pub session_number: u32,
+}
+
+/// [`ClientHints`] that borrow their texts; fields as there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // hit.proto describes each field.
+pub struct HintsView<'a> {
+    pub brands: &'a str,
+    pub platform: &'a str,
+    pub platform_version: &'a str,
+    pub model: &'a str,
+    pub mobile: Option<bool>,
 }
 
 /// An [`Item`] that borrows its texts; fields as there.
@@ -169,6 +185,11 @@ impl<'a> HitView<'a> {
             22 => self.backdated = field.number()? != 0,
             23 => self.sent_by_server = field.number()? != 0,
             24 => self.items.push(ItemView::parse(field.bytes()?)?),
+            25 => self.region = field.text()?,
+            26 => self.city = field.text()?,
+            27 => self.network = field.text()?,
+            28 => self.client_hints.get_or_insert_default().read(field.bytes()?)?,
+            29 => self.session_number = field.small()?,
             _ => {}
         }
         Ok(())
@@ -201,6 +222,11 @@ impl<'a> HitView<'a> {
             backdated: hit.backdated,
             sent_by_server: hit.sent_by_server,
             items: hit.items.iter().map(ItemView::of).collect(),
+            region: &hit.region,
+            city: &hit.city,
+            network: &hit.network,
+            client_hints: hit.client_hints.as_ref().map(HintsView::of),
+            session_number: hit.session_number,
         }
     }
 
@@ -257,6 +283,16 @@ impl<'a> HitView<'a> {
             out.begin(24, length.0);
             item.write(out);
         }
+        text(25, self.region, out);
+        text(26, self.city, out);
+        text(27, self.network, out);
+        if let Some(hints) = &self.client_hints {
+            let mut length = Length(0);
+            hints.write(&mut length);
+            out.begin(28, length.0);
+            hints.write(out);
+        }
+        number(29, self.session_number.into(), out);
     }
 }
 
@@ -340,6 +376,44 @@ impl<'a> ItemView<'a> {
         }
         if let Some(quantity) = self.quantity {
             out.fixed(7, quantity.to_bits());
+        }
+    }
+}
+
+impl<'a> HintsView<'a> {
+    /// Reads a message into it: one that comes twice is merged, as protobuf says.
+    fn read(&mut self, bytes: &'a [u8]) -> Result<(), DecodeError> {
+        each_field(bytes, |tag, field| {
+            match tag {
+                1 => self.brands = field.text()?,
+                2 => self.platform = field.text()?,
+                3 => self.platform_version = field.text()?,
+                4 => self.model = field.text()?,
+                5 => self.mobile = Some(field.number()? != 0),
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    /// A view of owned hints.
+    pub fn of(hints: &'a ClientHints) -> Self {
+        Self {
+            brands: &hints.brands,
+            platform: &hints.platform,
+            platform_version: &hints.platform_version,
+            model: &hints.model,
+            mobile: hints.mobile,
+        }
+    }
+
+    fn write(&self, out: &mut impl Output) {
+        text(1, self.brands, out);
+        text(2, self.platform, out);
+        text(3, self.platform_version, out);
+        text(4, self.model, out);
+        if let Some(mobile) = self.mobile {
+            out.varint(5, mobile.into());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What an open session takes in memory: prints `{"bytes_per_open_session": …, …}`.
 //!
-//! Opens a million sessions over 1,000 properties, 200,000 pages, 5,000 user agents, 200 countries and 1,000 ways to
+//! Opens a million sessions over 1,000 properties, 200,000 pages, 5,000 user agents, 2,000 cities and 1,000 ways to
 //! come, one in a hundred known by the ids of two days, and counts the bytes on the heap before and after, rounded up
 //! as mimalloc (the allocator of the edge) does. A seal lies in between, so that nothing waits for one.
 //!
@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use processing::TrafficClass;
-use processing::handover::{Acquisition, Client, Dimensions, EnrichedHit};
+use processing::handover::{Acquisition, Client, Dimensions, EnrichedHit, Place, TrafficReason, VisitorType};
 use processing::sessionize::Sessions;
 
 /// Bytes on the heap.
@@ -58,31 +57,41 @@ impl Random {
     }
 }
 
+/// Ten cities in each of 200 countries.
+fn place(n: u16) -> Arc<Place> {
+    let letter = |n: u16| char::from(b'A' + u8::try_from(n % 26).unwrap_or(0));
+    Arc::new(Place {
+        country: format!("{}{}", letter(n / 260), letter(n / 10)).into(),
+        region: format!("Region {}", n / 5).into(),
+        city: format!("City {n}").into(),
+    })
+}
+
 /// The hits of many visitors, as enriching gives them.
 struct Traffic {
     random: Random,
     named_percent: u64,
     clients: Vec<Arc<Client>>,
-    countries: Vec<Arc<str>>,
+    places: Vec<Arc<Place>>,
 }
 
 impl Traffic {
     fn new(named_percent: u64) -> Self {
         let client = |n: u64| {
             Arc::new(Client {
-                traffic_class: if n.is_multiple_of(50) { TrafficClass::Bot } else { TrafficClass::Human },
                 browser: format!("Browser {}", n % 23).into(),
+                browser_version: format!("{}", n % 40).into(),
                 operating_system: format!("System {}", n % 11).into(),
+                operating_system_version: format!("{}", n % 7).into(),
                 device: ["desktop", "mobile", "tablet"][usize::try_from(n % 3).unwrap_or(0)].into(),
+                device_brand: format!("Brand {}", n % 13).into(),
             })
         };
         Self {
             random: Random(0x9E37_79B9_7F4A_7C15),
             named_percent,
             clients: (0..5_000).map(client).collect(),
-            countries: (0..200_u8)
-                .map(|n| format!("{}{}", char::from(b'A' + n / 26), char::from(b'A' + n % 26)).into())
-                .collect(),
+            places: (0..2_000).map(place).collect(),
         }
     }
 
@@ -97,8 +106,13 @@ impl Traffic {
                 minute: u32::try_from(at_ms / 60_000).unwrap_or(0),
                 utc_offset_s: 7_200,
                 page_path: format!("/catalogue/{}/item.html", self.random.below(200_000)).into(),
-                country: self.countries.get(pick(200)).cloned().unwrap_or_else(|| "".into()),
+                hostname: format!("www.shop-{property}.example").into(),
+                place: Arc::clone(&self.places[pick(2_000)]),
                 client: Arc::clone(&self.clients[pick(5_000)]),
+                traffic: match visitor_id % 50 {
+                    0 => TrafficReason::CrawlerUserAgent,
+                    _ => TrafficReason::None,
+                },
             },
             event: "page_view".into(),
             is_page_view: true,
@@ -109,6 +123,9 @@ impl Traffic {
             session_id: named.then_some(visitor_id ^ 0xABCD),
             has_client_id: false,
             first_visit: false,
+            visitor_type: VisitorType::NotSet,
+            is_key_event: false,
+            revenue: None,
             engagement_ms: 0,
             timeout_ms: 1_800_000,
             grace_ms: 300_000,
@@ -121,6 +138,7 @@ fn acquisition(visitor: u64) -> Acquisition {
         source: format!("site-{}.example", visitor % 1_000).into(),
         medium: "referral".into(),
         campaign: "".into(),
+        visitor_type: VisitorType::NotSet,
     }
 }
 

@@ -44,10 +44,17 @@ impl Hash for SessionKey {
 
 /// Hashes what tells keys apart; the other fields nearly follow from these.
 fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: &str, state: &mut H) {
-    let Dimensions { property, minute, page_path, country, client, .. } = dimensions;
+    let Dimensions { property, minute, page_path, place, client, .. } = dimensions;
     state.write_u32(*minute);
-    for text in [property, page_path, country, &client.browser, &client.operating_system, &acquisition.source]
-    {
+    for text in [
+        property,
+        page_path,
+        &place.country,
+        &place.city,
+        &client.browser,
+        &client.operating_system,
+        &acquisition.source,
+    ] {
         state.write(text.as_bytes());
     }
     state.write(beside.as_bytes());
@@ -165,11 +172,11 @@ fn key_bytes(dimensions: &Dimensions, acquisition: &Acquisition) -> usize {
     let texts = [
         &*dimensions.property,
         &*dimensions.page_path,
-        &*dimensions.country,
+        &*dimensions.place.country,
         &client.browser,
         &client.operating_system,
         &client.device,
-        client.traffic_class.as_str(),
+        dimensions.traffic.as_str(),
         &acquisition.source,
         &acquisition.medium,
         &acquisition.campaign,
@@ -215,12 +222,12 @@ fn row_key(dimensions: Dimensions, acquisition: &Acquisition) -> RowKey {
         local_date: dimensions.local_date,
         minute: dimensions.minute,
         utc_offset_s: dimensions.utc_offset_s,
-        traffic_class: text_of(client.traffic_class),
+        traffic_class: text_of(dimensions.traffic.class()),
         page_path: dimensions.page_path,
         source: Arc::clone(&acquisition.source),
         medium: Arc::clone(&acquisition.medium),
         campaign: Arc::clone(&acquisition.campaign),
-        country: dimensions.country,
+        country: Arc::clone(&dimensions.place.country),
         device: Arc::clone(&client.device),
         browser: Arc::clone(&client.browser),
         operating_system: Arc::clone(&client.operating_system),
@@ -229,12 +236,9 @@ fn row_key(dimensions: Dimensions, acquisition: &Acquisition) -> RowKey {
 
 /// The class as rows share it.
 fn text_of(class: TrafficClass) -> Arc<str> {
-    static HUMAN: LazyLock<Arc<str>> = LazyLock::new(|| TrafficClass::Human.as_str().into());
-    static BOT: LazyLock<Arc<str>> = LazyLock::new(|| TrafficClass::Bot.as_str().into());
-    match class {
-        TrafficClass::Human => Arc::clone(&HUMAN),
-        TrafficClass::Bot => Arc::clone(&BOT),
-    }
+    static TEXTS: LazyLock<[Arc<str>; 5]> =
+        LazyLock::new(|| TrafficClass::ALL.map(|class| class.as_str().into()));
+    Arc::clone(&TEXTS[usize::from(class as u8)])
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
 use crate::enrich::address::Address;
-use crate::enrich::user_agent::Detection;
-use crate::handover::{Dimensions, DropReason, EnrichedHit};
+use crate::enrich::user_agent::{Detected, Detection};
+use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, VisitorType};
 
 /// Entries a cache may have; at the limit it is emptied.
 const CACHE_ENTRIES: usize = 100_000;
@@ -51,6 +51,8 @@ pub struct Enricher {
     resolved_count: usize,
     /// Paths, events and countries that were seen, so that equal texts share memory.
     strings: HashSet<Arc<str>, RandomState>,
+    /// Places that were seen, likewise.
+    places: HashSet<Arc<Place>, RandomState>,
 }
 
 impl Enricher {
@@ -63,6 +65,7 @@ impl Enricher {
             resolved: HashMap::default(),
             resolved_count: 0,
             strings: HashSet::default(),
+            places: HashSet::default(),
         }
     }
 
@@ -78,6 +81,10 @@ impl Enricher {
         let rules = self.resolve(hit.property_id, hit.rules_version)?;
         let time = local_time(hit.event_time_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
         let address = Address::parse(hit.url);
+        let Detected { client, traffic } = match hit.user_agent {
+            "" if hit.sent_by_server => self.detection.unknown(),
+            user_agent => self.detection.classify(user_agent),
+        };
         let enriched = EnrichedHit {
             dimensions: Dimensions {
                 property: Arc::clone(&rules.property),
@@ -85,11 +92,10 @@ impl Enricher {
                 minute: time.minute,
                 utc_offset_s: time.utc_offset_s,
                 page_path: self.share(address.path()),
-                country: self.share(hit.country),
-                client: match hit.user_agent {
-                    "" if hit.sent_by_server => self.detection.unknown(),
-                    user_agent => self.detection.classify(user_agent),
-                },
+                hostname: self.share(address.host().unwrap_or_default()),
+                place: self.place(hit),
+                client,
+                traffic,
             },
             event: self.share(hit.event),
             is_page_view: hit.event == PAGE_VIEW,
@@ -100,6 +106,9 @@ impl Enricher {
             session_id: (!hit.session_id.is_empty()).then(|| hash_of_session_id(hit.session_id)),
             has_client_id: !hit.client_id.is_empty(),
             first_visit: hit.first_visit.unwrap_or(false),
+            visitor_type: visitor_type(hit),
+            is_key_event: false,
+            revenue: None,
             engagement_ms: hit.engagement_ms,
             timeout_ms: rules.timeout_ms,
             grace_ms: rules.grace_ms,
@@ -134,6 +143,23 @@ impl Enricher {
         })
     }
 
+    fn place(&mut self, hit: &HitView<'_>) -> Arc<Place> {
+        let place = Place {
+            country: self.share(hit.country),
+            region: self.share(hit.region),
+            city: self.share(hit.city),
+        };
+        if let Some(known) = self.places.get(&place) {
+            return Arc::clone(known);
+        }
+        if self.places.len() >= CACHE_ENTRIES {
+            self.places.clear();
+        }
+        let shared = Arc::new(place);
+        self.places.insert(Arc::clone(&shared));
+        shared
+    }
+
     fn share(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.strings.get(text) {
             return Arc::clone(known);
@@ -157,6 +183,15 @@ fn local_time(event_time_ms: u64, zone: &TimeZone) -> Option<LocalTime> {
         utc_offset_s,
         local_date: u16::try_from(local_s.div_euclid(SECONDS_PER_DAY)).ok()?,
     })
+}
+
+/// By the client's own storage, of first visits or of sessions.
+fn visitor_type(hit: &HitView<'_>) -> VisitorType {
+    match (hit.first_visit, hit.session_number) {
+        (Some(true), _) | (None, 1) => VisitorType::New,
+        (Some(false), _) | (None, 2..) => VisitorType::Returning,
+        (None, 0) => VisitorType::NotSet,
+    }
 }
 
 /// A visitor has few sessions, so 64 bits tell them apart; the text itself need not be kept.

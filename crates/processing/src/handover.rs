@@ -7,21 +7,110 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// Who is behind a hit. Reports count `Human` unless asked otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrafficClass {
     /// Nothing speaks against a person.
+    #[default]
     Human,
-    /// A crawler, monitor or script, by its user agent.
+    /// A crawler, monitor or script, by what it says of itself or where it comes from.
     Bot,
+    /// A browser that a program drives.
+    Automation,
+    /// A visit that is there to be seen in reports.
+    Spam,
+    /// The people who run the site, by the property's rules.
+    Internal,
 }
 
 impl TrafficClass {
+    /// Every class, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Human, Self::Bot, Self::Automation, Self::Spam, Self::Internal];
+
     /// The value of the dimension `traffic_class`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Human => "human",
             Self::Bot => "bot",
+            Self::Automation => "automation",
+            Self::Spam => "spam",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// What speaks for a class; the first that holds, in this order of [`TrafficReason::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrafficReason {
+    /// Nothing: a human.
+    None,
+    /// Internal: the address is in a network that the property's rules name.
+    InternalNetwork,
+    /// Internal: the hit's parameter `traffic_type` is `internal`, as Google Analytics' tags send it.
+    InternalParameter,
+    /// Bot: there is no user agent, or it is `-`.
+    NoUserAgent,
+    /// Bot: the user agent is a crawler's.
+    CrawlerUserAgent,
+    /// Bot: the user agent is no browser's.
+    NoBrowser,
+    /// Automation: the user agent or the client hints name a headless browser or a tool that drives one.
+    Headless,
+    /// Automation: the tracker saw that a program drives the browser.
+    WebDriver,
+    /// Bot: a page that was loaded ahead and that nobody looked at.
+    Prefetch,
+    /// Spam: the referrer is on the list of spam sites, or on the property's own.
+    SpamReferrer,
+    /// Bot: the address is of a data centre.
+    DataCentre,
+}
+
+impl TrafficReason {
+    /// Every reason.
+    pub const ALL: [Self; 11] = [
+        Self::None,
+        Self::InternalNetwork,
+        Self::InternalParameter,
+        Self::NoUserAgent,
+        Self::CrawlerUserAgent,
+        Self::NoBrowser,
+        Self::Headless,
+        Self::WebDriver,
+        Self::Prefetch,
+        Self::SpamReferrer,
+        Self::DataCentre,
+    ];
+
+    /// The value of the dimension `traffic_reason`; empty: none.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::InternalNetwork => "internal_network",
+            Self::InternalParameter => "internal_parameter",
+            Self::NoUserAgent => "no_user_agent",
+            Self::CrawlerUserAgent => "crawler_user_agent",
+            Self::NoBrowser => "no_browser",
+            Self::Headless => "headless",
+            Self::WebDriver => "webdriver",
+            Self::Prefetch => "prefetch",
+            Self::SpamReferrer => "spam_referrer",
+            Self::DataCentre => "data_centre",
+        }
+    }
+
+    /// The class that it speaks for.
+    pub fn class(self) -> TrafficClass {
+        match self {
+            Self::None => TrafficClass::Human,
+            Self::InternalNetwork | Self::InternalParameter => TrafficClass::Internal,
+            Self::NoUserAgent
+            | Self::CrawlerUserAgent
+            | Self::NoBrowser
+            | Self::Prefetch
+            | Self::DataCentre => TrafficClass::Bot,
+            Self::Headless | Self::WebDriver => TrafficClass::Automation,
+            Self::SpamReferrer => TrafficClass::Spam,
         }
     }
 }
@@ -52,17 +141,32 @@ impl DropReason {
     }
 }
 
-/// What a user agent says.
+/// What user agent and client hints say of browser, system and device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// Human or bot.
-    pub traffic_class: TrafficClass,
     /// Browser family by uap-core; `Other` when it knows none.
     pub browser: Arc<str>,
+    /// Its major version; empty: not said.
+    pub browser_version: Arc<str>,
     /// Operating system family by uap-core; `Other` when it knows none.
     pub operating_system: Arc<str>,
+    /// Its version, major or major and minor; empty: not said.
+    pub operating_system_version: Arc<str>,
     /// `desktop`, `mobile`, `tablet`, `bot` or `other`.
     pub device: Arc<str>,
+    /// Who made the device, e.g. `Apple`; empty: not said.
+    pub device_brand: Arc<str>,
+}
+
+/// Where an address is. Texts are as the location database has them; empty: unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// ISO 3166-1 alpha-2.
+    pub country: Arc<str>,
+    /// Subdivision of the country.
+    pub region: Arc<str>,
+    /// City.
+    pub city: Arc<str>,
 }
 
 /// Where a session came from.
@@ -74,6 +178,34 @@ pub struct Acquisition {
     pub medium: Arc<str>,
     /// Name of the campaign; empty: none.
     pub campaign: Arc<str>,
+    /// Whether the visitor was there before.
+    pub visitor_type: VisitorType,
+}
+
+/// Whether a visitor was there before, by the client's own storage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VisitorType {
+    /// The client does not say: without consent nothing is stored.
+    #[default]
+    NotSet,
+    /// For the first time.
+    New,
+    /// Again.
+    Returning,
+}
+
+impl VisitorType {
+    /// Every type.
+    pub const ALL: [Self; 3] = [Self::NotSet, Self::New, Self::Returning];
+
+    /// The value of the dimension `visitor_type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSet => "(not set)",
+            Self::New => "new",
+            Self::Returning => "returning",
+        }
+    }
 }
 
 /// The dimensions that a hit has of its own; with an [`Acquisition`] they are a row's key.
@@ -89,10 +221,14 @@ pub struct Dimensions {
     pub utc_offset_s: i32,
     /// Path of the page.
     pub page_path: Arc<str>,
-    /// ISO 3166-1 alpha-2; empty: unknown.
-    pub country: Arc<str>,
-    /// By the user agent.
+    /// Host of the page, without `www.`; empty: the hit has no page.
+    pub hostname: Arc<str>,
+    /// Where the address is.
+    pub place: Arc<Place>,
+    /// Browser, system and device.
     pub client: Arc<Client>,
+    /// Who is behind it, and what speaks for that.
+    pub traffic: TrafficReason,
 }
 
 /// A hit with everything that is known from itself and the rules it names.
@@ -118,12 +254,27 @@ pub struct EnrichedHit {
     pub has_client_id: bool,
     /// Whether the client says that this is its first visit.
     pub first_visit: bool,
+    /// Whether its visitor was there before, by the client.
+    pub visitor_type: VisitorType,
+    /// Whether it is a key event by the property's rules.
+    pub is_key_event: bool,
+    /// What was paid.
+    pub revenue: Option<Revenue>,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
     /// Session time-out of the rules it names, milliseconds.
     pub timeout_ms: u64,
     /// How long after the time-out a session waits for late hits, by the rules it names, milliseconds.
     pub grace_ms: u64,
+}
+
+/// Money in a currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revenue {
+    /// ISO 4217.
+    pub currency: Arc<str>,
+    /// Millionths of the currency's unit.
+    pub micros: u64,
 }
 
 /// The session of a hit, as far as the hit's row needs it.

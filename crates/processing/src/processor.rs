@@ -15,6 +15,7 @@ use crate::enrich::Enricher;
 use crate::enrich::acquisition::acquisition;
 use crate::enrich::user_agent::Detection;
 use crate::fold::PageCounts;
+use crate::handover::Acquisition;
 use crate::limits::Limits;
 use crate::sessionize::Sessions;
 use crate::state::{self, Cursor, Kind, Snapshot, StateError};
@@ -268,9 +269,12 @@ impl Processor {
                 return;
             }
         };
-        *self.totals.by_class.entry(enriched.dimensions.client.traffic_class).or_default() += 1;
+        *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
         self.pages.fold(&mut enriched.dimensions, received_at_ms);
-        let placement = self.sessions.place(&enriched, || acquisition(&page, hit.referrer));
+        let visitor_type = enriched.visitor_type;
+        let placement = self
+            .sessions
+            .place(&enriched, || Acquisition { visitor_type, ..acquisition(&page, hit.referrer) });
         self.aggregator.add_hit(enriched, placement);
     }
 

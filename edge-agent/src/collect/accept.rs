@@ -218,6 +218,11 @@ impl Acceptor {
             items: hit.items.iter().map(ItemView::of).collect(),
             backdated: moment.is_backdated,
             sent_by_server: hit.sent_by_server,
+            region: "",
+            city: "",
+            network: "",
+            client_hints: None,
+            session_number: 0,
         };
         prepared.hits += 1;
         view.push_to(&mut prepared.body);

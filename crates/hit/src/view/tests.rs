@@ -39,9 +39,17 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
     proptest::collection::vec(item, 0..3)
 }
 
+fn hints() -> impl Strategy<Value = Option<ClientHints>> {
+    let hints = (proptest::collection::vec("[a-zé ]{0,5}", 4), option::of(any::<bool>()));
+    option::of(hints.prop_map(|(mut texts, mobile)| {
+        let mut text = || texts.pop().unwrap();
+        ClientHints { brands: text(), platform: text(), platform_version: text(), model: text(), mobile }
+    }))
+}
+
 /// Hits with any field empty or not.
 fn hit() -> impl Strategy<Value = RawHit> {
-    let texts = proptest::collection::vec("[ -~äß€]{0,12}|[a-z]{130}", 12);
+    let texts = proptest::collection::vec("[ -~äß€]{0,12}|[a-z]{130}", 15);
     let numbers = proptest::collection::vec(prop_oneof![Just(0), 1..300_u64, any::<u64>()], 3);
     let few = (
         any::<u32>(),
@@ -51,8 +59,9 @@ fn hit() -> impl Strategy<Value = RawHit> {
         any::<bool>(),
         any::<bool>(),
     );
-    (texts, numbers, few, params(), proptest::collection::vec(any::<u8>(), 0..7), items()).prop_map(
-        |(mut texts, numbers, few, params, truncated_ip, items)| {
+    let ip = proptest::collection::vec(any::<u8>(), 0..7);
+    (texts, numbers, few, params(), ip, items(), hints(), 0..3_u32).prop_map(
+        |(mut texts, numbers, few, params, truncated_ip, items, client_hints, session_number)| {
             let mut text = || texts.pop().unwrap();
             RawHit {
                 property_id: text(),
@@ -79,6 +88,11 @@ fn hit() -> impl Strategy<Value = RawHit> {
                 backdated: few.4,
                 sent_by_server: few.5,
                 items,
+                region: text(),
+                city: text(),
+                network: text(),
+                client_hints,
+                session_number,
             }
         },
     )

@@ -1,11 +1,13 @@
 //! Rows add up, and hold each visitor once.
 
 use super::*;
-use crate::handover::{Client, TrafficClass};
+use crate::handover::{Client, Place, TrafficReason, VisitorType};
 
 fn dimensions(page: &str) -> Dimensions {
     let client = Client {
-        traffic_class: TrafficClass::Human,
+        browser_version: "".into(),
+        operating_system_version: "".into(),
+        device_brand: "".into(),
         browser: "Firefox".into(),
         operating_system: "Linux".into(),
         device: "desktop".into(),
@@ -16,13 +18,20 @@ fn dimensions(page: &str) -> Dimensions {
         minute: 1440,
         utc_offset_s: 0,
         page_path: page.into(),
-        country: "DE".into(),
+        hostname: "".into(),
+        place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
         client: Arc::new(client),
+        traffic: TrafficReason::None,
     }
 }
 
 fn acquisition() -> Arc<Acquisition> {
-    Arc::new(Acquisition { source: "s".into(), medium: "m".into(), campaign: "c".into() })
+    Arc::new(Acquisition {
+        source: "s".into(),
+        medium: "m".into(),
+        campaign: "c".into(),
+        visitor_type: VisitorType::NotSet,
+    })
 }
 
 fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
@@ -37,6 +46,9 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
         session_id: None,
         has_client_id,
         first_visit,
+        visitor_type: VisitorType::NotSet,
+        is_key_event: false,
+        revenue: None,
         engagement_ms: 10,
         timeout_ms: 0,
         grace_ms: 0,

@@ -6,7 +6,7 @@
 use sources::Category;
 
 use crate::enrich::address::{Address, CAMPAIGN_BYTES};
-use crate::handover::Acquisition;
+use crate::handover::{Acquisition, VisitorType};
 
 /// The medium and the campaign of what an assistant sent, as Google Analytics names them.
 const ASSISTANT: (&str, &str) = ("ai-assistant", "(ai-assistant)");
@@ -67,7 +67,12 @@ pub fn acquisition(page: &Address<'_>, referrer: &str) -> Acquisition {
 }
 
 fn from(source: &str, medium: &str, campaign: &str) -> Acquisition {
-    Acquisition { source: source.into(), medium: medium.into(), campaign: campaign.into() }
+    Acquisition {
+        source: source.into(),
+        medium: medium.into(),
+        campaign: campaign.into(),
+        visitor_type: VisitorType::NotSet,
+    }
 }
 
 /// ChatGPT writes itself into `utm_source` and nothing beside it.

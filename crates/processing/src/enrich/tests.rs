@@ -104,7 +104,7 @@ fn fields_are_taken_over() {
         ..hit(1_780_272_000)
     };
     let (found, _) = enricher("UTC").enrich(&raw, 9).unwrap();
-    assert_eq!((&*found.dimensions.page_path, &*found.dimensions.country), ("/x", "DE"));
+    assert_eq!((&*found.dimensions.page_path, &*found.dimensions.place.country), ("/x", "DE"));
     assert_eq!((found.visitor_id, found.previous_visitor_id), (5, Some(4)));
     assert_eq!((found.received_at_ms, found.engagement_ms), (9, 7));
     assert_eq!((found.timeout_ms, found.grace_ms), (1_800_000, 300_000));

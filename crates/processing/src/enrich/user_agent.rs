@@ -21,7 +21,7 @@ use serde::Deserialize;
 use ua_parser::{Extractor, Regexes};
 
 use self::crawlers::Crawlers;
-use crate::handover::{Client, TrafficClass};
+use crate::handover::{Client, TrafficReason};
 
 /// Distinct user agents remembered. At the limit all are forgotten and found again.
 const CACHE_ENTRIES: usize = 50_000;
@@ -112,8 +112,17 @@ struct Crawler {
 pub struct Detection {
     extractor: Extractor<'static>,
     crawlers: Crawlers,
-    cache: Mutex<HashMap<String, Arc<Client>, RandomState>>,
+    cache: Mutex<HashMap<String, Detected, RandomState>>,
     unknown: Arc<Client>,
+}
+
+/// What a user agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detected {
+    /// Browser, system and device.
+    pub client: Arc<Client>,
+    /// What the user agent alone speaks for.
+    pub traffic: TrafficReason,
 }
 
 impl Detection {
@@ -131,50 +140,60 @@ impl Detection {
             .map_err(|error| DetectionError::UserAgentPattern(error.to_string()))?;
         let crawlers = Crawlers::new(crawlers_json)?;
         let unknown = Arc::new(Client {
-            traffic_class: TrafficClass::Human,
             browser: UNKNOWN.into(),
+            browser_version: "".into(),
             operating_system: UNKNOWN.into(),
+            operating_system_version: "".into(),
             device: "other".into(),
+            device_brand: "".into(),
         });
         Ok(Self { extractor, crawlers, cache: Mutex::default(), unknown })
     }
 
     /// What this user agent is.
-    pub fn classify(&self, user_agent: &str) -> Arc<Client> {
+    pub fn classify(&self, user_agent: &str) -> Detected {
         let cached = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = cached().get(user_agent) {
-            return Arc::clone(client);
+        if let Some(detected) = cached().get(user_agent) {
+            return detected.clone();
         }
         // Found outside the lock: another thread may find the same meanwhile, with the same result.
-        let client = Arc::new(self.find(user_agent));
+        let detected = self.find(user_agent);
         let mut cache = cached();
         if cache.len() >= CACHE_ENTRIES {
             cache.clear();
         }
-        cache.insert(user_agent.to_owned(), Arc::clone(&client));
-        client
+        cache.insert(user_agent.to_owned(), detected.clone());
+        detected
     }
 
     /// A visitor of whom a server told, without a user agent: nothing is known, also nothing that a bot would show.
-    pub fn unknown(&self) -> Arc<Client> {
-        Arc::clone(&self.unknown)
+    pub fn unknown(&self) -> Detected {
+        Detected { client: Arc::clone(&self.unknown), traffic: TrafficReason::None }
     }
 
-    fn find(&self, user_agent: &str) -> Client {
+    fn find(&self, user_agent: &str) -> Detected {
         let (browser, system, device) = self.extractor.extract(user_agent);
         let browser = browser.map_or(UNKNOWN.to_owned(), |value| value.family.into_owned());
         let system = system.map_or(UNKNOWN.to_owned(), |value| value.os.into_owned());
         let family = device.map_or(UNKNOWN.to_owned(), |value| value.device.into_owned());
-        let nameless = user_agent.is_empty() || user_agent == "-";
-        let is_bot = nameless || family == "Spider" || self.crawlers.have(user_agent);
-        let traffic_class = if is_bot { TrafficClass::Bot } else { TrafficClass::Human };
+        let traffic = if user_agent.is_empty() || user_agent == "-" {
+            TrafficReason::NoUserAgent
+        } else if family == "Spider" || self.crawlers.have(user_agent) {
+            TrafficReason::CrawlerUserAgent
+        } else {
+            TrafficReason::None
+        };
+        let is_bot = traffic != TrafficReason::None;
         let device = if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
-        Client {
-            traffic_class,
+        let client = Client {
             browser: browser.into(),
+            browser_version: "".into(),
             operating_system: system.into(),
+            operating_system_version: "".into(),
             device: device.into(),
-        }
+            device_brand: "".into(),
+        };
+        Detected { client: Arc::new(client), traffic }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counting pages per property and local hour: the limit, the hour's end, forgetting, changes.
 
 use super::*;
-use crate::handover::{Client, TrafficClass};
+use crate::handover::{Client, Place, TrafficReason};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -15,7 +15,9 @@ fn counts(max_pages_per_property_hour: u64, page_window_pages: u64) -> PageCount
 
 fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, received_at_ms: u64) -> String {
     let client = Client {
-        traffic_class: TrafficClass::Human,
+        browser_version: "".into(),
+        operating_system_version: "".into(),
+        device_brand: "".into(),
         browser: "".into(),
         operating_system: "".into(),
         device: "other".into(),
@@ -26,8 +28,10 @@ fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, receiv
         minute,
         utc_offset_s: 1800,
         page_path: page.into(),
-        country: "".into(),
+        hostname: "".into(),
+        place: Arc::new(Place { country: "".into(), region: "".into(), city: "".into() }),
         client: Arc::new(client),
+        traffic: TrafficReason::None,
     };
     counts.begin_block(received_at_ms);
     counts.fold(&mut dimensions, received_at_ms);

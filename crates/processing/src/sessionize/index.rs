@@ -94,7 +94,7 @@ impl Index {
     pub(super) fn find(&self, hit: &EnrichedHit) -> Option<Place> {
         let key = Key {
             property: self.interned.properties.find(&*hit.dimensions.property)?,
-            traffic_class: hit.dimensions.client.traffic_class,
+            traffic_class: hit.dimensions.traffic.class(),
             visitor_id: hit.visitor_id,
             session_id: hit.session_id,
         };
@@ -158,7 +158,7 @@ impl Index {
         self.insert_remembered(&Remembered {
             number: session.number,
             property: Arc::clone(&session.dimensions.property),
-            traffic_class: session.dimensions.client.traffic_class,
+            traffic_class: session.dimensions.traffic.class(),
             visitors: session.visitors.clone(),
             session_id,
             forgotten_at_ms,

@@ -24,8 +24,8 @@ pub(super) struct Key {
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let bits = [self.traffic_class == TrafficClass::Bot, self.session_id.is_some()].map(u64::from);
-        state.write_u64(u64::from(self.property) << 2 | bits[0] << 1 | bits[1]);
+        let beside = u64::from(self.traffic_class as u8) << 1 | u64::from(self.session_id.is_some());
+        state.write_u64(u64::from(self.property) << 8 | beside);
         state.write_u64(self.visitor_id);
         state.write_u64(self.session_id.unwrap_or(0));
     }

@@ -4,7 +4,7 @@
 //! seen 34 years after it happened, 2³² hits) are not packed, but kept beside the record as they are.
 
 use crate::handover::{Dimensions, TrafficClass};
-use crate::sessionize::interned::Interned;
+use crate::sessionize::interned::{Interned, Origin};
 use crate::sessionize::keys::Key;
 use crate::sessionize::session::{Figures, Session};
 use crate::sessionize::slab::Vacant;
@@ -17,15 +17,16 @@ pub(super) enum Flag {
     Taken = 1,
     /// It has a client's session id.
     Named = 2,
-    /// Its class is bot.
-    Bot = 4,
     /// It changed since the last seal.
-    Dirty = 8,
+    Dirty = 4,
     /// It ends on a page view so far.
-    ExitIsPageView = 16,
+    ExitIsPageView = 8,
     /// Its figures lie elsewhere.
-    Wide = 32,
+    Wide = 16,
 }
+
+/// Bits of [`Record::flags`] below the traffic class.
+const CLASS_SHIFT: u32 = 5;
 
 /// An open session.
 #[derive(Debug, Default)]
@@ -40,6 +41,7 @@ pub(super) struct Record {
     /// Milliseconds from the first event time to the time of opening: 40 bits.
     opened_after_first_low: u32,
     opened_after_first_high: u8,
+    /// The upper bits are the number of the traffic class.
     flags: u8,
     local_date: u16,
     minute: u32,
@@ -79,14 +81,19 @@ impl Record {
             property: interned.properties.intern(dimensions.property.clone())?,
             page: interned.pages.intern(dimensions.page_path.clone())?,
             exit_page: interned.pages.intern(session.exit.page_path.clone())?,
-            origin: interned.origins.intern((dimensions.country.clone(), dimensions.client.clone()))?,
+            origin: interned.origins.intern(Origin {
+                hostname: dimensions.hostname.clone(),
+                place: dimensions.place.clone(),
+                client: dimensions.client.clone(),
+                traffic: dimensions.traffic,
+            })?,
+            flags: (dimensions.traffic.class() as u8) << CLASS_SHIFT,
             acquisition: interned.acquisitions.intern(session.acquisition.clone())?,
             waits: interned.waits.intern((session.timeout_ms, session.grace_ms))?,
             ..Self::default()
         };
         record.set(Flag::Taken, true);
         record.set(Flag::Named, session.session_id.is_some());
-        record.set(Flag::Bot, dimensions.client.traffic_class == TrafficClass::Bot);
         let wide = record.pack(&session.figures());
         Some((record, wide))
     }
@@ -103,11 +110,15 @@ impl Record {
         }
     }
 
+    fn traffic_class(&self) -> TrafficClass {
+        TrafficClass::ALL.get(usize::from(self.flags >> CLASS_SHIFT)).copied().unwrap_or_default()
+    }
+
     /// What its first hit was found by.
     pub(super) fn key(&self) -> Key {
         Key {
             property: self.property,
-            traffic_class: if self.has(Flag::Bot) { TrafficClass::Bot } else { TrafficClass::Human },
+            traffic_class: self.traffic_class(),
             visitor_id: self.visitor_id,
             session_id: self.has(Flag::Named).then_some(self.session_id),
         }
@@ -166,15 +177,17 @@ impl Record {
         figures: &Figures,
         interned: &Interned,
     ) -> Option<Session> {
-        let (country, client) = interned.origins.get(self.origin)?.clone();
+        let Origin { hostname, place, client, traffic } = interned.origins.get(self.origin)?.clone();
         let dimensions = Dimensions {
             property: interned.properties.get(self.property)?.clone(),
             local_date: self.local_date,
             minute: self.minute,
             utc_offset_s: self.utc_offset_s,
             page_path: interned.pages.get(self.page)?.clone(),
-            country,
+            hostname,
+            place,
             client,
+            traffic,
         };
         let acquisition = interned.acquisitions.get(self.acquisition)?.clone();
         let exit_page = interned.pages.get(self.exit_page)?.clone();

@@ -18,8 +18,8 @@ struct Note {
     forgotten_at_ms: u64,
     property: u32,
     acquisition: u32,
+    traffic_class: TrafficClass,
     is_taken: bool,
-    is_bot: bool,
     is_dirty: bool,
 }
 
@@ -33,7 +33,7 @@ impl Note {
     fn key(&self) -> Key {
         Key {
             property: self.property,
-            traffic_class: if self.is_bot { TrafficClass::Bot } else { TrafficClass::Human },
+            traffic_class: self.traffic_class,
             visitor_id: self.visitor_id,
             session_id: Some(self.session_id),
         }
@@ -77,7 +77,7 @@ impl RememberedSessions {
             property: interned.properties.intern(session.property.clone())?,
             acquisition: interned.acquisitions.intern(session.acquisition.clone())?,
             is_taken: true,
-            is_bot: session.traffic_class == TrafficClass::Bot,
+            traffic_class: session.traffic_class,
             is_dirty: true,
         };
         let key = note.key();

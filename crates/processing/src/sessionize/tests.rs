@@ -1,7 +1,7 @@
 //! Sessions, case by case: each test says one sentence of the definitions.
 
 use super::*;
-use crate::handover::{Client, Dimensions, TrafficClass};
+use crate::handover::{Client, Dimensions, Place, TrafficReason, VisitorType};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -11,11 +11,14 @@ const START: u64 = 1_000 * HOUR;
 /// A page view of visitor 1 at this time, received at once; time-out 30 min, grace 5 min.
 fn hit(event_time_ms: u64) -> EnrichedHit {
     let client = Client {
-        traffic_class: TrafficClass::Human,
         browser: "".into(),
+        browser_version: "".into(),
         operating_system: "".into(),
+        operating_system_version: "".into(),
         device: "other".into(),
+        device_brand: "".into(),
     };
+    let place = Place { country: "".into(), region: "".into(), city: "".into() };
     EnrichedHit {
         dimensions: Dimensions {
             property: "p_a".into(),
@@ -23,8 +26,10 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
             minute: u32::try_from(event_time_ms / MINUTE).unwrap(),
             utc_offset_s: 0,
             page_path: format!("/{}", event_time_ms / MINUTE).into(),
-            country: "".into(),
+            hostname: "".into(),
+            place: Arc::new(place),
             client: Arc::new(client),
+            traffic: TrafficReason::None,
         },
         event: "page_view".into(),
         is_page_view: true,
@@ -35,6 +40,9 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         session_id: None,
         has_client_id: false,
         first_visit: false,
+        visitor_type: VisitorType::NotSet,
+        is_key_event: false,
+        revenue: None,
         engagement_ms: 0,
         timeout_ms: 30 * MINUTE,
         grace_ms: 5 * MINUTE,
@@ -42,7 +50,12 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
 }
 
 fn acquired(source: &str) -> Acquisition {
-    Acquisition { source: source.into(), medium: "".into(), campaign: "".into() }
+    Acquisition {
+        source: source.into(),
+        medium: "".into(),
+        campaign: "".into(),
+        visitor_type: VisitorType::NotSet,
+    }
 }
 
 fn sessions() -> Sessions {
@@ -149,8 +162,7 @@ fn classes_and_properties_do_not_share_sessions() {
     other.dimensions.property = "p_b".into();
     assert!(opens(&mut all, &other));
     let mut bot = hit(START);
-    bot.dimensions.client =
-        Arc::new(Client { traffic_class: TrafficClass::Bot, ..(*bot.dimensions.client).clone() });
+    bot.dimensions.traffic = TrafficReason::CrawlerUserAgent;
     assert!(opens(&mut all, &bot));
     assert_eq!(all.open_count(), 3);
 }

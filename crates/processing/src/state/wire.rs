@@ -11,12 +11,11 @@ use prost::encoding::{DecodeContext, decode_key, message, skip_field};
 use super::{Cursor, Snapshot, StateError};
 use crate::deduplicate::IdChange;
 use crate::fold::{HourChange, PageChange};
-use crate::handover::{self, DropReason, TrafficClass};
+use crate::handover::{self, DropReason, TrafficClass, TrafficReason, VisitorType};
 use crate::sessionize::session::Exit;
 use crate::sessionize::{self, SessionChange};
 use crate::totals::Totals;
 
-const CLASSES: [TrafficClass; 2] = [TrafficClass::Human, TrafficClass::Bot];
 const DEVICES: [&str; 5] = ["desktop", "mobile", "tablet", "bot", "other"];
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -117,6 +116,21 @@ struct Dimensions {
     operating_system: String,
     #[prost(string, tag = "10")]
     device: String,
+    #[prost(string, tag = "11")]
+    hostname: String,
+    #[prost(string, tag = "12")]
+    region: String,
+    #[prost(string, tag = "13")]
+    city: String,
+    #[prost(string, tag = "14")]
+    browser_version: String,
+    #[prost(string, tag = "15")]
+    operating_system_version: String,
+    #[prost(string, tag = "16")]
+    device_brand: String,
+    /// Empty: none, and for a bot that its user agent is a crawler's, the only reason there was once.
+    #[prost(string, tag = "17")]
+    traffic_reason: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -127,6 +141,8 @@ struct Acquisition {
     medium: String,
     #[prost(string, tag = "3")]
     campaign: String,
+    #[prost(string, tag = "4")]
+    visitor_type: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -332,11 +348,21 @@ impl From<&handover::Dimensions> for Dimensions {
             minute: from.minute,
             utc_offset_s: from.utc_offset_s,
             page_path: from.page_path.to_string(),
-            country: from.country.to_string(),
-            traffic_class: from.client.traffic_class.as_str().to_owned(),
+            country: from.place.country.to_string(),
+            traffic_class: from.traffic.class().as_str().to_owned(),
             browser: from.client.browser.to_string(),
             operating_system: from.client.operating_system.to_string(),
             device: from.client.device.to_string(),
+            hostname: from.hostname.to_string(),
+            region: from.place.region.to_string(),
+            city: from.place.city.to_string(),
+            browser_version: from.client.browser_version.to_string(),
+            operating_system_version: from.client.operating_system_version.to_string(),
+            device_brand: from.client.device_brand.to_string(),
+            traffic_reason: match from.traffic {
+                TrafficReason::CrawlerUserAgent => String::new(),
+                reason => reason.as_str().to_owned(),
+            },
         }
     }
 }
@@ -345,14 +371,28 @@ impl Dimensions {
     fn into_dimensions(self) -> Result<handover::Dimensions, StateError> {
         let unknown = |device: &str| impossible("device", device);
         let client = handover::Client {
-            traffic_class: class_of(&self.traffic_class)?,
             browser: self.browser.into(),
+            browser_version: self.browser_version.into(),
             operating_system: self.operating_system.into(),
+            operating_system_version: self.operating_system_version.into(),
             device: DEVICES
                 .into_iter()
                 .find(|device| *device == self.device)
                 .ok_or_else(|| unknown(&self.device))?
                 .into(),
+            device_brand: self.device_brand.into(),
+        };
+        let place = handover::Place {
+            country: self.country.into(),
+            region: self.region.into(),
+            city: self.city.into(),
+        };
+        let traffic = match (class_of(&self.traffic_class)?, self.traffic_reason.as_str()) {
+            (TrafficClass::Bot, "") => TrafficReason::CrawlerUserAgent,
+            (_, reason) => TrafficReason::ALL
+                .into_iter()
+                .find(|known| known.as_str() == reason)
+                .ok_or_else(|| impossible("traffic_reason", reason))?,
         };
         Ok(handover::Dimensions {
             property: self.property.into(),
@@ -361,8 +401,10 @@ impl Dimensions {
             minute: self.minute,
             utc_offset_s: self.utc_offset_s,
             page_path: self.page_path.into(),
-            country: self.country.into(),
+            hostname: self.hostname.into(),
+            place: Arc::new(place),
             client: Arc::new(client),
+            traffic,
         })
     }
 }
@@ -373,18 +415,30 @@ impl From<&handover::Acquisition> for Acquisition {
             source: from.source.to_string(),
             medium: from.medium.to_string(),
             campaign: from.campaign.to_string(),
+            visitor_type: match from.visitor_type {
+                VisitorType::NotSet => String::new(),
+                visitor_type => visitor_type.as_str().to_owned(),
+            },
         }
     }
 }
 
 impl Acquisition {
-    fn into_shared(self) -> Arc<handover::Acquisition> {
-        let Self { source, medium, campaign } = self;
-        Arc::new(handover::Acquisition {
+    fn into_shared(self) -> Result<Arc<handover::Acquisition>, StateError> {
+        let Self { source, medium, campaign, visitor_type } = self;
+        let visitor_type = match visitor_type.as_str() {
+            "" => VisitorType::NotSet,
+            label => VisitorType::ALL
+                .into_iter()
+                .find(|known| known.as_str() == label)
+                .ok_or_else(|| impossible("visitor_type", label))?,
+        };
+        Ok(Arc::new(handover::Acquisition {
             source: source.into(),
             medium: medium.into(),
             campaign: campaign.into(),
-        })
+            visitor_type,
+        }))
     }
 }
 
@@ -421,7 +475,7 @@ impl Session {
             visitors: self.visitors,
             session_id: self.session_id,
             dimensions: dimensions.into_dimensions()?,
-            acquisition: acquisition.into_shared(),
+            acquisition: acquisition.into_shared()?,
             timeout_ms: self.timeout_ms,
             grace_ms: self.grace_ms,
             first_ms: self.first_ms,
@@ -464,13 +518,13 @@ impl Remembered {
             visitors: self.visitors,
             session_id: self.session_id,
             forgotten_at_ms: self.forgotten_at_ms,
-            acquisition: acquisition.into_shared(),
+            acquisition: acquisition.into_shared()?,
         })
     }
 }
 
 fn class_of(label: &str) -> Result<TrafficClass, StateError> {
-    CLASSES
+    TrafficClass::ALL
         .into_iter()
         .find(|class| class.as_str() == label)
         .ok_or_else(|| impossible("traffic_class", label))

@@ -86,9 +86,9 @@ impl RulesSource for World {
         let (zone, timeout_s, grace_s) = self.rules.get(&(property_id.to_owned(), version))?;
         Some(Arc::new(Rules {
             version,
-            time_zone: zone.clone(),
             session_timeout_s: *timeout_s,
             session_grace_s: *grace_s,
+            ..Rules::first(zone)
         }))
     }
 }

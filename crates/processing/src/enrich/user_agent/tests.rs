@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::*;
+use crate::handover::TrafficClass;
 
 fn asset(path: &str) -> String {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../third-party/node_modules");
@@ -109,10 +110,14 @@ const KNOWN: [(&str, TrafficClass, &str, &str, &str); 16] = [
 #[test]
 fn user_agents_are_what_they_are() {
     for (user_agent, class, browser, system, device) in KNOWN {
-        let client = real().classify(user_agent);
-        let found = (client.traffic_class, &*client.browser, &*client.operating_system, &*client.device);
+        let Detected { client, traffic } = real().classify(user_agent);
+        let found = (traffic.class(), &*client.browser, &*client.operating_system, &*client.device);
         assert_eq!(found, (class, browser, system, device), "{user_agent}");
-        assert_eq!(real().classify(user_agent), client, "the second time: {user_agent}");
+        assert_eq!(
+            real().classify(user_agent),
+            Detected { client, traffic },
+            "the second time: {user_agent}"
+        );
     }
 }
 
@@ -141,7 +146,7 @@ fn crawlers_of_another_list_are_found() {
     let list = foreign("data/crawlers.txt");
     let foreign: HashSet<&str> =
         list.lines().filter(|line| !line.is_empty() && !known.contains(*line)).collect();
-    let missed = foreign.iter().filter(|text| real().classify(text).traffic_class == Human).count();
+    let missed = foreign.iter().filter(|text| real().classify(text).traffic.class() == Human).count();
     println!("{} of {} crawlers are missed", missed, foreign.len());
     assert!(foreign.len() > 2_500, "{} crawlers", foreign.len());
     assert!(missed * 100 <= foreign.len() * 5, "more than 5 %: {missed} of {}", foreign.len());
@@ -157,7 +162,8 @@ fn browsers_of_another_list_are_no_crawlers() {
     let list = foreign("node_modules/user-agents/dist/user-agents.json");
     let browsers: Vec<Browser> = serde_json::from_str(&list).unwrap();
     let different: HashSet<&str> = browsers.iter().map(|browser| browser.user_agent.as_str()).collect();
-    let caught: Vec<_> = different.iter().filter(|text| real().classify(text).traffic_class == Bot).collect();
+    let caught: Vec<_> =
+        different.iter().filter(|text| real().classify(text).traffic.class() == Bot).collect();
     println!("{} of {} browsers are taken for crawlers", caught.len(), different.len());
     assert!(different.len() > 500, "{} browsers", different.len());
     assert!(caught.len() * 1000 <= different.len(), "more than 0.1 %: {caught:#?}");
@@ -181,8 +187,9 @@ device_parsers: [{regex: '^.{0,100}zot', device_replacement: 'Spider'}]
 ";
     let detection = Detection::new(rules, r#"[{"pattern": "no such"}]"#).unwrap();
     for (length, class, browser) in [(90, Bot, "Fox"), (99, Bot, "Other"), (101, Human, "Other")] {
-        let client = detection.classify(&format!("{}zot Fox Android", "x".repeat(length)));
-        assert_eq!((client.traffic_class, &*client.browser), (class, browser), "{length}");
+        let Detected { client, traffic } =
+            detection.classify(&format!("{}zot Fox Android", "x".repeat(length)));
+        assert_eq!((traffic.class(), &*client.browser), (class, browser), "{length}");
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::handover::{Acquisition, Client};
+use crate::handover::{Acquisition, Client, Place, TrafficReason, VisitorType};
 
 fn client() -> Arc<Client> {
     let text = || Arc::from("x");
     Arc::new(Client {
-        traffic_class: TrafficClass::Human,
+        browser_version: "".into(),
+        operating_system_version: "".into(),
+        device_brand: "".into(),
         browser: text(),
         operating_system: text(),
         device: text(),
@@ -25,10 +27,17 @@ fn session(figures: Figures) -> Session {
         minute: 28_800_000,
         utc_offset_s: -12_600,
         page_path: "/first".into(),
-        country: "DE".into(),
+        hostname: "".into(),
+        place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
         client: client(),
+        traffic: TrafficReason::None,
     };
-    let acquisition = Arc::new(Acquisition { source: "s".into(), medium: "m".into(), campaign: "c".into() });
+    let acquisition = Arc::new(Acquisition {
+        source: "s".into(),
+        medium: "m".into(),
+        campaign: "c".into(),
+        visitor_type: VisitorType::NotSet,
+    });
     figures.session(7, vec![1], Some(2), dimensions, acquisition, "/last".into())
 }
 

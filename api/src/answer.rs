@@ -1,4 +1,4 @@
-//! Findings into a report: rows of two tables joined, ordered and cut; sums into metrics.
+//! Findings into a report: rows of several tables joined, ordered and cut; sums into metrics.
 //!
 //! A row is there when either table has it; what the other lacks is 0. Rates of no session are 0.
 
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::plan::fields::{Dimension, Measure, Metric};
+use crate::plan::fields::{Dimension, Measure, Measured, Metric};
 use crate::plan::{OrderField, Plan};
 use crate::query::{Findings, Found, Row, Sums, add};
 
@@ -116,6 +116,11 @@ fn value(metric: Metric, sums: &Sums, closed_sessions_only: bool) -> Value {
         }
         Metric::SessionDuration => Value::Number(ratio(sum(Measure::DurationMs), closed) / 1000.0),
         Metric::EngagementTime => Value::Number(ratio(sum(Measure::EngagementMs), 1000)),
+        Metric::Revenue => Value::Number(ratio(sum(Measure::RevenueMicros), 1_000_000)),
+        Metric::Percentile(measured, percentile) => {
+            let unit = if measured == Measured::Cls { 1000 } else { 1 };
+            Value::Number(ratio(sum(Measure::Percentile(measured, percentile)), unit))
+        }
         counted => {
             let measure = counted.measures(closed_sessions_only).first();
             Value::Integer(measure.map_or(0, |measure| sum(*measure)))

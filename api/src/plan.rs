@@ -39,6 +39,8 @@ pub enum Table {
     Hits,
     /// Closed sessions.
     Sessions,
+    /// Measured values.
+    Values,
 }
 
 /// What one table gives.
@@ -91,17 +93,17 @@ pub struct Plan {
     pub offset: usize,
     /// Whether `sessions` counts closed ones.
     pub closed_sessions_only: bool,
-    /// One table, or hits and sessions.
+    /// One table, or hits, sessions and values.
     pub parts: Vec<Part>,
 }
 
 /// Checks a request and chooses the tables.
 pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) -> Result<Plan, Refusal> {
     let metrics = parse_fields("metrics", &request.metrics, METRICS_MAX, Metric::parse, || {
-        names(Metric::ALL.map(Metric::name))
+        names(Metric::all().map(Metric::name))
     })?;
     if metrics.is_empty() {
-        let all = names(Metric::ALL.map(Metric::name));
+        let all = names(Metric::all().map(Metric::name));
         return Err(Refusal::invalid(
             "metrics",
             "",
@@ -116,6 +118,7 @@ pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) ->
         .map_err(|error| Refusal::invalid("filter", &request.filter, format!("which is wrong {error}")))?;
     let filtered = filter.as_ref().map(Filter::dimensions).unwrap_or_default();
     refuse_impossible_pairs(&metrics, &dimensions, &filtered)?;
+    refuse_mixed_money(&metrics, &dimensions, &filtered)?;
     let days = dates::parse(&request.from, &request.to, now_ms, property.zone())?;
     let order = order(&request.order_by, &metrics, &dimensions)?;
     let named = || dimensions.iter().chain(&filtered);
@@ -183,12 +186,32 @@ fn refuse_impossible_pairs(
     Ok(())
 }
 
-/// Hits answer from the narrowest table; sessions have one.
+/// Sums of different currencies mean nothing.
+fn refuse_mixed_money(
+    metrics: &[Metric],
+    dimensions: &[Dimension],
+    filtered: &[Dimension],
+) -> Result<(), Refusal> {
+    let is_apart = dimensions.iter().chain(filtered).any(|dimension| *dimension == Dimension::Currency);
+    if is_apart || !metrics.contains(&Metric::Revenue) {
+        return Ok(());
+    }
+    let problem = "which would add up different currencies; add the dimension currency, or a filter such as \
+                   currency==EUR";
+    Err(Refusal::invalid("metrics", Metric::Revenue.name(), problem))
+}
+
+/// Hits answer from the narrowest table; sessions and values have one.
 fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec<Part> {
     let hits = if in_totals { Table::Totals } else { Table::Hits };
     let mut parts: Vec<Part> = Vec::with_capacity(2);
     for measure in metrics.iter().flat_map(|metric| metric.measures(closed_sessions_only)) {
-        let table = if measure.subject() == Subject::Sessions { Table::Sessions } else { hits };
+        let table = match measure.subject() {
+            Subject::Sessions => Table::Sessions,
+            Subject::Values => Table::Values,
+            // Totals have no money: it has a currency, which is a dimension.
+            Subject::Hits => hits,
+        };
         match parts.iter_mut().find(|part| part.table == table) {
             Some(part) if part.measures.contains(measure) => {}
             Some(part) => part.measures.push(*measure),

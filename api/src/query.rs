@@ -54,7 +54,7 @@ pub enum Found {
         /// Rows there are.
         row_count: u64,
     },
-    /// Two tables: all rows of each, in no order.
+    /// Several tables: all rows of each, in no order.
     Parts(Vec<Vec<Row>>),
 }
 
@@ -128,12 +128,12 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn found(&self) -> Result<Found, Refusal> {
         match self.plan.parts.as_slice() {
-            [hits, sessions] => {
-                let (hits, sessions) = tokio::try_join!(self.all_rows(hits), self.all_rows(sessions))?;
-                Ok(Found::Parts(vec![hits, sessions]))
-            }
+            [] => Ok(Found::Page { rows: Vec::new(), row_count: 0 }),
             [only] => self.page(only).await,
-            _ => Ok(Found::Page { rows: Vec::new(), row_count: 0 }),
+            several => {
+                let all = several.iter().map(|part| self.all_rows(part));
+                Ok(Found::Parts(futures::future::try_join_all(all).await?))
+            }
         }
     }
 
@@ -158,7 +158,7 @@ impl Asked<'_> {
             return Err(Refusal::new(
                 Code::InvalidArgument,
                 format!(
-                    "metrics of hits and of sessions together have more than {LIMIT_MAX} rows here; ask for them \
+                    "metrics of hits, sessions and values together have more than {LIMIT_MAX} rows here; ask for them \
                      one after the other, for fewer days or with a filter"
                 ),
             ));

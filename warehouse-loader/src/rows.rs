@@ -80,6 +80,7 @@ impl PlanRows {
         rows.normalize();
         rows.hits.sort_by_key(|row| row.key.local_date);
         rows.sessions.sort_by_key(|row| row.key.local_date);
+        rows.values.sort_by_key(|row| row.key.local_date);
         Self { rows }
     }
 
@@ -95,7 +96,9 @@ impl PlanRows {
         let sessions = cut(MinuteTable::SessionRollup, &self.rows.sessions, max_rows, |row| {
             (row.key.local_date, row.sessions)
         });
-        hits.into_iter().chain(sessions).collect()
+        let values =
+            cut(MinuteTable::ValueRollup, &self.rows.values, max_rows, |row| (row.key.local_date, row.count));
+        hits.into_iter().chain(sessions).chain(values).collect()
     }
 
     /// The INSERTs that a plan names.
@@ -104,12 +107,12 @@ impl PlanRows {
     /// When these rows are not the ones the plan was made from, or were merged by other rules.
     pub fn chunks_as(&self, steps: &[InsertStep]) -> Result<Vec<Chunk>, MismatchError> {
         let mut chunks: Vec<Chunk> = Vec::with_capacity(steps.len());
-        let mut next = [0_usize; 2];
+        let mut next = [0_usize; MinuteTable::ALL.len()];
         for step in steps {
             let mismatch = || MismatchError { step: step.token.clone() };
             let table =
                 MinuteTable::ALL.into_iter().find(|table| table.name() == step.table).ok_or_else(mismatch)?;
-            let start = &mut next[usize::from(table == MinuteTable::SessionRollup)];
+            let start = next.get_mut(table as usize).ok_or_else(mismatch)?;
             let end = usize::try_from(step.rows)
                 .ok()
                 .and_then(|rows| start.checked_add(rows))
@@ -125,6 +128,11 @@ impl PlanRows {
                         (row.key.local_date, row.sessions)
                     })
                 }
+                MinuteTable::ValueRollup => {
+                    sum(self.rows.values.get(range.clone()), step.local_date, |row| {
+                        (row.key.local_date, row.count)
+                    })
+                }
             };
             if hits != Some(step.hits) {
                 return Err(mismatch());
@@ -137,7 +145,7 @@ impl PlanRows {
                 hits: step.hits,
             });
         }
-        if next != [self.rows.hits.len(), self.rows.sessions.len()] {
+        if next != [self.rows.hits.len(), self.rows.sessions.len(), self.rows.values.len()] {
             return Err(MismatchError { step: "(rows are left over)".to_owned() });
         }
         Ok(chunks)
@@ -194,28 +202,20 @@ mod tests {
                 utc_offset_s: 0,
                 traffic_class: "human".into(),
                 page_path: page.into(),
-                source: "".into(),
-                medium: "".into(),
-                campaign: "".into(),
-                country: "".into(),
-                device: "".into(),
-                browser: "".into(),
-                operating_system: "".into(),
+                ..RowKey::default()
             },
             event_name: "page_view".into(),
             page_views: events,
             events,
-            sessions: 0,
-            engagement_ms: 0,
             visitors: vec![1],
-            new_visitors: vec![],
+            ..HitRow::default()
         }
     }
 
     #[test]
     fn chunks_hold_one_date_and_no_more_rows_than_allowed() {
         let hits = vec![row(2, "/b", 1), row(1, "/a", 2), row(2, "/a", 4), row(2, "/c", 8), row(1, "/a", 16)];
-        let rows = PlanRows::new(RollupRows { hits, sessions: vec![] });
+        let rows = PlanRows::new(RollupRows { hits, ..RollupRows::default() });
         let cut: Vec<_> =
             rows.chunks(2).iter().map(|c| (c.local_date.0, c.chunk, c.range.clone(), c.hits)).collect();
         assert_eq!(cut, [(1, 0, 0..1, 18), (2, 0, 1..3, 5), (2, 1, 3..4, 8)]);

@@ -11,10 +11,11 @@ use clickhouse::insert::Insert;
 use service::{SharedClock, fail};
 use warehouse::tables::{LIVE_GENERATION, MinuteTable, WATERMARK};
 use warehouse::{
-    HitRollupRow, SessionRollupRow, WarehouseConfig, WarehouseError, WatermarkRow, client, load_settings,
+    HitRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WarehouseError, WatermarkRow, client,
+    load_settings,
 };
 
-use batch::{HitRow, SessionRow};
+use batch::{HitRow, SessionRow, ValueRow};
 
 use crate::metrics::InsertMetrics;
 use crate::rows::{Chunk, PlanRows};
@@ -85,6 +86,10 @@ impl Sender {
                 let rows = rows.rows().sessions.get(chunk.range.clone()).unwrap_or_default();
                 self.send_sessions(rows, rows_plan, token, not_after).await
             }
+            MinuteTable::ValueRollup => {
+                let rows = rows.rows().values.get(chunk.range.clone()).unwrap_or_default();
+                self.send_values(rows, rows_plan, token, not_after).await
+            }
         };
         self.status.update(|snapshot| snapshot.work.insert_running_since_ms = None);
         let took = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(started_ms));
@@ -106,7 +111,7 @@ impl Sender {
         let mut insert: Insert<HitRollupRow<'_>> =
             self.open(MinuteTable::HitRollup.name()).await?.with_setting("insert_deduplication_token", token);
         for row in rows {
-            insert.write(&hit_row(row, plan, not_after)).await?;
+            insert.write(&HitRollupRow::new(row, LIVE_GENERATION, plan, not_after)).await?;
         }
         fail::point("loader.insert.hits.sent");
         insert.end().await?;
@@ -127,11 +132,32 @@ impl Sender {
             .await?
             .with_setting("insert_deduplication_token", token);
         for row in rows {
-            insert.write(&session_row(row, plan, not_after)).await?;
+            insert.write(&SessionRollupRow::new(row, LIVE_GENERATION, plan, not_after)).await?;
         }
         fail::point("loader.insert.sessions.sent");
         insert.end().await?;
         fail::point("loader.insert.sessions.after");
+        Ok(())
+    }
+
+    async fn send_values(
+        &self,
+        rows: &[ValueRow],
+        plan: u64,
+        token: &str,
+        not_after: u32,
+    ) -> Result<(), WarehouseError> {
+        fail::point("loader.insert.values.before");
+        let mut insert: Insert<ValueRollupRow<'_>> = self
+            .open(MinuteTable::ValueRollup.name())
+            .await?
+            .with_setting("insert_deduplication_token", token);
+        for row in rows {
+            insert.write(&ValueRollupRow::new(row, LIVE_GENERATION, plan, not_after)).await?;
+        }
+        fail::point("loader.insert.values.sent");
+        insert.end().await?;
+        fail::point("loader.insert.values.after");
         Ok(())
     }
 
@@ -160,64 +186,5 @@ impl Sender {
         let open = tokio::time::timeout(self.config.receive_timeout(), self.client.insert::<T>(table));
         let insert = open.await.map_err(|_| timeout)??;
         Ok(insert.with_timeouts(Some(self.config.send_timeout()), Some(self.config.receive_timeout())))
-    }
-}
-
-fn hit_row(row: &HitRow, plan: u64, not_after: u32) -> HitRollupRow<'_> {
-    let key = &row.key;
-    HitRollupRow {
-        property: &key.property,
-        slot: hit::slot_of(&key.property),
-        generation: LIVE_GENERATION,
-        local_date: key.local_date,
-        minute: key.minute.saturating_mul(60),
-        utc_offset_s: key.utc_offset_s,
-        traffic_class: &key.traffic_class,
-        page_path: &key.page_path,
-        source: &key.source,
-        medium: &key.medium,
-        campaign: &key.campaign,
-        country: &key.country,
-        device: &key.device,
-        browser: &key.browser,
-        operating_system: &key.operating_system,
-        event_name: &row.event_name,
-        page_views: row.page_views,
-        events: row.events,
-        sessions: row.sessions,
-        engagement_ms: row.engagement_ms,
-        visitors: &row.visitors,
-        new_visitors: &row.new_visitors,
-        plan,
-        not_after,
-    }
-}
-
-fn session_row(row: &SessionRow, plan: u64, not_after: u32) -> SessionRollupRow<'_> {
-    let key = &row.key;
-    SessionRollupRow {
-        property: &key.property,
-        slot: hit::slot_of(&key.property),
-        generation: LIVE_GENERATION,
-        local_date: key.local_date,
-        minute: key.minute.saturating_mul(60),
-        utc_offset_s: key.utc_offset_s,
-        traffic_class: &key.traffic_class,
-        page_path: &key.page_path,
-        source: &key.source,
-        medium: &key.medium,
-        campaign: &key.campaign,
-        country: &key.country,
-        device: &key.device,
-        browser: &key.browser,
-        operating_system: &key.operating_system,
-        exit_page: &row.exit_page,
-        sessions: row.sessions,
-        engaged_sessions: row.engaged_sessions,
-        page_views: row.page_views,
-        events: row.events,
-        duration_ms: row.duration_ms,
-        plan,
-        not_after,
     }
 }

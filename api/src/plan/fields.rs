@@ -4,6 +4,7 @@
 //! everything a hit has. Metrics of closed sessions (`engaged_sessions bounce_rate session_duration`) come from session
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
+//! Percentiles come from value rows and go with everything a hit has but its event.
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +19,35 @@ pub enum Metric {
     Events,
     SessionDuration,
     EngagementTime,
+    KeyEvents,
+    Revenue,
+    Percentile(Measured, Percentile),
+}
+
+/// What percentiles are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measured {
+    /// Largest Contentful Paint.
+    Lcp,
+    /// Interaction to Next Paint.
+    Inp,
+    /// Cumulative Layout Shift.
+    Cls,
+    /// First Contentful Paint.
+    Fcp,
+    /// Time to First Byte.
+    Ttfb,
+    /// How far a page was read.
+    ScrollDepth,
+}
+
+/// So many of a hundred values are this or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Percentile {
+    P50,
+    P75,
+    P95,
 }
 
 /// A column that a report is grouped or filtered by.
@@ -40,6 +70,16 @@ pub enum Dimension {
     OperatingSystem,
     EventName,
     TrafficClass,
+    TrafficReason,
+    Hostname,
+    Region,
+    City,
+    BrowserVersion,
+    OperatingSystemVersion,
+    DeviceBrand,
+    VisitorType,
+    FirstSource,
+    Currency,
 }
 
 /// A sum or set in the warehouse; metrics are made of these.
@@ -63,6 +103,12 @@ pub enum Measure {
     Events,
     /// Visible and focused time, milliseconds.
     EngagementMs,
+    /// Hits that are key events.
+    KeyEvents,
+    /// Millionths of the currency's unit.
+    RevenueMicros,
+    /// A percentile, in the unit of the values.
+    Percentile(Measured, Percentile),
 }
 
 /// What the rows of a measure are about.
@@ -72,11 +118,40 @@ pub enum Subject {
     Hits,
     /// Closed sessions.
     Sessions,
+    /// Measured values.
+    Values,
+}
+
+/// Every percentile there is.
+const PERCENTILES: [(Measured, Percentile, &str); 18] = [
+    (Measured::Lcp, Percentile::P50, "lcp_p50"),
+    (Measured::Lcp, Percentile::P75, "lcp_p75"),
+    (Measured::Lcp, Percentile::P95, "lcp_p95"),
+    (Measured::Inp, Percentile::P50, "inp_p50"),
+    (Measured::Inp, Percentile::P75, "inp_p75"),
+    (Measured::Inp, Percentile::P95, "inp_p95"),
+    (Measured::Cls, Percentile::P50, "cls_p50"),
+    (Measured::Cls, Percentile::P75, "cls_p75"),
+    (Measured::Cls, Percentile::P95, "cls_p95"),
+    (Measured::Fcp, Percentile::P50, "fcp_p50"),
+    (Measured::Fcp, Percentile::P75, "fcp_p75"),
+    (Measured::Fcp, Percentile::P95, "fcp_p95"),
+    (Measured::Ttfb, Percentile::P50, "ttfb_p50"),
+    (Measured::Ttfb, Percentile::P75, "ttfb_p75"),
+    (Measured::Ttfb, Percentile::P95, "ttfb_p95"),
+    (Measured::ScrollDepth, Percentile::P50, "scroll_depth_p50"),
+    (Measured::ScrollDepth, Percentile::P75, "scroll_depth_p75"),
+    (Measured::ScrollDepth, Percentile::P95, "scroll_depth_p95"),
+];
+
+/// The place of a percentile among [`PERCENTILES`].
+const fn place(measured: Measured, percentile: Percentile) -> usize {
+    measured as usize * 3 + percentile as usize
 }
 
 impl Metric {
-    /// Every metric.
-    pub const ALL: [Self; 9] = [
+    /// Every metric but the percentiles.
+    pub const COUNTED: [Self; 11] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -86,7 +161,16 @@ impl Metric {
         Self::Events,
         Self::SessionDuration,
         Self::EngagementTime,
+        Self::KeyEvents,
+        Self::Revenue,
     ];
+
+    /// Every metric.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let percentiles =
+            PERCENTILES.iter().map(|(measured, percentile, _)| Self::Percentile(*measured, *percentile));
+        Self::COUNTED.into_iter().chain(percentiles)
+    }
 
     /// The name in requests and answers.
     pub fn name(self) -> &'static str {
@@ -100,12 +184,17 @@ impl Metric {
             Self::Events => "events",
             Self::SessionDuration => "session_duration",
             Self::EngagementTime => "engagement_time",
+            Self::KeyEvents => "key_events",
+            Self::Revenue => "revenue",
+            Self::Percentile(measured, percentile) => {
+                PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
+            }
         }
     }
 
     /// The metric of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name)
+        Self::all().find(|metric| metric.name() == name)
     }
 
     /// What it is made of, in a report on closed sessions only or in any other.
@@ -121,6 +210,11 @@ impl Metric {
             Self::Events => &[Measure::Events],
             Self::SessionDuration => &[Measure::SessionsClosed, Measure::DurationMs],
             Self::EngagementTime => &[Measure::EngagementMs],
+            Self::KeyEvents => &[Measure::KeyEvents],
+            Self::Revenue => &[Measure::RevenueMicros],
+            Self::Percentile(measured, percentile) => {
+                Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
+            }
         }
     }
 
@@ -128,7 +222,14 @@ impl Metric {
     pub fn refuses(self, dimension: Dimension) -> Option<&'static str> {
         let of_sessions =
             matches!(self, Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration);
+        let is_percentile = matches!(self, Self::Percentile(..));
         match dimension {
+            Dimension::Currency if of_sessions || is_percentile => Some(
+                "only money has a currency; use revenue, or events and visitors of the hits that brought some",
+            ),
+            Dimension::EventName if is_percentile => {
+                Some("values are told by page, not by the event that brought them; use page_path")
+            }
             Dimension::PagePath if of_sessions => {
                 Some("a session has many pages; use entry_page or exit_page, or page_views and visitors")
             }
@@ -145,7 +246,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 26] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -162,6 +263,16 @@ impl Dimension {
         Self::OperatingSystem,
         Self::EventName,
         Self::TrafficClass,
+        Self::TrafficReason,
+        Self::Hostname,
+        Self::Region,
+        Self::City,
+        Self::BrowserVersion,
+        Self::OperatingSystemVersion,
+        Self::DeviceBrand,
+        Self::VisitorType,
+        Self::FirstSource,
+        Self::Currency,
     ];
 
     /// The name in requests and answers.
@@ -183,6 +294,16 @@ impl Dimension {
             Self::OperatingSystem => "operating_system",
             Self::EventName => "event_name",
             Self::TrafficClass => "traffic_class",
+            Self::TrafficReason => "traffic_reason",
+            Self::Hostname => "hostname",
+            Self::Region => "region",
+            Self::City => "city",
+            Self::BrowserVersion => "browser_version",
+            Self::OperatingSystemVersion => "operating_system_version",
+            Self::DeviceBrand => "device_brand",
+            Self::VisitorType => "visitor_type",
+            Self::FirstSource => "first_source",
+            Self::Currency => "currency",
         }
     }
 
@@ -204,7 +325,17 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11 + PERCENTILES.len();
+
+    const PERCENTILES: [Self; PERCENTILES.len()] = {
+        let mut all = [Self::Visitors; PERCENTILES.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = Self::Percentile(PERCENTILES[at].0, PERCENTILES[at].1);
+            at += 1;
+        }
+        all
+    };
 
     /// Its place in a row's array.
     pub fn index(self) -> usize {
@@ -218,6 +349,9 @@ impl Measure {
             Self::PageViews => 6,
             Self::Events => 7,
             Self::EngagementMs => 8,
+            Self::KeyEvents => 9,
+            Self::RevenueMicros => 10,
+            Self::Percentile(measured, percentile) => 11 + place(measured, percentile),
         }
     }
 
@@ -225,6 +359,7 @@ impl Measure {
     pub fn subject(self) -> Subject {
         match self {
             Self::SessionsClosed | Self::SessionsEngaged | Self::DurationMs => Subject::Sessions,
+            Self::Percentile(..) => Subject::Values,
             _ => Subject::Hits,
         }
     }

@@ -2,6 +2,7 @@
 
 use property::{KeyHash, Rulebook, VisitorKey};
 
+use super::fields::{Measured, Percentile};
 use super::*;
 
 pub(crate) fn property(zone: &str) -> Arc<Property> {
@@ -40,10 +41,14 @@ fn planned(request: &RunReportRequest) -> Result<Plan, String> {
 #[test]
 fn every_pair_is_planned_or_refused_by_both_names() {
     let mut refused = 0;
-    for metric in Metric::ALL {
+    for metric in Metric::all() {
+        // Money has to be of one currency, or apart by it.
+        let euros = if metric == Metric::Revenue { "currency == EUR and " } else { "" };
         for dimension in Dimension::ALL {
-            let by_dimension = planned(&request(metric.name(), dimension.name(), ""));
-            let by_filter = planned(&request(metric.name(), "", &format!("{} == x", dimension.name())));
+            let of_one = euros.strip_suffix(" and ").unwrap_or(euros);
+            let by_dimension = planned(&request(metric.name(), dimension.name(), of_one));
+            let by_filter =
+                planned(&request(metric.name(), "", &format!("{euros}{} == x", dimension.name())));
             for answer in [by_dimension, by_filter] {
                 match answer {
                     Ok(plan) => assert_eq!(plan.parts.len(), 1),
@@ -56,15 +61,19 @@ fn every_pair_is_planned_or_refused_by_both_names() {
             }
         }
     }
-    // Four metrics of sessions by two dimensions of hits, five of hits by two of sessions; twice each.
-    assert_eq!(refused, 2 * (4 * 2 + 5 * 2));
+    // Four metrics of sessions by three dimensions of hits, seven of hits and 18 of values by two of sessions, those of values by
+    // two of hits; twice each.
+    assert_eq!(refused, 2 * (4 * 3 + (7 + 18) * 2 + 18 * 2));
 }
 
 #[test]
 fn readme_shows_the_matrix() {
     let readme = include_str!("../../README.md");
     for dimension in Dimension::ALL {
-        let cells = Metric::ALL.map(|metric| if metric.refuses(dimension).is_none() { "yes" } else { "–" });
+        let percentile = Metric::Percentile(Measured::Lcp, Percentile::P75);
+        let metrics = Metric::COUNTED.into_iter().chain([percentile]);
+        let cells: Vec<_> =
+            metrics.map(|metric| if metric.refuses(dimension).is_none() { "yes" } else { "–" }).collect();
         let line = format!("| `{}` | {} |", dimension.name(), cells.join(" | "));
         assert!(readme.contains(&line), "missing in api/README.md: {line}");
     }
@@ -72,7 +81,7 @@ fn readme_shows_the_matrix() {
 
 #[test]
 fn narrowest_table_answers() {
-    use Table::{Hits, Sessions, Totals};
+    use Table::{Hits, Sessions, Totals, Values};
     for (metrics, dimensions, filter, tables) in [
         ("visitors sessions", "", "", vec![Totals]),
         ("page_views", "date hour date_hour traffic_class", "hour in(1,2)", vec![Totals]),
@@ -84,10 +93,25 @@ fn narrowest_table_answers() {
         ("sessions", "date", "exit_page==/a", vec![Sessions]),
         ("sessions bounce_rate", "date", "", vec![Totals, Sessions]),
         ("bounce_rate page_views", "source", "", vec![Sessions, Hits]),
+        ("key_events", "date", "", vec![Totals]),
+        ("revenue", "date", "currency==EUR", vec![Hits]),
+        ("lcp_p75 cls_p75", "date", "", vec![Values]),
+        ("lcp_p75 page_views bounce_rate", "date", "", vec![Values, Totals, Sessions]),
     ] {
         let plan = planned(&request(metrics, dimensions, filter)).unwrap();
         let found: Vec<_> = plan.parts.iter().map(|part| part.table).collect();
         assert_eq!(found, tables, "{metrics} by {dimensions} where {filter}");
+    }
+}
+
+#[test]
+fn money_of_different_currencies_is_not_added_up() {
+    let refused = planned(&request("visitors revenue", "date", "source==a")).unwrap_err();
+    assert!(refused.contains("revenue") && refused.contains("currency==EUR"), "{refused}");
+    for (dimensions, filter) in
+        [("currency", ""), ("date currency", ""), ("date", "source==a and currency==EUR")]
+    {
+        assert!(planned(&request("revenue", dimensions, filter)).is_ok(), "{dimensions} where {filter}");
     }
 }
 

@@ -5,11 +5,11 @@
 //! leaves history as it was counted.
 
 use warehouse::tables::{
-    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, WATERMARK,
+    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, VALUE_HOURLY, WATERMARK,
 };
 
 use super::channel;
-use crate::plan::fields::{Dimension, Measure, Metric};
+use crate::plan::fields::{Dimension, Measure, Measured, Metric, Percentile};
 use crate::plan::filter::{Condition, Filter, Operator};
 use crate::plan::{OrderField, Part, Plan, Table};
 
@@ -29,6 +29,7 @@ impl Table {
             Self::Totals => TOTAL_HOURLY.name,
             Self::Hits => HIT_HOURLY.name,
             Self::Sessions => SESSION_HOURLY.name,
+            Self::Values => VALUE_HOURLY.name,
         }
     }
 }
@@ -184,11 +185,21 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::OperatingSystem => "operating_system",
         Dimension::EventName => "event_name",
         Dimension::TrafficClass => "traffic_class",
+        Dimension::TrafficReason => "traffic_reason",
+        Dimension::Hostname => "hostname",
+        Dimension::Region => "region",
+        Dimension::City => "city",
+        Dimension::BrowserVersion => "browser_version",
+        Dimension::OperatingSystemVersion => "operating_system_version",
+        Dimension::DeviceBrand => "device_brand",
+        Dimension::VisitorType => "visitor_type",
+        Dimension::FirstSource => "first_source",
+        Dimension::Currency => "currency",
     }
 }
 
-fn aggregate(measure: Measure) -> &'static str {
-    match measure {
+fn aggregate(measure: Measure) -> String {
+    let sum = match measure {
         Measure::Visitors => "uniqCombined64Merge(14)(visitors)",
         Measure::NewVisitors => "uniqCombined64Merge(14)(new_visitors)",
         Measure::SessionsOpened | Measure::SessionsClosed => "sum(sessions)",
@@ -197,12 +208,40 @@ fn aggregate(measure: Measure) -> &'static str {
         Measure::PageViews => "sum(page_views)",
         Measure::Events => "sum(events)",
         Measure::EngagementMs => "sum(engagement_ms)",
+        Measure::KeyEvents => "sum(key_events)",
+        Measure::RevenueMicros => "sum(revenue_micros)",
+        Measure::Percentile(measured, percentile) => {
+            let (name, level) = (value_name(measured), level(percentile));
+            // 0 of none.
+            return format!("toUInt64(quantileExactWeightedIf({level})(value, count, name = '{name}'))");
+        }
+    };
+    sum.to_owned()
+}
+
+/// The column `name` of values of this kind.
+fn value_name(measured: Measured) -> &'static str {
+    match measured {
+        Measured::Lcp => "lcp_ms",
+        Measured::Inp => "inp_ms",
+        Measured::Cls => "cls_thousandths",
+        Measured::Fcp => "fcp_ms",
+        Measured::Ttfb => "ttfb_ms",
+        Measured::ScrollDepth => "scroll_percent",
+    }
+}
+
+fn level(percentile: Percentile) -> &'static str {
+    match percentile {
+        Percentile::P50 => "0.5",
+        Percentile::P75 => "0.75",
+        Percentile::P95 => "0.95",
     }
 }
 
 /// Never the name of a column: ClickHouse would put the alias in its place.
-fn alias(measure: Measure) -> &'static str {
-    match measure {
+fn alias(measure: Measure) -> String {
+    let alias = match measure {
         Measure::Visitors => "m_visitors",
         Measure::NewVisitors => "m_new_visitors",
         Measure::SessionsOpened => "m_opened",
@@ -212,7 +251,13 @@ fn alias(measure: Measure) -> &'static str {
         Measure::PageViews => "m_page_views",
         Measure::Events => "m_events",
         Measure::EngagementMs => "m_engagement_ms",
-    }
+        Measure::KeyEvents => "m_key_events",
+        Measure::RevenueMicros => "m_revenue_micros",
+        Measure::Percentile(measured, percentile) => {
+            return format!("m_{}_{}", value_name(measured), level(percentile).trim_start_matches("0."));
+        }
+    };
+    alias.to_owned()
 }
 
 /// Ranks rows as [`crate::answer`] computes and compares them.
@@ -227,8 +272,7 @@ fn order_expression(plan: &Plan, field: OrderField) -> String {
             Some(Metric::SessionDuration) => "if(m_closed = 0, 0, m_duration_ms / m_closed)".to_owned(),
             metric => metric
                 .and_then(|metric| metric.measures(plan.closed_sessions_only).first())
-                .map_or("1", |measure| alias(*measure))
-                .to_owned(),
+                .map_or_else(|| "1".to_owned(), |measure| alias(*measure)),
         },
     }
 }

@@ -6,6 +6,7 @@ use proto::report::RunReportRequest;
 
 use crate::rows::{insert, key, views};
 use crate::running::Running;
+use batch::RollupRows;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn channels_are_those_of_the_table() -> anyhow::Result<()> {
@@ -25,7 +26,7 @@ async fn channels_are_those_of_the_table() -> anyhow::Result<()> {
         expected.insert(page, ((*channel).to_owned(), line));
     }
     assert_eq!(expected.len(), 100);
-    insert(&running.warehouse, 0, &hits, &[]).await?;
+    insert(&running.warehouse, 0, &RollupRows { hits, ..RollupRows::default() }).await?;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let request = |dimensions: &[&str], filter: &str| RunReportRequest {
         property_id: text("property_id"),

@@ -1,8 +1,8 @@
 //! Minute rows written by hand: a local time with its zone, a page, an event, and the counts.
 
-use batch::rows::{HitRow, RowKey, SessionRow};
+use batch::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
 use jiff::Zoned;
-use warehouse::{HitRollupRow, SessionRollupRow, WarehouseConfig, WatermarkRow};
+use warehouse::{HitRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WatermarkRow};
 
 /// 2100: rows never come too late here.
 const NOT_AFTER_S: u32 = 4_102_444_800;
@@ -25,6 +25,7 @@ pub(crate) fn key(property: &str, at: &str, page: &str, source: &str) -> anyhow:
         device: "desktop".into(),
         browser: "Firefox".into(),
         operating_system: "Linux".into(),
+        ..RowKey::default()
     })
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn views(key: RowKey, views: u64, visitor: u64) -> HitRow {
         engagement_ms: 0,
         visitors: vec![visitor],
         new_visitors: vec![],
+        ..HitRow::default()
     }
 }
 
@@ -55,77 +57,31 @@ pub(crate) fn closed(key: RowKey, exit_page: &str, engaged: u64, duration_ms: u6
     }
 }
 
+/// A value that was measured so often.
+pub(crate) fn measured(key: RowKey, name: &str, value: u32, count: u64) -> ValueRow {
+    ValueRow { key, name: name.into(), value, count }
+}
+
 /// Inserts as plan 1 of this generation.
 pub(crate) async fn insert(
     config: &WarehouseConfig,
     generation: u32,
-    hits: &[HitRow],
-    sessions: &[SessionRow],
+    rows: &RollupRows,
 ) -> anyhow::Result<()> {
     let client = warehouse::client(config)?;
     let mut insert = client.insert::<HitRollupRow<'_>>("hit_rollup").await?;
-    for hit in hits {
-        let key = &hit.key;
-        insert
-            .write(&HitRollupRow {
-                property: &key.property,
-                slot: hit::slot_of(&key.property),
-                generation,
-                local_date: key.local_date,
-                minute: key.minute * 60,
-                utc_offset_s: key.utc_offset_s,
-                traffic_class: &key.traffic_class,
-                page_path: &key.page_path,
-                source: &key.source,
-                medium: &key.medium,
-                campaign: &key.campaign,
-                country: &key.country,
-                device: &key.device,
-                browser: &key.browser,
-                operating_system: &key.operating_system,
-                event_name: &hit.event_name,
-                page_views: hit.page_views,
-                events: hit.events,
-                sessions: hit.sessions,
-                engagement_ms: hit.engagement_ms,
-                visitors: &hit.visitors,
-                new_visitors: &hit.new_visitors,
-                plan: 1,
-                not_after: NOT_AFTER_S,
-            })
-            .await?;
+    for row in &rows.hits {
+        insert.write(&HitRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
     }
     insert.end().await?;
     let mut insert = client.insert::<SessionRollupRow<'_>>("session_rollup").await?;
-    for session in sessions {
-        let key = &session.key;
-        insert
-            .write(&SessionRollupRow {
-                property: &key.property,
-                slot: hit::slot_of(&key.property),
-                generation,
-                local_date: key.local_date,
-                minute: key.minute * 60,
-                utc_offset_s: key.utc_offset_s,
-                traffic_class: &key.traffic_class,
-                page_path: &key.page_path,
-                source: &key.source,
-                medium: &key.medium,
-                campaign: &key.campaign,
-                country: &key.country,
-                device: &key.device,
-                browser: &key.browser,
-                operating_system: &key.operating_system,
-                exit_page: &session.exit_page,
-                sessions: session.sessions,
-                engaged_sessions: session.engaged_sessions,
-                page_views: session.page_views,
-                events: session.events,
-                duration_ms: session.duration_ms,
-                plan: 1,
-                not_after: NOT_AFTER_S,
-            })
-            .await?;
+    for row in &rows.sessions {
+        insert.write(&SessionRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
+    }
+    insert.end().await?;
+    let mut insert = client.insert::<ValueRollupRow<'_>>("value_rollup").await?;
+    for row in &rows.values {
+        insert.write(&ValueRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
     }
     insert.end().await?;
     Ok(())

@@ -8,7 +8,7 @@ pub(crate) mod relay;
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::system::command::{Property, clean_environment};
 use crate::system::{Options, System, project};
@@ -205,16 +205,18 @@ fn check_report(system: &System, case: &Case, property: &Property) {
         .map(|row| (row["event_name"].as_str().unwrap(), row["events"].as_u64().unwrap()))
         .collect();
     assert_eq!(counted, case.events.iter().copied().collect(), "{}", case.driver);
+    let money = "--metrics revenue,key_events --dimensions currency --filter currency!=''";
+    let money = system.rows(property, &format!("{days} {money}"));
+    let sold = case.events.iter().any(|(event, _)| matches!(*event, "purchase" | "Order Completed"));
+    let expected = sold.then(|| json!({"currency": "EUR", "revenue": 49.5, "key_events": 1}));
+    assert_eq!(money, Vec::from_iter(expected), "{}", case.driver);
     let totals = system.report(property, &format!("{days} --metrics visitors,page_views"))["totals"].clone();
     assert_eq!(totals["visitors"], case.visitors, "{}: {totals}", case.driver);
-    let filter = "--dimensions page_path,source --filter event_name==page_view";
+    let filter = "--dimensions hostname,page_path,source --filter event_name==page_view";
     let pages = system.rows(property, &format!("{days} --metrics page_views {filter}"));
     for page in &pages {
-        assert_eq!(
-            (&page["page_path"], &page["source"]),
-            (&"/pricing".into(), &"newsletter".into()),
-            "{page}"
-        );
+        let expected = ["shop.example.com", "/pricing", "newsletter"];
+        assert_eq!(["hostname", "page_path", "source"].map(|name| &page[name]), expected, "{page}");
     }
     assert!(!pages.is_empty(), "{}", case.driver);
 }

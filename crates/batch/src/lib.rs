@@ -8,8 +8,9 @@ pub mod sealed;
 pub mod payload;
 pub mod raw;
 pub mod segment;
+pub mod values;
 
 pub use payload::{PayloadError, decode_rollup, encode_rollup};
 pub use proto::batch::Lane;
-pub use rows::{HitRow, RollupRows, RowKey, SessionRow};
+pub use rows::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
 pub use sealed::{BatchError, BatchHeader, BatchId, SealedBatch};

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use prost::Message;
-use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns};
+use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns, ValueColumns};
 
-use crate::rows::{HitRow, RollupRows, RowKey, SessionRow};
+use crate::rows::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
 
 /// zstd level: the payload is made once every few seconds, off the accept path.
 const LEVEL: i32 = 3;
@@ -54,7 +54,13 @@ pub fn encode_rollup(rows: &RollupRows) -> Result<Vec<u8>, PayloadError> {
     let mut dictionary = Dictionary::default();
     let hits = hit_columns(&rows.hits, &mut dictionary);
     let sessions = session_columns(&rows.sessions, &mut dictionary);
-    let message = RollupPayload { strings: dictionary.strings, hits: Some(hits), sessions: Some(sessions) };
+    let values = value_columns(&rows.values, &mut dictionary);
+    let message = RollupPayload {
+        strings: dictionary.strings,
+        hits: Some(hits),
+        sessions: Some(sessions),
+        values: Some(values),
+    };
     zstd::bulk::compress(&message.encode_to_vec(), LEVEL).map_err(PayloadError::Compression)
 }
 
@@ -67,8 +73,13 @@ pub fn decode_rollup(payload: &[u8]) -> Result<RollupRows, PayloadError> {
     let message = RollupPayload::decode(raw.as_slice())?;
     let hits = message.hits.unwrap_or_default();
     let sessions = message.sessions.unwrap_or_default();
+    let values = message.values.unwrap_or_default();
     let strings: Vec<Arc<str>> = message.strings.into_iter().map(Arc::from).collect();
-    Ok(RollupRows { hits: hit_rows(&hits, &strings)?, sessions: session_rows(&sessions, &strings)? })
+    Ok(RollupRows {
+        hits: hit_rows(&hits, &strings)?,
+        sessions: session_rows(&sessions, &strings)?,
+        values: value_rows(&values, &strings)?,
+    })
 }
 
 /// Decompresses at most [`MAX_RAW_BYTES`], whatever the frame claims.
@@ -130,6 +141,42 @@ fn push_key(columns: &mut KeyColumns, key: &RowKey, dictionary: &mut Dictionary)
     columns.traffic_class.push(dictionary.add(&key.traffic_class));
 }
 
+/// Columns that may be left out, because they are empty in most batches or were added later.
+fn optional_texts<'a, T>(
+    rows: &'a [T],
+    text: impl Fn(&'a T) -> &'a Arc<str>,
+    dictionary: &mut Dictionary,
+) -> Vec<u32> {
+    if rows.iter().all(|row| text(row).is_empty()) {
+        return Vec::new();
+    }
+    rows.iter().map(|row| dictionary.add(text(row))).collect()
+}
+
+/// Likewise.
+fn optional_numbers<T>(rows: &[T], number: impl Fn(&T) -> u64) -> Vec<u64> {
+    if rows.iter().all(|row| number(row) == 0) { Vec::new() } else { rows.iter().map(number).collect() }
+}
+
+/// The columns of keys that may be left out.
+fn add_optional<'a, T>(
+    columns: &mut KeyColumns,
+    rows: &'a [T],
+    key: impl Fn(&'a T) -> &'a RowKey,
+    dictionary: &mut Dictionary,
+) {
+    columns.hostname = optional_texts(rows, |row| &key(row).hostname, dictionary);
+    columns.region = optional_texts(rows, |row| &key(row).region, dictionary);
+    columns.city = optional_texts(rows, |row| &key(row).city, dictionary);
+    columns.browser_version = optional_texts(rows, |row| &key(row).browser_version, dictionary);
+    columns.operating_system_version =
+        optional_texts(rows, |row| &key(row).operating_system_version, dictionary);
+    columns.device_brand = optional_texts(rows, |row| &key(row).device_brand, dictionary);
+    columns.traffic_reason = optional_texts(rows, |row| &key(row).traffic_reason, dictionary);
+    columns.visitor_type = optional_texts(rows, |row| &key(row).visitor_type, dictionary);
+    columns.first_source = optional_texts(rows, |row| &key(row).first_source, dictionary);
+}
+
 fn hit_columns(rows: &[HitRow], dictionary: &mut Dictionary) -> HitColumns {
     let mut columns = HitColumns::default();
     let mut key = KeyColumns::default();
@@ -145,6 +192,10 @@ fn hit_columns(rows: &[HitRow], dictionary: &mut Dictionary) -> HitColumns {
         columns.new_visitors_count.push(u32::try_from(row.new_visitors.len()).unwrap_or(u32::MAX));
         columns.new_visitors.extend_from_slice(&row.new_visitors);
     }
+    columns.currency = optional_texts(rows, |row| &row.currency, dictionary);
+    columns.revenue_micros = optional_numbers(rows, |row| row.revenue_micros);
+    columns.key_events = optional_numbers(rows, |row| row.key_events);
+    add_optional(&mut key, rows, |row| &row.key, dictionary);
     columns.key = Some(key);
     columns
 }
@@ -161,6 +212,21 @@ fn session_columns(rows: &[SessionRow], dictionary: &mut Dictionary) -> SessionC
         columns.events.push(row.events);
         columns.duration_ms.push(row.duration_ms);
     }
+    add_optional(&mut key, rows, |row| &row.key, dictionary);
+    columns.key = Some(key);
+    columns
+}
+
+fn value_columns(rows: &[ValueRow], dictionary: &mut Dictionary) -> ValueColumns {
+    let mut columns = ValueColumns::default();
+    let mut key = KeyColumns::default();
+    for row in rows {
+        push_key(&mut key, &row.key, dictionary);
+        columns.name.push(dictionary.add(&row.name));
+        columns.value.push(row.value);
+        columns.count.push(row.count);
+    }
+    add_optional(&mut key, rows, |row| &row.key, dictionary);
     columns.key = Some(key);
     columns
 }
@@ -177,6 +243,20 @@ impl Table<'_> {
             return Ok(());
         }
         Err(PayloadError::Length { column, expected: self.rows, found: values.len() })
+    }
+
+    fn check_optional<T>(&self, column: &'static str, values: &[T]) -> Result<(), PayloadError> {
+        if values.is_empty() { Ok(()) } else { self.check(column, values) }
+    }
+
+    /// The text of a row in a column that may be left out.
+    fn optional_text(
+        &self,
+        column: &'static str,
+        values: &[u32],
+        at: usize,
+    ) -> Result<Arc<str>, PayloadError> {
+        values.get(at).map_or_else(|| Ok(Arc::default()), |index| self.text(column, *index))
     }
 
     fn text(&self, column: &'static str, index: u32) -> Result<Arc<str>, PayloadError> {
@@ -196,7 +276,17 @@ impl Table<'_> {
         self.check("device", &key.device)?;
         self.check("browser", &key.browser)?;
         self.check("operating_system", &key.operating_system)?;
-        self.check("traffic_class", &key.traffic_class)
+        self.check("traffic_class", &key.traffic_class)?;
+        self.check_optional("hostname", &key.hostname)?;
+        self.check_optional("region", &key.region)?;
+        self.check_optional("city", &key.city)?;
+        self.check_optional("browser_version", &key.browser_version)?;
+        self.check_optional("operating_system_version", &key.operating_system_version)?;
+        self.check_optional("device_brand", &key.device_brand)?;
+        self.check_optional("traffic_reason", &key.traffic_reason)?;
+        self.check_optional("visitor_type", &key.visitor_type)?;
+        self.check_optional("first_source", &key.first_source)?;
+        Ok(())
     }
 
     /// Row `at` of key columns that passed `check_key`.
@@ -217,6 +307,19 @@ impl Table<'_> {
             device: self.text("device", key.device[at])?,
             browser: self.text("browser", key.browser[at])?,
             operating_system: self.text("operating_system", key.operating_system[at])?,
+            hostname: self.optional_text("hostname", &key.hostname, at)?,
+            region: self.optional_text("region", &key.region, at)?,
+            city: self.optional_text("city", &key.city, at)?,
+            browser_version: self.optional_text("browser_version", &key.browser_version, at)?,
+            operating_system_version: self.optional_text(
+                "operating_system_version",
+                &key.operating_system_version,
+                at,
+            )?,
+            device_brand: self.optional_text("device_brand", &key.device_brand, at)?,
+            traffic_reason: self.optional_text("traffic_reason", &key.traffic_reason, at)?,
+            visitor_type: self.optional_text("visitor_type", &key.visitor_type, at)?,
+            first_source: self.optional_text("first_source", &key.first_source, at)?,
         })
     }
 }
@@ -233,6 +336,9 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
     table.check("engagement_ms", &columns.engagement_ms)?;
     table.check("visitors_count", &columns.visitors_count)?;
     table.check("new_visitors_count", &columns.new_visitors_count)?;
+    table.check_optional("currency", &columns.currency)?;
+    table.check_optional("revenue_micros", &columns.revenue_micros)?;
+    table.check_optional("key_events", &columns.key_events)?;
     let mut visitors = columns.visitors.as_slice();
     let mut new_visitors = columns.new_visitors.as_slice();
     let mut rows = Vec::with_capacity(table.rows);
@@ -240,12 +346,15 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
         rows.push(HitRow {
             key: table.key(key, at)?,
             event_name: table.text("event_name", columns.event_name[at])?,
+            currency: table.optional_text("currency", &columns.currency, at)?,
             page_views: columns.page_views[at],
             events: columns.events[at],
             sessions: columns.sessions[at],
             engagement_ms: columns.engagement_ms[at],
             visitors: take_ids("visitors", &mut visitors, columns.visitors_count[at])?,
             new_visitors: take_ids("new_visitors", &mut new_visitors, columns.new_visitors_count[at])?,
+            revenue_micros: columns.revenue_micros.get(at).copied().unwrap_or(0),
+            key_events: columns.key_events.get(at).copied().unwrap_or(0),
         });
     }
     if !visitors.is_empty() || !new_visitors.is_empty() {
@@ -276,6 +385,26 @@ fn session_rows(columns: &SessionColumns, strings: &[Arc<str>]) -> Result<Vec<Se
                 page_views: columns.page_views[at],
                 events: columns.events[at],
                 duration_ms: columns.duration_ms[at],
+            })
+        })
+        .collect()
+}
+
+fn value_rows(columns: &ValueColumns, strings: &[Arc<str>]) -> Result<Vec<ValueRow>, PayloadError> {
+    let empty = KeyColumns::default();
+    let key = columns.key.as_ref().unwrap_or(&empty);
+    let table = Table { rows: key.property.len(), strings };
+    table.check_key(key)?;
+    table.check("name", &columns.name)?;
+    table.check("value", &columns.value)?;
+    table.check("count", &columns.count)?;
+    (0..table.rows)
+        .map(|at| {
+            Ok(ValueRow {
+                key: table.key(key, at)?,
+                name: table.text("name", columns.name[at])?,
+                value: columns.value[at],
+                count: columns.count[at],
             })
         })
         .collect()

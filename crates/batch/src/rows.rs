@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-/// The dimensions both tables share. For a session row they are those of the session's first hit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The dimensions that all tables share. For a session row they are those of the session's first hit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey {
     /// Property id.
     pub property: Arc<str>,
@@ -20,7 +20,7 @@ pub struct RowKey {
     pub minute: u32,
     /// Offset of the property's zone from UTC at that instant, seconds.
     pub utc_offset_s: i32,
-    /// `human` or `bot`.
+    /// `human`, `bot`, `automation`, `spam` or `internal`.
     pub traffic_class: Arc<str>,
     /// Page path of the hit; the entry page of a session.
     pub page_path: Arc<str>,
@@ -38,15 +38,35 @@ pub struct RowKey {
     pub browser: Arc<str>,
     /// Operating system family by uap-core.
     pub operating_system: Arc<str>,
+    /// Host of the page, without `www.`; empty: no page.
+    pub hostname: Arc<str>,
+    /// Subdivision of the country; empty: unknown.
+    pub region: Arc<str>,
+    /// City; empty: unknown.
+    pub city: Arc<str>,
+    /// Major version of the browser; empty: unknown.
+    pub browser_version: Arc<str>,
+    /// Version of the operating system; empty: unknown.
+    pub operating_system_version: Arc<str>,
+    /// Maker of the device; empty: unknown.
+    pub device_brand: Arc<str>,
+    /// What speaks for the traffic class; empty: nothing, a human.
+    pub traffic_reason: Arc<str>,
+    /// `new`, `returning` or `(not set)`, of the session.
+    pub visitor_type: Arc<str>,
+    /// Source of the visitor's first visit, by the session; `(not set)`: the client does not say.
+    pub first_source: Arc<str>,
 }
 
 /// A row of `hit_rollup`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HitRow {
     /// Dimensions.
     pub key: RowKey,
     /// Event name.
     pub event_name: Arc<str>,
+    /// Currency of the revenue, ISO 4217; empty: there is none.
+    pub currency: Arc<str>,
     /// Hits whose event is `page_view`.
     pub page_views: u64,
     /// Hits of any event.
@@ -59,10 +79,14 @@ pub struct HitRow {
     pub visitors: Vec<u64>,
     /// Ids of new visitors, ascending, each once.
     pub new_visitors: Vec<u64>,
+    /// Revenue, millionths of the currency's unit.
+    pub revenue_micros: u64,
+    /// Hits that are key events.
+    pub key_events: u64,
 }
 
 /// A row of `session_rollup`: sessions that are over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionRow {
     /// Dimensions of the first hit.
     pub key: RowKey,
@@ -80,6 +104,19 @@ pub struct SessionRow {
     pub duration_ms: u64,
 }
 
+/// A row of `value_rollup`: how often a value was measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ValueRow {
+    /// Dimensions.
+    pub key: RowKey,
+    /// What was measured, e.g. `lcp_ms`.
+    pub name: Arc<str>,
+    /// The value, rounded to a bucket's middle by [`crate::values::rounded`].
+    pub value: u32,
+    /// How often.
+    pub count: u64,
+}
+
 /// The rows of a batch, or of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollupRows {
@@ -87,20 +124,24 @@ pub struct RollupRows {
     pub hits: Vec<HitRow>,
     /// Rows of `session_rollup`.
     pub sessions: Vec<SessionRow>,
+    /// Rows of `value_rollup`.
+    pub values: Vec<ValueRow>,
 }
 
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        sort(&mut self.hits, |row| &row.key, |row| &row.event_name);
+        sort(&mut self.hits, |row| &row.key, |row| (&row.event_name, &row.currency, 0));
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.sessions, |row| &row.key, |row| &row.exit_page);
+        sort(&mut self.sessions, |row| &row.key, |row| (&row.exit_page, &row.exit_page, 0));
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+        sort(&mut self.values, |row| &row.key, |row| (&row.name, &row.name, row.value));
+        self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
-    /// Number of rows in both tables.
+    /// Number of rows in all tables.
     pub fn len(&self) -> usize {
-        self.hits.len() + self.sessions.len()
+        self.hits.len() + self.sessions.len() + self.values.len()
     }
 
     /// Whether there is no row.
@@ -109,10 +150,14 @@ impl RollupRows {
     }
 }
 
-/// Puts rows in the order of (slot, key, the text beside the key), in place: rows are large.
+/// Puts rows in the order of (slot, key, what is beside the key), in place: rows are large.
 ///
 /// What is sorted are numbers that stand for the first parts of the key; texts are only looked at where these are equal.
-fn sort<T>(rows: &mut [T], key: impl Fn(&T) -> &RowKey, beside: impl Fn(&T) -> &Arc<str>) {
+fn sort<T>(
+    rows: &mut [T],
+    key: impl Fn(&T) -> &RowKey,
+    beside: impl for<'a> Fn(&'a T) -> (&'a Arc<str>, &'a Arc<str>, u32),
+) {
     let ranks = property_ranks(rows.iter().map(|row| &*key(row).property));
     let numbered = rows.iter().zip(0..);
     let mut order: Vec<(u128, u32)> =
@@ -121,7 +166,12 @@ fn sort<T>(rows: &mut [T], key: impl Fn(&T) -> &RowKey, beside: impl Fn(&T) -> &
     order.sort_unstable_by(|(prefix_a, a), (prefix_b, b)| {
         prefix_a.cmp(prefix_b).then_with(|| {
             let (a, b) = (row(*a), row(*b));
-            key(a).cmp_texts(key(b)).then_with(|| cmp_text(beside(a), beside(b)))
+            let ((first_a, second_a, value_a), (first_b, second_b, value_b)) = (beside(a), beside(b));
+            key(a)
+                .cmp_texts(key(b))
+                .then_with(|| cmp_text(first_a, first_b))
+                .then_with(|| cmp_text(second_a, second_b))
+                .then_with(|| value_a.cmp(&value_b))
         })
     });
     drop(ranks);
@@ -169,7 +219,7 @@ impl RowKey {
             .fold(Ordering::Equal, |so_far, (a, b)| so_far.then_with(|| cmp_text(a, b)))
     }
 
-    fn texts(&self) -> [&Arc<str>; 9] {
+    fn texts(&self) -> [&Arc<str>; 18] {
         [
             &self.traffic_class,
             &self.page_path,
@@ -180,6 +230,15 @@ impl RowKey {
             &self.device,
             &self.browser,
             &self.operating_system,
+            &self.hostname,
+            &self.region,
+            &self.city,
+            &self.browser_version,
+            &self.operating_system_version,
+            &self.device_brand,
+            &self.traffic_reason,
+            &self.visitor_type,
+            &self.first_source,
         ]
     }
 }
@@ -191,7 +250,7 @@ fn cmp_text(a: &Arc<str>, b: &Arc<str>) -> Ordering {
 
 impl HitRow {
     fn same_key(&self, other: &Self) -> bool {
-        self.key == other.key && self.event_name == other.event_name
+        self.key == other.key && self.event_name == other.event_name && self.currency == other.currency
     }
 
     /// Adds the measures of a row of the same key; always true, so that it fits `dedup_by`. Rows may come from
@@ -203,6 +262,8 @@ impl HitRow {
         self.engagement_ms = self.engagement_ms.saturating_add(other.engagement_ms);
         merge_ids(&mut self.visitors, &other.visitors);
         merge_ids(&mut self.new_visitors, &other.new_visitors);
+        self.revenue_micros = self.revenue_micros.saturating_add(other.revenue_micros);
+        self.key_events = self.key_events.saturating_add(other.key_events);
         true
     }
 }
@@ -218,6 +279,17 @@ impl SessionRow {
         self.page_views = self.page_views.saturating_add(other.page_views);
         self.events = self.events.saturating_add(other.events);
         self.duration_ms = self.duration_ms.saturating_add(other.duration_ms);
+        true
+    }
+}
+
+impl ValueRow {
+    fn same_key(&self, other: &Self) -> bool {
+        self.key == other.key && self.name == other.name && self.value == other.value
+    }
+
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.count = self.count.saturating_add(other.count);
         true
     }
 }

@@ -15,6 +15,9 @@ pub struct Rules {
     pub version: u32,
     /// IANA time zone: decides local date and hour of a hit.
     pub time_zone: String,
+    /// ISO 4217: of money that comes without a currency; empty in rules of before there was one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub currency: String,
     /// A session ends after this much time without a hit, seconds. GA4: 1,800.
     #[serde(default = "default_session_timeout_s")]
     pub session_timeout_s: u32,
@@ -178,6 +181,7 @@ impl Rules {
         Self {
             version: 1,
             time_zone: time_zone.to_owned(),
+            currency: String::new(),
             session_timeout_s: default_session_timeout_s(),
             session_grace_s: default_session_grace_s(),
             session: SessionRules::default(),

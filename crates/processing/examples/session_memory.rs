@@ -124,8 +124,10 @@ impl Traffic {
             has_client_id: false,
             first_visit: false,
             visitor_type: VisitorType::NotSet,
+            first_source: "(not set)".into(),
             is_key_event: false,
             revenue: None,
+            values: Vec::new(),
             engagement_ms: 0,
             timeout_ms: 1_800_000,
             grace_ms: 300_000,
@@ -139,6 +141,7 @@ fn acquisition(visitor: u64) -> Acquisition {
         medium: "referral".into(),
         campaign: "".into(),
         visitor_type: VisitorType::NotSet,
+        first_source: "(not set)".into(),
     }
 }
 

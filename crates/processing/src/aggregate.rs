@@ -10,9 +10,12 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 
-use batch::{HitRow, RollupRows, RowKey, SessionRow};
+use batch::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
 
-use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit, Placement, TrafficClass};
+use crate::handover::{
+    Acquisition, ClosedSession, Dimensions, EnrichedHit, MeasuredValue, Placement, TrafficClass,
+    TrafficReason, VisitorType,
+};
 
 /// Key of a hit row.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +23,15 @@ struct HitKey {
     dimensions: Dimensions,
     acquisition: Arc<Acquisition>,
     event: Arc<str>,
+    currency: Option<Arc<str>>,
+}
+
+/// Key of a value row.
+#[derive(Debug, PartialEq, Eq)]
+struct ValueKey {
+    dimensions: Dimensions,
+    acquisition: Arc<Acquisition>,
+    value: MeasuredValue,
 }
 
 /// Key of a session row.
@@ -33,6 +45,13 @@ struct SessionKey {
 impl Hash for HitKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash_key(&self.dimensions, &self.acquisition, &self.event, state);
+    }
+}
+
+impl Hash for ValueKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(self.value.value);
+        hash_key(&self.dimensions, &self.acquisition, self.value.name, state);
     }
 }
 
@@ -69,6 +88,8 @@ struct HitSums {
     engagement_ms: u64,
     visitors: Vec<u64>,
     new_visitors: Vec<u64>,
+    revenue_micros: u64,
+    key_events: u64,
 }
 
 /// Measures of a session row.
@@ -86,6 +107,7 @@ struct SessionSums {
 pub struct Aggregator {
     hits: HashMap<HitKey, HitSums, RandomState>,
     sessions: HashMap<SessionKey, SessionSums, RandomState>,
+    values: HashMap<ValueKey, u64, RandomState>,
     /// Bytes of the strings and ids in them; ids that come twice count twice until a seal.
     bytes: usize,
 }
@@ -95,7 +117,16 @@ impl Aggregator {
     pub fn add_hit(&mut self, hit: EnrichedHit, placement: Placement) {
         let opens_session = placement.opens_session;
         let is_new = hit.first_visit || (opens_session && !hit.has_client_id);
-        let key = HitKey { dimensions: hit.dimensions, acquisition: placement.acquisition, event: hit.event };
+        for value in hit.values {
+            self.add_value(&hit.dimensions, &placement.acquisition, value);
+        }
+        let (currency, revenue_micros) = hit.revenue.map(|paid| (paid.currency, paid.micros)).unzip();
+        let key = HitKey {
+            dimensions: hit.dimensions,
+            acquisition: placement.acquisition,
+            event: hit.event,
+            currency,
+        };
         let sums = match self.hits.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -112,6 +143,20 @@ impl Aggregator {
         if is_new {
             self.bytes += push_id(&mut sums.new_visitors, hit.visitor_id);
         }
+        sums.revenue_micros = sums.revenue_micros.saturating_add(revenue_micros.unwrap_or(0));
+        sums.key_events += u64::from(hit.is_key_event);
+    }
+
+    fn add_value(&mut self, dimensions: &Dimensions, acquisition: &Arc<Acquisition>, value: MeasuredValue) {
+        let key = ValueKey { dimensions: dimensions.clone(), acquisition: Arc::clone(acquisition), value };
+        let count = match self.values.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.bytes += key_bytes(dimensions, acquisition) + value.name.len();
+                entry.insert(0)
+            }
+        };
+        *count += 1;
     }
 
     /// Adds a session that is over to its row.
@@ -136,9 +181,9 @@ impl Aggregator {
         sums.duration_ms = sums.duration_ms.saturating_add(session.duration_ms);
     }
 
-    /// Rows in both tables.
+    /// Rows in all tables.
     pub fn rows(&self) -> u64 {
-        u64::try_from(self.hits.len() + self.sessions.len()).unwrap_or(u64::MAX)
+        u64::try_from(self.hits.len() + self.sessions.len() + self.values.len()).unwrap_or(u64::MAX)
     }
 
     /// Bytes of the strings and visitor ids in the rows, about what they take in a batch before compression.
@@ -151,6 +196,7 @@ impl Aggregator {
         let mut rows = RollupRows {
             hits: self.hits.drain().map(hit_row).collect(),
             sessions: self.sessions.drain().map(session_row).collect(),
+            values: self.values.drain().map(value_row).collect(),
         };
         rows.normalize();
         self.bytes = 0;
@@ -172,14 +218,21 @@ fn key_bytes(dimensions: &Dimensions, acquisition: &Acquisition) -> usize {
     let texts = [
         &*dimensions.property,
         &*dimensions.page_path,
+        &*dimensions.hostname,
         &*dimensions.place.country,
+        &*dimensions.place.region,
+        &*dimensions.place.city,
         &client.browser,
+        &client.browser_version,
         &client.operating_system,
+        &client.operating_system_version,
         &client.device,
+        &client.device_brand,
         dimensions.traffic.as_str(),
         &acquisition.source,
         &acquisition.medium,
         &acquisition.campaign,
+        &acquisition.first_source,
     ];
     texts.iter().map(|text| text.len()).sum()
 }
@@ -200,6 +253,18 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
         engagement_ms: sums.engagement_ms,
         visitors: set_of(sums.visitors),
         new_visitors: set_of(sums.new_visitors),
+        currency: key.currency.unwrap_or_default(),
+        revenue_micros: sums.revenue_micros,
+        key_events: sums.key_events,
+    }
+}
+
+fn value_row((key, count): (ValueKey, u64)) -> ValueRow {
+    ValueRow {
+        key: row_key(key.dimensions, &key.acquisition),
+        name: key.value.name.into(),
+        value: key.value.value,
+        count,
     }
 }
 
@@ -231,14 +296,37 @@ fn row_key(dimensions: Dimensions, acquisition: &Acquisition) -> RowKey {
         device: Arc::clone(&client.device),
         browser: Arc::clone(&client.browser),
         operating_system: Arc::clone(&client.operating_system),
+        hostname: dimensions.hostname,
+        region: Arc::clone(&dimensions.place.region),
+        city: Arc::clone(&dimensions.place.city),
+        browser_version: Arc::clone(&client.browser_version),
+        operating_system_version: Arc::clone(&client.operating_system_version),
+        device_brand: Arc::clone(&client.device_brand),
+        traffic_reason: text_of_reason(dimensions.traffic),
+        visitor_type: text_of_type(acquisition.visitor_type),
+        first_source: Arc::clone(&acquisition.first_source),
     }
 }
 
 /// The class as rows share it.
 fn text_of(class: TrafficClass) -> Arc<str> {
-    static TEXTS: LazyLock<[Arc<str>; 5]> =
+    static TEXTS: LazyLock<[Arc<str>; TrafficClass::ALL.len()]> =
         LazyLock::new(|| TrafficClass::ALL.map(|class| class.as_str().into()));
-    Arc::clone(&TEXTS[usize::from(class as u8)])
+    Arc::clone(&TEXTS[class as usize])
+}
+
+/// Likewise.
+fn text_of_reason(reason: TrafficReason) -> Arc<str> {
+    static TEXTS: LazyLock<[Arc<str>; TrafficReason::ALL.len()]> =
+        LazyLock::new(|| TrafficReason::ALL.map(|reason| reason.as_str().into()));
+    Arc::clone(&TEXTS[reason as usize])
+}
+
+/// Likewise.
+fn text_of_type(visitor_type: VisitorType) -> Arc<str> {
+    static TEXTS: LazyLock<[Arc<str>; VisitorType::ALL.len()]> =
+        LazyLock::new(|| VisitorType::ALL.map(|kind| kind.as_str().into()));
+    Arc::clone(&TEXTS[visitor_type as usize])
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 
 pub mod address;
 pub mod acquisition;
+pub mod measured;
+pub mod memory;
+pub mod money;
 pub mod user_agent;
 
 use std::collections::{HashMap, HashSet};
@@ -20,7 +23,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::enrich::address::Address;
 use crate::enrich::user_agent::{Detected, Detection};
-use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, VisitorType};
+use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, Revenue};
 
 /// Entries a cache may have; at the limit it is emptied.
 const CACHE_ENTRIES: usize = 100_000;
@@ -29,6 +32,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// One version of a property's rules, with its zone.
 struct Resolved {
     property: Arc<str>,
+    rules: Arc<Rules>,
     zone: TimeZone,
     timeout_ms: u64,
     grace_ms: u64,
@@ -106,9 +110,11 @@ impl Enricher {
             session_id: (!hit.session_id.is_empty()).then(|| hash_of_session_id(hit.session_id)),
             has_client_id: !hit.client_id.is_empty(),
             first_visit: hit.first_visit.unwrap_or(false),
-            visitor_type: visitor_type(hit),
-            is_key_event: false,
-            revenue: None,
+            visitor_type: memory::visitor_type(hit),
+            first_source: self.share(memory::first_source(hit)),
+            is_key_event: money::is_key_event(hit.event, &rules.rules),
+            revenue: self.revenue(hit, &rules.rules.currency),
+            values: measured::values(hit),
             engagement_ms: hit.engagement_ms,
             timeout_ms: rules.timeout_ms,
             grace_ms: rules.grace_ms,
@@ -122,7 +128,7 @@ impl Enricher {
             return Ok(Arc::clone(found));
         }
         let rules = self.rules.rules(property_id, version).ok_or(DropReason::UnknownProperty)?;
-        let resolved = Arc::new(self.with_zone(property_id, &rules)?);
+        let resolved = Arc::new(self.with_zone(property_id, rules)?);
         if self.resolved_count >= CACHE_ENTRIES {
             self.resolved.clear();
             self.resolved_count = 0;
@@ -133,13 +139,14 @@ impl Enricher {
         Ok(resolved)
     }
 
-    fn with_zone(&mut self, property_id: &str, rules: &Rules) -> Result<Resolved, DropReason> {
+    fn with_zone(&mut self, property_id: &str, rules: Arc<Rules>) -> Result<Resolved, DropReason> {
         let zone = self.zones.get(&rules.time_zone).map_err(|_| DropReason::UnknownTimeZone)?;
         Ok(Resolved {
             property: property_id.into(),
             zone,
             timeout_ms: u64::from(rules.session_timeout_s) * 1000,
             grace_ms: u64::from(rules.session_grace_s) * 1000,
+            rules,
         })
     }
 
@@ -158,6 +165,11 @@ impl Enricher {
         let shared = Arc::new(place);
         self.places.insert(Arc::clone(&shared));
         shared
+    }
+
+    fn revenue(&mut self, hit: &HitView<'_>, of_property: &str) -> Option<Revenue> {
+        let (code, micros) = money::revenue(hit, of_property)?;
+        Some(Revenue { currency: self.share(money::currency_text(&code)), micros })
     }
 
     fn share(&mut self, text: &str) -> Arc<str> {
@@ -183,15 +195,6 @@ fn local_time(event_time_ms: u64, zone: &TimeZone) -> Option<LocalTime> {
         utc_offset_s,
         local_date: u16::try_from(local_s.div_euclid(SECONDS_PER_DAY)).ok()?,
     })
-}
-
-/// By the client's own storage, of first visits or of sessions.
-fn visitor_type(hit: &HitView<'_>) -> VisitorType {
-    match (hit.first_visit, hit.session_number) {
-        (Some(true), _) | (None, 1) => VisitorType::New,
-        (Some(false), _) | (None, 2..) => VisitorType::Returning,
-        (None, 0) => VisitorType::NotSet,
-    }
 }
 
 /// A visitor has few sessions, so 64 bits tell them apart; the text itself need not be kept.

@@ -180,7 +180,12 @@ pub struct Acquisition {
     pub campaign: Arc<str>,
     /// Whether the visitor was there before.
     pub visitor_type: VisitorType,
+    /// Source of the visitor's first visit, by the client's own storage; `(not set)`: it does not say.
+    pub first_source: Arc<str>,
 }
+
+/// In place of what the client does not say.
+pub const NOT_SET: &str = "(not set)";
 
 /// Whether a visitor was there before, by the client's own storage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -201,7 +206,7 @@ impl VisitorType {
     /// The value of the dimension `visitor_type`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NotSet => "(not set)",
+            Self::NotSet => NOT_SET,
             Self::New => "new",
             Self::Returning => "returning",
         }
@@ -256,10 +261,14 @@ pub struct EnrichedHit {
     pub first_visit: bool,
     /// Whether its visitor was there before, by the client.
     pub visitor_type: VisitorType,
+    /// Source of the visitor's first visit, by the client.
+    pub first_source: Arc<str>,
     /// Whether it is a key event by the property's rules.
     pub is_key_event: bool,
     /// What was paid.
     pub revenue: Option<Revenue>,
+    /// What was measured.
+    pub values: Vec<MeasuredValue>,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
     /// Session time-out of the rules it names, milliseconds.
@@ -275,6 +284,15 @@ pub struct Revenue {
     pub currency: Arc<str>,
     /// Millionths of the currency's unit.
     pub micros: u64,
+}
+
+/// A value that was measured, of which percentiles are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MeasuredValue {
+    /// The value of the column `name`.
+    pub name: &'static str,
+    /// In the unit that the name says, rounded to a bucket.
+    pub value: u32,
 }
 
 /// The session of a hit, as far as the hit's row needs it.

@@ -271,10 +271,12 @@ impl Processor {
         };
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
         self.pages.fold(&mut enriched.dimensions, received_at_ms);
-        let visitor_type = enriched.visitor_type;
-        let placement = self
-            .sessions
-            .place(&enriched, || Acquisition { visitor_type, ..acquisition(&page, hit.referrer) });
+        let (visitor_type, first_source) = (enriched.visitor_type, &enriched.first_source);
+        let placement = self.sessions.place(&enriched, || Acquisition {
+            visitor_type,
+            first_source: Arc::clone(first_source),
+            ..acquisition(&page, hit.referrer)
+        });
         self.aggregator.add_hit(enriched, placement);
     }
 

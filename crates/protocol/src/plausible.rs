@@ -106,7 +106,7 @@ impl<'b, 'a> Event<'b, 'a> {
         let (Some(amount), Some(currency)) = (amount, currency) else {
             return Err(Refusal::field(Code::InvalidField, "revenue", sent, "must have amount and currency"));
         };
-        hit.fit_number("value", Cow::Owned(amount.into_owned()));
+        hit.fit_number("revenue", Cow::Owned(amount.into_owned()));
         hit.fit_text("currency", Cow::Owned(currency.into_owned()));
         Ok(())
     }

@@ -209,7 +209,8 @@ fn page<'a>(hit: &mut ParsedHit<'a>, properties: &Json<'a>, context: &Json<'a>) 
     hit.fit_text("transaction_id", properties.text("order_id").unwrap_or_default());
     hit.fit_items(properties.get("products"));
     if let Json::Map(fields) = properties {
-        for (name, value) in fields.iter().filter(|(name, _)| !is_of_page(name)) {
+        // The amount is in `value`: as `revenue` it would be money on each event, also where a checkout only begins.
+        for (name, value) in fields.iter().filter(|(name, _)| !is_of_page(name) && *name != "revenue") {
             hit.fit_json(name, value);
         }
     }

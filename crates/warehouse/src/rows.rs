@@ -3,6 +3,7 @@
 //! Dates are days since 1970-01-01, times seconds (`DateTime`) or milliseconds (`DateTime64(3)`) since then, as RowBinary
 //! has them. The client checks names and types against the server's table before it sends.
 
+use batch::{HitRow, SessionRow, ValueRow};
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct HitRollupRow<'a> {
     pub minute: u32,
     /// Offset of the zone, seconds.
     pub utc_offset_s: i32,
-    /// `human` or `bot`.
+    /// `human`, `bot` …
     pub traffic_class: &'a str,
     /// Page path.
     pub page_path: &'a str,
@@ -39,8 +40,28 @@ pub struct HitRollupRow<'a> {
     pub browser: &'a str,
     /// Operating system family.
     pub operating_system: &'a str,
+    /// Host of the page.
+    pub hostname: &'a str,
+    /// Subdivision of the country.
+    pub region: &'a str,
+    /// City.
+    pub city: &'a str,
+    /// Major version of the browser.
+    pub browser_version: &'a str,
+    /// Version of the operating system.
+    pub operating_system_version: &'a str,
+    /// Maker of the device.
+    pub device_brand: &'a str,
+    /// What speaks for the traffic class.
+    pub traffic_reason: &'a str,
+    /// Whether the visitor was there before.
+    pub visitor_type: &'a str,
+    /// Source of the first visit.
+    pub first_source: &'a str,
     /// Event.
     pub event_name: &'a str,
+    /// Currency of the revenue.
+    pub currency: &'a str,
     /// Page views.
     pub page_views: u64,
     /// Hits of any event.
@@ -53,6 +74,10 @@ pub struct HitRollupRow<'a> {
     pub visitors: &'a [u64],
     /// New visitors' ids, ascending.
     pub new_visitors: &'a [u64],
+    /// Millionths of the currency's unit.
+    pub revenue_micros: u64,
+    /// Key events.
+    pub key_events: u64,
     /// Plan that inserts the row.
     pub plan: u64,
     /// After this time the server refuses the row, seconds.
@@ -74,7 +99,7 @@ pub struct SessionRollupRow<'a> {
     pub minute: u32,
     /// Offset of the zone, seconds.
     pub utc_offset_s: i32,
-    /// `human` or `bot`.
+    /// `human`, `bot` …
     pub traffic_class: &'a str,
     /// Entry page.
     pub page_path: &'a str,
@@ -92,6 +117,24 @@ pub struct SessionRollupRow<'a> {
     pub browser: &'a str,
     /// Operating system family.
     pub operating_system: &'a str,
+    /// Host of the page.
+    pub hostname: &'a str,
+    /// Subdivision of the country.
+    pub region: &'a str,
+    /// City.
+    pub city: &'a str,
+    /// Major version of the browser.
+    pub browser_version: &'a str,
+    /// Version of the operating system.
+    pub operating_system_version: &'a str,
+    /// Maker of the device.
+    pub device_brand: &'a str,
+    /// What speaks for the traffic class.
+    pub traffic_reason: &'a str,
+    /// Whether the visitor was there before.
+    pub visitor_type: &'a str,
+    /// Source of the first visit.
+    pub first_source: &'a str,
     /// Path of the last page viewed.
     pub exit_page: &'a str,
     /// Closed sessions.
@@ -104,6 +147,69 @@ pub struct SessionRollupRow<'a> {
     pub events: u64,
     /// Milliseconds.
     pub duration_ms: u64,
+    /// Plan that inserts the row.
+    pub plan: u64,
+    /// After this time the server refuses the row, seconds.
+    pub not_after: u32,
+}
+
+/// A row of `value_rollup`.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct ValueRollupRow<'a> {
+    /// Property id.
+    pub property: &'a str,
+    /// Slot of the property.
+    pub slot: u16,
+    /// 0: live.
+    pub generation: u32,
+    /// Local date, days.
+    pub local_date: u16,
+    /// Instant of the minute, seconds.
+    pub minute: u32,
+    /// Offset of the zone, seconds.
+    pub utc_offset_s: i32,
+    /// `human`, `bot` …
+    pub traffic_class: &'a str,
+    /// Page path.
+    pub page_path: &'a str,
+    /// Source of the session.
+    pub source: &'a str,
+    /// Medium of the session.
+    pub medium: &'a str,
+    /// Campaign of the session.
+    pub campaign: &'a str,
+    /// Country code.
+    pub country: &'a str,
+    /// Device class.
+    pub device: &'a str,
+    /// Browser family.
+    pub browser: &'a str,
+    /// Operating system family.
+    pub operating_system: &'a str,
+    /// Host of the page.
+    pub hostname: &'a str,
+    /// Subdivision of the country.
+    pub region: &'a str,
+    /// City.
+    pub city: &'a str,
+    /// Major version of the browser.
+    pub browser_version: &'a str,
+    /// Version of the operating system.
+    pub operating_system_version: &'a str,
+    /// Maker of the device.
+    pub device_brand: &'a str,
+    /// What speaks for the traffic class.
+    pub traffic_reason: &'a str,
+    /// Whether the visitor was there before.
+    pub visitor_type: &'a str,
+    /// Source of the first visit.
+    pub first_source: &'a str,
+    /// What was measured.
+    pub name: &'a str,
+    /// The middle of the value's bucket.
+    pub value: u32,
+    /// How often.
+    pub count: u64,
     /// Plan that inserts the row.
     pub plan: u64,
     /// After this time the server refuses the row, seconds.
@@ -129,4 +235,128 @@ pub struct WatermarkRow {
     pub position: u64,
     /// Every hit received before this time is in, milliseconds.
     pub complete_until: i64,
+}
+
+impl<'a> HitRollupRow<'a> {
+    /// The row of this plan; refused after `not_after`, unix seconds.
+    pub fn new(row: &'a HitRow, generation: u32, plan: u64, not_after: u32) -> Self {
+        let key = &row.key;
+        Self {
+            property: &key.property,
+            slot: hit::slot_of(&key.property),
+            generation,
+            local_date: key.local_date,
+            minute: key.minute.saturating_mul(60),
+            utc_offset_s: key.utc_offset_s,
+            traffic_class: &key.traffic_class,
+            page_path: &key.page_path,
+            source: &key.source,
+            medium: &key.medium,
+            campaign: &key.campaign,
+            country: &key.country,
+            device: &key.device,
+            browser: &key.browser,
+            operating_system: &key.operating_system,
+            hostname: &key.hostname,
+            region: &key.region,
+            city: &key.city,
+            browser_version: &key.browser_version,
+            operating_system_version: &key.operating_system_version,
+            device_brand: &key.device_brand,
+            traffic_reason: &key.traffic_reason,
+            visitor_type: &key.visitor_type,
+            first_source: &key.first_source,
+            event_name: &row.event_name,
+            currency: &row.currency,
+            page_views: row.page_views,
+            events: row.events,
+            sessions: row.sessions,
+            engagement_ms: row.engagement_ms,
+            visitors: &row.visitors,
+            new_visitors: &row.new_visitors,
+            revenue_micros: row.revenue_micros,
+            key_events: row.key_events,
+            plan,
+            not_after,
+        }
+    }
+}
+
+impl<'a> SessionRollupRow<'a> {
+    /// The row of this plan; refused after `not_after`, unix seconds.
+    pub fn new(row: &'a SessionRow, generation: u32, plan: u64, not_after: u32) -> Self {
+        let key = &row.key;
+        Self {
+            property: &key.property,
+            slot: hit::slot_of(&key.property),
+            generation,
+            local_date: key.local_date,
+            minute: key.minute.saturating_mul(60),
+            utc_offset_s: key.utc_offset_s,
+            traffic_class: &key.traffic_class,
+            page_path: &key.page_path,
+            source: &key.source,
+            medium: &key.medium,
+            campaign: &key.campaign,
+            country: &key.country,
+            device: &key.device,
+            browser: &key.browser,
+            operating_system: &key.operating_system,
+            hostname: &key.hostname,
+            region: &key.region,
+            city: &key.city,
+            browser_version: &key.browser_version,
+            operating_system_version: &key.operating_system_version,
+            device_brand: &key.device_brand,
+            traffic_reason: &key.traffic_reason,
+            visitor_type: &key.visitor_type,
+            first_source: &key.first_source,
+            exit_page: &row.exit_page,
+            sessions: row.sessions,
+            engaged_sessions: row.engaged_sessions,
+            page_views: row.page_views,
+            events: row.events,
+            duration_ms: row.duration_ms,
+            plan,
+            not_after,
+        }
+    }
+}
+
+impl<'a> ValueRollupRow<'a> {
+    /// The row of this plan; refused after `not_after`, unix seconds.
+    pub fn new(row: &'a ValueRow, generation: u32, plan: u64, not_after: u32) -> Self {
+        let key = &row.key;
+        Self {
+            property: &key.property,
+            slot: hit::slot_of(&key.property),
+            generation,
+            local_date: key.local_date,
+            minute: key.minute.saturating_mul(60),
+            utc_offset_s: key.utc_offset_s,
+            traffic_class: &key.traffic_class,
+            page_path: &key.page_path,
+            source: &key.source,
+            medium: &key.medium,
+            campaign: &key.campaign,
+            country: &key.country,
+            device: &key.device,
+            browser: &key.browser,
+            operating_system: &key.operating_system,
+            hostname: &key.hostname,
+            region: &key.region,
+            city: &key.city,
+            browser_version: &key.browser_version,
+            operating_system_version: &key.operating_system_version,
+            device_brand: &key.device_brand,
+            traffic_reason: &key.traffic_reason,
+            visitor_type: &key.visitor_type,
+            first_source: &key.first_source,
+            name: &row.name,
+            value: row.value,
+            count: row.count,
+            plan,
+            not_after,
+        }
+    }
 }

@@ -10,17 +10,20 @@ pub enum MinuteTable {
     HitRollup,
     /// Closed sessions.
     SessionRollup,
+    /// Measured values.
+    ValueRollup,
 }
 
 impl MinuteTable {
-    /// Both, in the order in which a plan inserts.
-    pub const ALL: [Self; 2] = [Self::HitRollup, Self::SessionRollup];
+    /// All, in the order in which a plan inserts.
+    pub const ALL: [Self; 3] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup];
 
     /// The table's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::HitRollup => "hit_rollup",
             Self::SessionRollup => "session_rollup",
+            Self::ValueRollup => "value_rollup",
         }
     }
 
@@ -29,6 +32,7 @@ impl MinuteTable {
         match self {
             Self::HitRollup => "events",
             Self::SessionRollup => "sessions",
+            Self::ValueRollup => "count",
         }
     }
 
@@ -82,9 +86,19 @@ pub const HIT_HOURLY: HourlyTable = HourlyTable {
         "device",
         "browser",
         "operating_system",
+        "hostname",
+        "region",
+        "city",
+        "browser_version",
+        "operating_system_version",
+        "device_brand",
+        "traffic_reason",
+        "visitor_type",
+        "first_source",
+        "currency",
         "plan_group",
     ],
-    sums: &["page_views", "events", "sessions", "engagement_ms"],
+    sums: &["page_views", "events", "sessions", "engagement_ms", "revenue_micros", "key_events"],
     sets: &["visitors", "new_visitors"],
 };
 
@@ -108,6 +122,15 @@ pub const SESSION_HOURLY: HourlyTable = HourlyTable {
         "device",
         "browser",
         "operating_system",
+        "hostname",
+        "region",
+        "city",
+        "browser_version",
+        "operating_system_version",
+        "device_brand",
+        "traffic_reason",
+        "visitor_type",
+        "first_source",
         "plan_group",
     ],
     sums: &["sessions", "engaged_sessions", "page_views", "events", "duration_ms"],
@@ -127,21 +150,64 @@ pub const TOTAL_HOURLY: HourlyTable = HourlyTable {
         "utc_offset_s",
         "plan_group",
     ],
-    sums: &["page_views", "events", "sessions", "engagement_ms"],
+    sums: &["page_views", "events", "sessions", "engagement_ms", "key_events"],
     sets: &["visitors", "new_visitors"],
 };
 
-/// All hourly tables.
-pub const HOURLY: [&HourlyTable; 3] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY];
+/// How often each value was measured.
+pub const VALUE_HOURLY: HourlyTable = HourlyTable {
+    name: "value_hourly",
+    source: MinuteTable::ValueRollup,
+    key: &[
+        "property",
+        "generation",
+        "traffic_class",
+        "local_date",
+        "local_hour",
+        "utc_offset_s",
+        "name",
+        "value",
+        "page_path",
+        "source",
+        "medium",
+        "campaign",
+        "country",
+        "device",
+        "browser",
+        "operating_system",
+        "hostname",
+        "region",
+        "city",
+        "browser_version",
+        "operating_system_version",
+        "device_brand",
+        "traffic_reason",
+        "visitor_type",
+        "first_source",
+        "plan_group",
+    ],
+    sums: &["count"],
+    sets: &[],
+};
 
-/// The text of the views, from which a repair takes the very same SELECT.
-const VIEWS: &str = include_str!("../migrations/0003_hourly_views.sql");
+/// All hourly tables.
+pub const HOURLY: [&HourlyTable; 4] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY];
+
+/// The text of the views as they are now, from which a repair takes the very same SELECT.
+const VIEWS: [&str; 2] = [
+    include_str!("../migrations/0007_more_dimensions_views.sql"),
+    include_str!("../migrations/0009_values_view.sql"),
+];
 
 impl HourlyTable {
     /// The view's SELECT over only those minute rows that fulfil `condition`, with the same columns in the same order.
     pub fn select_where(&self, condition: &str) -> String {
-        let head = format!("CREATE MATERIALIZED VIEW IF NOT EXISTS {0}_view TO {0} AS\n", self.name);
-        let select = VIEWS.split_once(&head).map_or("", |(_, rest)| rest);
+        let heads = [
+            format!("ALTER TABLE {}_view MODIFY QUERY\n", self.name),
+            format!("CREATE MATERIALIZED VIEW IF NOT EXISTS {0}_view TO {0} AS\n", self.name),
+        ];
+        let mut texts = VIEWS.iter().flat_map(|text| heads.iter().filter_map(|head| text.split_once(head)));
+        let select = texts.next().map_or("", |(_, rest)| rest);
         let select = select.split_once(";\n").map_or(select, |(select, _)| select);
         select.replacen("\nGROUP BY", &format!("\nWHERE {condition}\nGROUP BY"), 1)
     }

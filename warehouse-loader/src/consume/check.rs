@@ -35,6 +35,9 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
             ("events", row.events),
             ("sessions", row.sessions),
             ("engagement_ms", row.engagement_ms),
+            ("key_events", row.key_events),
+            // Millionths: beyond what one minute of a site could bring.
+            ("revenue_micros / 4096", row.revenue_micros >> 12),
         ] {
             check_measure(name, value)?;
         }
@@ -55,6 +58,10 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
         ] {
             check_measure(name, value)?;
         }
+    }
+    for row in &rows.values {
+        check_key(&row.key)?;
+        check_measure("count", row.count)?;
     }
     Ok(())
 }
@@ -106,6 +113,7 @@ mod tests {
             device: "".into(),
             browser: "".into(),
             operating_system: "".into(),
+            ..RowKey::default()
         };
         let mut row = HitRow {
             key,
@@ -116,9 +124,10 @@ mod tests {
             engagement_ms: 0,
             visitors: vec![1],
             new_visitors: vec![],
+            ..HitRow::default()
         };
         change(&mut row);
-        RollupRows { hits: vec![row], sessions: vec![] }
+        RollupRows { hits: vec![row], ..RollupRows::default() }
     }
 
     #[test]

@@ -80,7 +80,15 @@ impl Engine {
 
     /// All tables remember so many tokens from now on.
     pub(crate) async fn set_window(&self, blocks: u32) {
-        for table in ["hit_rollup", "session_rollup", "hit_hourly", "total_hourly", "session_hourly"] {
+        for table in [
+            "hit_rollup",
+            "session_rollup",
+            "value_rollup",
+            "hit_hourly",
+            "total_hourly",
+            "session_hourly",
+            "value_hourly",
+        ] {
             let setting = format!("non_replicated_deduplication_window = {blocks}");
             self.execute(&format!("ALTER TABLE {table} MODIFY SETTING {setting}")).await;
         }
@@ -153,6 +161,15 @@ impl Engine {
             let sums = "sum(sessions), sum(duration_ms)";
             let found: (u64, u64) = self.one(&format!("SELECT {sums} FROM {table}")).await;
             assert_eq!(found, (expected.closed, expected.duration_ms), "{table}");
+        }
+        for table in ["hit_rollup", "hit_hourly"] {
+            let revenue = self.number(&format!("(SELECT sum(revenue_micros) FROM {table})")).await;
+            assert_eq!(revenue, expected.revenue_micros, "{table}");
+        }
+        for table in ["value_rollup", "value_hourly"] {
+            let found: (u64, u64) =
+                self.one(&format!("SELECT sum(count), sum(value * count) FROM {table}")).await;
+            assert_eq!(found, expected.measured, "{table}");
         }
         let visitors = u64::try_from(expected.visitors.len()).unwrap();
         assert_eq!(self.number("(SELECT uniqExactArray(visitors) FROM hit_rollup)").await, visitors);

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use clickhouse::Row;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use warehouse::{HitRollupRow, MigrateError, load_settings, migrate};
+use sha2::{Digest, Sha256};
+use warehouse::{HitRollupRow, MigrateError, WarehouseConfig, load_settings, migrate};
 
 use crate::engine::{Engine, Running, Store};
 use crate::support::{BASE_MINUTE, Edge, Sums, hit_row, key, many_rows, put_segment};
-use batch::RollupRows;
+use batch::{HitRow, RollupRows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_of_two_edges_are_loaded_once_and_a_repeated_plan_changes_nothing() {
@@ -163,6 +164,60 @@ async fn two_loaders_that_take_over_from_each_other_are_exact() {
     engine.assert_holds(&sums).await;
 }
 
+/// The tables as a build of before the migration 0006 left them, with rows in them.
+async fn older_tables(engine: &Engine) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/warehouse/migrations");
+    let server = warehouse::client(&WarehouseConfig { database: "default".into(), ..engine.config.clone() });
+    server.unwrap().query_raw("CREATE DATABASE meridian").execute().await.unwrap();
+    let record = "CREATE TABLE migrations (number UInt32, name String, sha256 String, \
+                  applied_at DateTime('UTC') DEFAULT now()) ENGINE = ReplacingMergeTree(applied_at) ORDER BY number";
+    engine.execute(record).await;
+    for (number, name) in
+        (1..).zip(["minute_tables", "hourly_tables", "hourly_views", "watermark", "hourly_codecs"])
+    {
+        let text = std::fs::read_to_string(folder.join(format!("{number:04}_{name}.sql"))).unwrap();
+        let filled = text.replace("{engine:", "").replace("MergeTree}", "MergeTree");
+        let filled = filled.replace("MergeTree(plan)}", "MergeTree(plan)").replace("{minute_ttl_days}", "7");
+        for statement in filled.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+            engine.execute(statement).await;
+        }
+        let hash = hex::encode(Sha256::digest(text.as_bytes()));
+        let applied = format!("({number}, '{name}', '{hash}')");
+        engine.execute(&format!("INSERT INTO migrations (number, name, sha256) VALUES {applied}")).await;
+    }
+    engine
+        .execute(
+            "INSERT INTO hit_rollup (property, local_date, minute, traffic_class, page_path, event_name, page_views, \
+             events, sessions, visitors, plan, not_after) \
+             SELECT 'p_0', toDate('2015-05-17'), toDateTime('2015-05-17 00:10:00', 'UTC'), 'human', '/', 'page_view', \
+             1, 1, 1, [number], 1, now() + 60 FROM numbers(100)",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_an_older_build_stay_and_new_ones_are_added_to_them() {
+    let (engine, store) = (Engine::start(), Store::new());
+    older_tables(&engine).await;
+    let mut edge = Edge::new("edge-1");
+    let rows = many_rows(1, 500);
+    put_segment(&store.objects, 1, &[edge.batch(&rows)]).await;
+    let loader = Running::start(store.config("loader-1", &engine));
+    loader.wait_loaded(&[&edge]).await;
+    loader.stop().await;
+    let mut sums = Sums::default();
+    sums.add(&rows);
+    for table in ["hit_rollup", "hit_hourly", "total_hourly"] {
+        let events = engine.number(&format!("(SELECT sum(events) FROM {table})")).await;
+        assert_eq!(events, sums.events + 100, "{table}");
+    }
+    let older = "(SELECT uniqCombined64Merge(14)(visitors) FROM hit_hourly WHERE property = 'p_0' AND city = '' AND \
+                 hostname = '' AND local_hour = toDateTime('2015-05-17 00:00:00', 'UTC') AND source = '')";
+    assert_eq!(engine.number(older).await, 100);
+    let revenue = engine.number("(SELECT sum(revenue_micros) FROM hit_hourly WHERE currency != '')").await;
+    assert_eq!(revenue, sums.revenue_micros);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migrations_run_side_by_side_and_again_and_a_later_build_is_refused() {
     let engine = Engine::start();
@@ -173,7 +228,7 @@ async fn migrations_run_side_by_side_and_again_and_a_later_build_is_refused() {
     config.fsync = true;
     migrate(&config).await.unwrap();
     let with_fsync = "(SELECT count() FROM system.tables WHERE database = 'meridian' AND engine_full LIKE '%fsync_after_insert = 1%')";
-    assert_eq!(engine.number(with_fsync).await, 5);
+    assert_eq!(engine.number(with_fsync).await, 7);
     for table in warehouse::tables::HOURLY {
         let mut columns: Vec<String> = engine
             .client()
@@ -208,7 +263,7 @@ async fn stale_rows_are_refused_and_a_repeat_with_a_later_deadline_is_still_reco
             .await
             .unwrap()
             .with_setting("insert_deduplication_token", token);
-        insert.write(&row(not_after)).await.unwrap();
+        insert.write(&HitRollupRow::new(&row(), 0, 1, not_after)).await.unwrap();
         insert.end().await
     };
     let refused = insert("a", now - 10).await.unwrap_err();
@@ -219,34 +274,11 @@ async fn stale_rows_are_refused_and_a_repeat_with_a_later_deadline_is_still_reco
     assert_eq!(engine.number("(SELECT sum(events) FROM total_hourly)").await, 3);
     insert("b", now + 90).await.unwrap();
     assert_eq!(engine.number("(SELECT sum(events) FROM hit_hourly)").await, 6);
-    assert_eq!(<HitRollupRow<'_> as Row>::COLUMN_NAMES.len(), 24);
+    assert_eq!(<HitRollupRow<'_> as Row>::COLUMN_NAMES.len(), 36);
 }
 
-fn row(not_after: u32) -> HitRollupRow<'static> {
-    HitRollupRow {
-        property: "p",
-        slot: 0,
-        generation: 0,
-        local_date: 16_572,
-        minute: BASE_MINUTE * 60,
-        utc_offset_s: 0,
-        traffic_class: "human",
-        page_path: "/",
-        source: "",
-        medium: "",
-        campaign: "",
-        country: "",
-        device: "",
-        browser: "",
-        operating_system: "",
-        event_name: "page_view",
-        page_views: 3,
-        events: 3,
-        sessions: 1,
-        engagement_ms: 0,
-        visitors: &[1],
-        new_visitors: &[],
-        plan: 1,
-        not_after,
-    }
+fn row() -> HitRow {
+    let mut row = hit_row(key("p", BASE_MINUTE, 0, "/"), 3, vec![1]);
+    row.new_visitors.clear();
+    row
 }

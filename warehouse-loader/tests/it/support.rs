@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use batch::{BatchId, HitRow, RollupRows, RowKey, SealedBatch, SessionRow, encode_rollup, segment};
+use batch::{BatchId, HitRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup, segment};
 use bytes::Bytes;
 use hit::Epoch;
 use object_store::path::Path;
@@ -22,6 +22,9 @@ pub(crate) struct Sums {
     pub(crate) engagement_ms: u64,
     pub(crate) closed: u64,
     pub(crate) duration_ms: u64,
+    pub(crate) revenue_micros: u64,
+    /// How many values were measured, and their sum.
+    pub(crate) measured: (u64, u64),
     /// (property, local hour) -> events.
     pub(crate) hours: BTreeMap<(String, u32), u64>,
     pub(crate) visitors: BTreeSet<u64>,
@@ -34,6 +37,7 @@ impl Sums {
             self.events += row.events;
             self.opened += row.sessions;
             self.engagement_ms += row.engagement_ms;
+            self.revenue_micros += row.revenue_micros;
             let local_s = i64::from(row.key.minute) * 60 + i64::from(row.key.utc_offset_s);
             let hour = u32::try_from(local_s - local_s % 3600).unwrap();
             *self.hours.entry((row.key.property.to_string(), hour)).or_default() += row.events;
@@ -42,6 +46,10 @@ impl Sums {
         for row in &rows.sessions {
             self.closed += row.sessions;
             self.duration_ms += row.duration_ms;
+        }
+        for row in &rows.values {
+            self.measured.0 += row.count;
+            self.measured.1 += row.count * u64::from(row.value);
         }
     }
 }
@@ -62,6 +70,7 @@ pub(crate) fn key(property: &str, minute: u32, utc_offset_s: i32, page: &str) ->
         device: "desktop".into(),
         browser: "Firefox".into(),
         operating_system: "Linux".into(),
+        ..RowKey::default()
     }
 }
 
@@ -75,6 +84,7 @@ pub(crate) fn hit_row(key: RowKey, events: u64, visitors: Vec<u64>) -> HitRow {
         engagement_ms: events * 700,
         new_visitors: visitors.clone(),
         visitors,
+        ..HitRow::default()
     }
 }
 
@@ -88,7 +98,20 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
         let offset = OFFSETS[usize::try_from(property % 5).unwrap()];
         let minute = BASE_MINUTE + u32::try_from(number * 7 % 2880).unwrap();
         let key = key(&format!("p_{property}"), minute, offset, &format!("/{}", number % 97));
-        rows.hits.push(hit_row(key.clone(), 1 + number % 3, vec![number % 1009]));
+        let mut hit = hit_row(key.clone(), 1 + number % 3, vec![number % 1009]);
+        if number.is_multiple_of(5) {
+            (hit.currency, hit.revenue_micros) = (["EUR", "JPY"][at as usize % 2].into(), number % 10_000);
+        }
+        rows.hits.push(hit);
+        if number.is_multiple_of(7) {
+            let value = u32::try_from(number % 3_000).unwrap();
+            rows.values.push(ValueRow {
+                key: key.clone(),
+                name: "lcp_ms".into(),
+                value,
+                count: 1 + number % 2,
+            });
+        }
         if number.is_multiple_of(4) {
             rows.sessions.push(SessionRow {
                 key,

@@ -20,6 +20,7 @@ fn row(property: &str, page: &str, visitors: Vec<u64>) -> HitRow {
             device: "mobile".into(),
             browser: "Chrome Mobile".into(),
             operating_system: "Android".into(),
+            ..RowKey::default()
         },
         event_name: "page_view".into(),
         page_views: 3,
@@ -28,6 +29,7 @@ fn row(property: &str, page: &str, visitors: Vec<u64>) -> HitRow {
         engagement_ms: 12_000,
         new_visitors: visitors.iter().copied().take(1).collect(),
         visitors,
+        ..HitRow::default()
     }
 }
 
@@ -44,10 +46,17 @@ proptest! {
     fn rows_round_trip(
         pages in proptest::collection::vec("/[a-z]{0,3}", 0..20),
         visitors in proptest::collection::btree_set(any::<u64>(), 0..5),
+        // Columns that may be left out are there or not.
+        city in "|Bonn",
+        paid in 0u64..2,
     ) {
         let mut rows = RollupRows::default();
         for page in pages {
-            let hit = row("p_a", &page, visitors.iter().copied().collect());
+            let mut hit = row("p_a", &page, visitors.iter().copied().collect());
+            hit.key.city = city.as_str().into();
+            (hit.revenue_micros, hit.key_events) = (paid * 49_500_000, paid);
+            hit.currency = if paid == 0 { "" } else { "EUR" }.into();
+            rows.values.push(ValueRow { key: hit.key.clone(), name: "lcp_ms".into(), value: 1_008, count: paid + 1 });
             rows.sessions.push(SessionRow {
                 key: hit.key.clone(), exit_page: page.into(), sessions: 2, engaged_sessions: 1, page_views: 5,
                 events: 6, duration_ms: u64::MAX,
@@ -69,7 +78,7 @@ proptest! {
 
 #[test]
 fn columns_that_disagree_are_refused_by_name() {
-    let rows = RollupRows { hits: vec![row("p_a", "/", vec![1, 2])], sessions: Vec::new() };
+    let rows = RollupRows { hits: vec![row("p_a", "/", vec![1, 2])], ..RollupRows::default() };
     let good = message(&encode_rollup(&rows).unwrap());
 
     let mut short = good.clone();

@@ -19,21 +19,26 @@ pub(crate) fn key(property: &str, minute: u32, page: &str) -> RowKey {
         device: "desktop".into(),
         browser: "Firefox".into(),
         operating_system: "Linux".into(),
+        ..RowKey::default()
     }
 }
 
 prop_compose! {
-    fn hit_row()(property in "p_[ab]", minute in 0u32..3, page in "/[xy]?", event in "page_view|buy",
-                 views in 0u64..4, visitors in proptest::collection::btree_set(0u64..5, 0..4)) -> HitRow {
+    fn hit_row()(property in "p_[ab]", minute in 0u32..3, page in "/[xy]?", event in "page_view|buy", city in "|Bonn",
+                 currency in "|EUR|JPY", views in 0u64..4,
+                 visitors in proptest::collection::btree_set(0u64..5, 0..4)) -> HitRow {
         HitRow {
-            key: key(&property, minute, &page),
+            key: RowKey { city: city.into(), ..key(&property, minute, &page) },
             event_name: event.into(),
+            currency: currency.into(),
             page_views: views,
             events: views + 1,
             sessions: views / 2,
             engagement_ms: views * 10,
             new_visitors: visitors.iter().copied().take(1).collect(),
             visitors: visitors.into_iter().collect(),
+            revenue_micros: views * 1_000_000,
+            key_events: views,
         }
     }
 }
@@ -52,8 +57,14 @@ prop_compose! {
     }
 }
 
-fn normal(hits: &[HitRow], sessions: &[SessionRow]) -> RollupRows {
-    let mut rows = RollupRows { hits: hits.to_vec(), sessions: sessions.to_vec() };
+prop_compose! {
+    fn value_row()(minute in 0u32..2, name in "lcp_ms|inp_ms", value in 0u32..3, count in 1u64..4) -> ValueRow {
+        ValueRow { key: key("p_a", minute, "/"), name: name.into(), value, count }
+    }
+}
+
+fn normal(hits: &[HitRow], sessions: &[SessionRow], values: &[ValueRow]) -> RollupRows {
+    let mut rows = RollupRows { hits: hits.to_vec(), sessions: sessions.to_vec(), values: values.to_vec() };
     rows.normalize();
     rows
 }
@@ -63,16 +74,23 @@ proptest! {
     fn order_and_grouping_do_not_matter(
         hits in proptest::collection::vec(hit_row(), 0..30),
         sessions in proptest::collection::vec(session_row(), 0..20),
+        values in proptest::collection::vec(value_row(), 0..20),
         cut in any::<proptest::sample::Index>(),
     ) {
-        let whole = normal(&hits, &sessions);
+        let whole = normal(&hits, &sessions, &values);
+        let cut_values = cut.index(values.len() + 1);
         let cut = cut.index(hits.len() + 1);
-        let mut parts = normal(&hits[cut..], &sessions);
-        let first = normal(&hits[..cut], &[]);
+        let mut parts = normal(&hits[cut..], &sessions, &values[cut_values..]);
+        let first = normal(&hits[..cut], &[], &values[..cut_values]);
         parts.hits.extend(first.hits);
+        parts.values.extend(first.values);
         parts.normalize();
         prop_assert_eq!(&whole, &parts);
         let events: u64 = whole.hits.iter().map(|row| row.events).sum();
         prop_assert_eq!(events, hits.iter().map(|row| row.events).sum::<u64>());
+        let money = |rows: &[HitRow]| rows.iter().map(|row| row.revenue_micros).sum::<u64>();
+        prop_assert_eq!(money(&whole.hits), money(&hits));
+        let count = |rows: &[ValueRow]| rows.iter().map(|row| row.count).sum::<u64>();
+        prop_assert_eq!(count(&whole.values), count(&values));
     }
 }

@@ -31,6 +31,7 @@ fn acquisition() -> Arc<Acquisition> {
         medium: "m".into(),
         campaign: "c".into(),
         visitor_type: VisitorType::NotSet,
+        first_source: "(not set)".into(),
     })
 }
 
@@ -47,8 +48,10 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
         has_client_id,
         first_visit,
         visitor_type: VisitorType::NotSet,
+        first_source: "(not set)".into(),
         is_key_event: false,
         revenue: None,
+        values: Vec::new(),
         engagement_ms: 10,
         timeout_ms: 0,
         grace_ms: 0,

@@ -6,7 +6,7 @@
 use sources::Category;
 
 use crate::enrich::address::{Address, CAMPAIGN_BYTES};
-use crate::handover::{Acquisition, VisitorType};
+use crate::handover::{Acquisition, NOT_SET, VisitorType};
 
 /// The medium and the campaign of what an assistant sent, as Google Analytics names them.
 const ASSISTANT: (&str, &str) = ("ai-assistant", "(ai-assistant)");
@@ -72,6 +72,7 @@ fn from(source: &str, medium: &str, campaign: &str) -> Acquisition {
         medium: medium.into(),
         campaign: campaign.into(),
         visitor_type: VisitorType::NotSet,
+        first_source: NOT_SET.into(),
     }
 }
 

@@ -41,8 +41,10 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         has_client_id: false,
         first_visit: false,
         visitor_type: VisitorType::NotSet,
+        first_source: "(not set)".into(),
         is_key_event: false,
         revenue: None,
+        values: Vec::new(),
         engagement_ms: 0,
         timeout_ms: 30 * MINUTE,
         grace_ms: 5 * MINUTE,
@@ -55,6 +57,7 @@ fn acquired(source: &str) -> Acquisition {
         medium: "".into(),
         campaign: "".into(),
         visitor_type: VisitorType::NotSet,
+        first_source: "(not set)".into(),
     }
 }
 

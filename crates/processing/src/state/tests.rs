@@ -34,9 +34,33 @@ fn snapshot() -> Snapshot {
     session.dimensions.traffic = TrafficReason::SpamReferrer;
     session.acquisition = Arc::new(Acquisition {
         visitor_type: VisitorType::Returning,
+        first_source: "letter".into(),
         ..Acquisition::clone(&session.acquisition)
     });
     snapshot
+}
+
+/// Of the first hit of its session.
+fn dimensions() -> Dimensions {
+    let client = Arc::new(Client {
+        browser_version: "".into(),
+        operating_system_version: "".into(),
+        device_brand: "".into(),
+        browser: "Browser".into(),
+        operating_system: "System".into(),
+        device: "bot".into(),
+    });
+    Dimensions {
+        property: "p_a".into(),
+        local_date: 65_535,
+        minute: 29_671_200,
+        utc_offset_s: -16_200,
+        page_path: "/in".into(),
+        hostname: "".into(),
+        place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
+        client,
+        traffic: TrafficReason::CrawlerUserAgent,
+    }
 }
 
 /// What the golden file holds: it is of a build that knew less of a session.
@@ -46,30 +70,13 @@ fn golden() -> Snapshot {
         medium: "med".into(),
         campaign: "cam".into(),
         visitor_type: VisitorType::NotSet,
-    });
-    let client = Arc::new(Client {
-        browser_version: "".into(),
-        operating_system_version: "".into(),
-        device_brand: "".into(),
-        browser: "Browser".into(),
-        operating_system: "System".into(),
-        device: "bot".into(),
+        first_source: "(not set)".into(),
     });
     let session = Session {
         number: 5,
         visitors: vec![u64::MAX, 1],
         session_id: Some(8),
-        dimensions: Dimensions {
-            property: "p_a".into(),
-            local_date: 65_535,
-            minute: 29_671_200,
-            utc_offset_s: -16_200,
-            page_path: "/in".into(),
-            hostname: "".into(),
-            place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
-            client,
-            traffic: TrafficReason::CrawlerUserAgent,
-        },
+        dimensions: dimensions(),
         acquisition: Arc::clone(&acquisition),
         timeout_ms: 1_800_000,
         grace_ms: 300_000,

@@ -11,7 +11,7 @@ use prost::encoding::{DecodeContext, decode_key, message, skip_field};
 use super::{Cursor, Snapshot, StateError};
 use crate::deduplicate::IdChange;
 use crate::fold::{HourChange, PageChange};
-use crate::handover::{self, DropReason, TrafficClass, TrafficReason, VisitorType};
+use crate::handover::{self, DropReason, NOT_SET, TrafficClass, TrafficReason, VisitorType};
 use crate::sessionize::session::Exit;
 use crate::sessionize::{self, SessionChange};
 use crate::totals::Totals;
@@ -143,6 +143,9 @@ struct Acquisition {
     campaign: String,
     #[prost(string, tag = "4")]
     visitor_type: String,
+    /// Empty: not set.
+    #[prost(string, tag = "5")]
+    first_source: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -419,13 +422,17 @@ impl From<&handover::Acquisition> for Acquisition {
                 VisitorType::NotSet => String::new(),
                 visitor_type => visitor_type.as_str().to_owned(),
             },
+            first_source: match &*from.first_source {
+                NOT_SET => String::new(),
+                source => source.to_owned(),
+            },
         }
     }
 }
 
 impl Acquisition {
     fn into_shared(self) -> Result<Arc<handover::Acquisition>, StateError> {
-        let Self { source, medium, campaign, visitor_type } = self;
+        let Self { source, medium, campaign, visitor_type, first_source } = self;
         let visitor_type = match visitor_type.as_str() {
             "" => VisitorType::NotSet,
             label => VisitorType::ALL
@@ -438,6 +445,7 @@ impl Acquisition {
             medium: medium.into(),
             campaign: campaign.into(),
             visitor_type,
+            first_source: if first_source.is_empty() { NOT_SET.into() } else { first_source.into() },
         }))
     }
 }

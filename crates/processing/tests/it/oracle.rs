@@ -228,20 +228,13 @@ impl<'a> Oracle<'a> {
             grace: u64::from(*grace_s) * 1000,
             page: page.clone(),
         });
+        let minute = u32::try_from(unix_s / 60).unwrap();
+        let date = u16::try_from(local_s / 86_400).unwrap();
         let mut key = RowKey {
-            property: raw.property_id.as_str().into(),
-            local_date: u16::try_from(local_s / 86_400).unwrap(),
-            minute: u32::try_from(unix_s / 60).unwrap(),
-            utc_offset_s: offset,
-            traffic_class: class.into(),
-            page_path: page.into(),
-            source: "".into(),
-            medium: "".into(),
-            campaign: "".into(),
-            country: raw.country.as_str().into(),
             device: device.into(),
             browser: browser.into(),
             operating_system: system.into(),
+            ..plain_key(raw, (date, minute, offset), class, &page)
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
         let own = key_of_hit(raw, &key);
@@ -250,6 +243,7 @@ impl<'a> Oracle<'a> {
         key.source.clone_from(&of_session.source);
         key.medium.clone_from(&of_session.medium);
         key.campaign.clone_from(&of_session.campaign);
+        key.visitor_type.clone_from(&self.sessions[session].key.visitor_type);
         let sums = self.booked.hits.entry((key, raw.event.clone())).or_default();
         sums.0 += u64::from(raw.event == "page_view");
         sums.1 += 1;
@@ -463,6 +457,34 @@ impl<'a> Oracle<'a> {
         sums.2 += page_views;
         sums.3 += events;
         sums.4 += duration;
+    }
+}
+
+/// What a hit tells of its row, but for the client that sent it and where its session came from.
+fn plain_key(raw: &RawHit, (date, minute, offset): (u16, u32, i32), class: &str, page: &str) -> RowKey {
+    RowKey {
+        property: raw.property_id.as_str().into(),
+        local_date: date,
+        minute,
+        utc_offset_s: offset,
+        traffic_class: class.into(),
+        page_path: page.into(),
+        country: raw.country.as_str().into(),
+        hostname: if raw.url.starts_with("https://") { "shop.example" } else { "" }.into(),
+        traffic_reason: match raw.user_agent.as_str() {
+            _ if class == "human" => "",
+            "" => "no_user_agent",
+            _ => "crawler_user_agent",
+        }
+        .into(),
+        visitor_type: match raw.first_visit {
+            Some(true) => "new",
+            Some(false) => "returning",
+            None => "(not set)",
+        }
+        .into(),
+        first_source: "(not set)".into(),
+        ..RowKey::default()
     }
 }
 

@@ -67,14 +67,15 @@ pub(super) fn put<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>) {
 /// Goal 0 is the shop: an order, or a cart as it stands.
 fn conversion<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>, goal: &str) {
     let get = |name: &str| query.get(name).unwrap_or_default();
-    hit.fit_number("value", get("revenue"));
     if goal != "0" {
         hit.fit_event("goal".into());
+        hit.fit_number("revenue", get("revenue"));
         hit.fit_text("goal_id", Cow::Borrowed(goal));
         return;
     }
     let order = query.get("ec_id");
     hit.fit_event(if order.is_some() { "purchase" } else { "cart_update" }.into());
+    hit.fit_number("value", get("revenue"));
     hit.fit_text("transaction_id", order.unwrap_or_default());
     hit.fit_item_rows(&get("ec_items"));
     for (name, key) in [("subtotal", "ec_st"), ("tax", "ec_tx"), ("shipping", "ec_sh"), ("discount", "ec_dt")]

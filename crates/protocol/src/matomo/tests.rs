@@ -25,7 +25,7 @@ fn requests_of_its_clients_are_read() {
             ),
         ),
         ("&idgoal=0&revenue=49.5", format!("7: cart_update {SHOWN} ua=UA value=49.5")),
-        ("&idgoal=3&revenue=9", format!(r#"7: goal {SHOWN} ua=UA value=9 goal_id="3""#)),
+        ("&idgoal=3&revenue=9", format!(r#"7: goal {SHOWN} ua=UA revenue=9 goal_id="3""#)),
         (
             "&link=https%3A%2F%2Fb.example%2F",
             format!(r#"7: click {SHOWN} ua=UA link_url="https://b.example/""#),

@@ -16,7 +16,7 @@ fn requests_of_its_trackers_are_read() {
         ),
         (
             r#"{"n":"purchase","v":36,"u":"https://shop.example.com/pricing","d":"shop.example.com","r":"https://www.google.com/","p":{"order":"T-1","seats":3},"$":{"amount":49.5,"currency":"EUR"}}"#,
-            r#"shop.example.com: purchase url=https://shop.example.com/pricing from=https://www.google.com/ value=49.5 currency="EUR" order="T-1" seats="3""#,
+            r#"shop.example.com: purchase url=https://shop.example.com/pricing from=https://www.google.com/ revenue=49.5 currency="EUR" order="T-1" seats="3""#,
         ),
         (
             r#"{"n":"engagement","sd":38,"d":"shop.example.com","u":"https://shop.example.com/pricing","e":264,"v":36}"#,

@@ -24,7 +24,7 @@ fn calls_of_its_libraries_are_read() {
         (
             r#""type":"track","event":"Order Completed","properties":{"order_id":"T-1","revenue":49.5,"currency":"EUR","products":[{"sku":"SKU-1"}]}"#,
             format!(
-                r#"WRITEKEY1: Order Completed {SHOWN} id=m-1 ua=UA item=SKU-1//0x0 value=49.5 transaction_id="T-1" order_id="T-1" revenue=49.5 currency="EUR""#
+                r#"WRITEKEY1: Order Completed {SHOWN} id=m-1 ua=UA item=SKU-1//0x0 value=49.5 transaction_id="T-1" order_id="T-1" currency="EUR""#
             ),
         ),
         (r#""type":"identify","traits":{"plan":"pro"}"#, "dropped kind".to_owned()),

@@ -33,6 +33,7 @@ fn rows(events: u64) -> RollupRows {
         device: "".into(),
         browser: "".into(),
         operating_system: "".into(),
+        ..RowKey::default()
     };
     let row = HitRow {
         key,
@@ -43,8 +44,9 @@ fn rows(events: u64) -> RollupRows {
         engagement_ms: 0,
         visitors: vec![],
         new_visitors: vec![],
+        ..HitRow::default()
     };
-    RollupRows { hits: vec![row], sessions: vec![] }
+    RollupRows { hits: vec![row], ..RollupRows::default() }
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn session(figures: Figures) -> Session {
         medium: "m".into(),
         campaign: "c".into(),
         visitor_type: VisitorType::NotSet,
+        first_source: "(not set)".into(),
     });
     figures.session(7, vec![1], Some(2), dimensions, acquisition, "/last".into())
 }

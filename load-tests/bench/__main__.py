@@ -9,11 +9,11 @@ import sys
 import tempfile
 
 from . import machine, properties, table
-from .figures import cost, freshness, loader, memory, mesh, parse, peak, rows
+from .figures import cost, freshness, loader, memory, mesh, parse, peak, rows, stages
 from .load import Generator
 from .system import System
 
-KINDS = ("calibration", "parse", "cost", "threads", "rows", "peak", "loader", "hourly", "freshness", "million", "sessions", "mesh", "generator")
+KINDS = ("calibration", "parse", "stages", "cost", "threads", "rows", "peak", "loader", "hourly", "freshness", "million", "sessions", "mesh", "generator")
 # A ratio needs what it is a ratio to.
 NEEDS = {
     "cost": ("calibration",),
@@ -72,6 +72,8 @@ def one_run(bench, kinds):
         cost.calibrate(bench)
     if "parse" in kinds:
         parse.measure(bench)
+    if "stages" in kinds:
+        stages.measure(bench)
     if kinds & {"cost", "threads", "rows", "peak"}:
         with System(bench, bench.few_files) as system:
             if "rows" in kinds:

@@ -7,7 +7,7 @@ import statistics
 import sys
 import time
 
-from .figures import parse
+from .figures import parse, stages
 from .load import NotMeasured
 
 # A goal is None (it says how the machine is, or explains another figure), or a bound with its direction; `accept` is computed.
@@ -24,7 +24,7 @@ FIGURES = [
     Figure("fsync_p50_ms", None, "ms"),
     Figure("fsync_p99_ms", None, "ms"),
     Figure("nginx_us_per_204", None, "µs"),
-    *(Figure(name, None, "µs") for name in parse.NAMES),
+    *(Figure(name, None, "µs") for name in parse.NAMES + stages.NAMES),
     Figure("single_hits_per_second", None, "hits/s"),
     Figure("edge_us_per_hit_1", None, "µs"),
     Figure("edge_1_to_nginx", "<= 1.6", "ratio"),

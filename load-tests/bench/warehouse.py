@@ -6,7 +6,7 @@ import urllib.request
 
 from .load import NotMeasured
 
-HOURLY = ("hit_hourly", "session_hourly", "total_hourly")
+HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly")
 TIMEOUT_S = 300
 
 # The same facts, one row per hit: what a store without aggregation would keep. Rows of a minute with n events become n rows;
@@ -17,6 +17,8 @@ PARTITION BY toYYYYMM(local_date) ORDER BY (property, generation, traffic_class,
 SETTINGS default_compression_codec = '{codec}' AS
 SELECT property, generation, traffic_class, local_date, minute + toIntervalSecond(rand(number) % 60) AS time, utc_offset_s,
     page_path, event_name, source, medium, campaign, country, device, browser, operating_system,
+    hostname, region, city, browser_version, operating_system_version, device_brand, traffic_reason, visitor_type, first_source,
+    currency, intDiv(revenue_micros, events) AS revenue_micros, key_events >= events AS is_key_event,
     visitors[1 + number % length(visitors)] AS visitor, has(new_visitors, visitor) AS is_new,
     intDiv(engagement_ms, events) AS engagement_ms
 FROM hit_rollup ARRAY JOIN range(events) AS number
@@ -45,7 +47,7 @@ class Warehouse:
         return [int(value) for value in self.query(sql)[0]]
 
     def minute_tables(self):
-        """Rows and sums of both minute tables."""
+        """Rows and sums of the minute tables of hits and sessions."""
         rows, events, opened = self.numbers("SELECT count(), sum(events), sum(sessions) FROM hit_rollup")
         session_rows, closed = self.numbers("SELECT count(), sum(sessions) FROM session_rollup")
         return {"hit_rows": rows, "events": events, "opened": opened, "session_rows": session_rows, "closed": closed}

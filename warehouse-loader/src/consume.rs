@@ -338,14 +338,13 @@ pub fn rows_of(plan: &Plan, batches: &[SealedBatch]) -> Result<RollupRows, Consu
         if skipped {
             continue;
         }
-        let mut rows = batch::decode_rollup(batch.payload()).map_err(|error| ConsumeError::Undecodable {
+        let rows = batch::decode_rollup(batch.payload()).map_err(|error| ConsumeError::Undecodable {
             n: plan.n,
             edge: id.edge.to_string(),
             seq: id.seq,
             reason: error.to_string(),
         })?;
-        all.hits.append(&mut rows.hits);
-        all.sessions.append(&mut rows.sessions);
+        all.append(rows);
     }
     Ok(all)
 }

@@ -139,6 +139,14 @@ impl RollupRows {
         self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
+    /// Adds the rows of another batch behind these.
+    pub fn append(&mut self, other: Self) {
+        let Self { hits, sessions, values } = other;
+        self.hits.extend(hits);
+        self.sessions.extend(sessions);
+        self.values.extend(values);
+    }
+
     /// Number of rows in all tables.
     pub fn len(&self) -> usize {
         self.hits.len() + self.sessions.len() + self.values.len()

@@ -98,10 +98,7 @@ impl Selection {
         }
         let to = header.to.max(position);
         match rows {
-            Ok(mut rows) => {
-                self.rows.hits.append(&mut rows.hits);
-                self.rows.sessions.append(&mut rows.sessions);
-            }
+            Ok(rows) => self.rows.append(rows),
             Err(reason) => self.skips.push(Skip {
                 edge: stream.edge.clone(),
                 epoch: stream.epoch,

@@ -1,4 +1,4 @@
-//! What is known of a hit from itself and the rules it names: local time, page, client.
+//! What is known of a hit from itself and the rules it names: local time, page, client, and what it is to its session.
 //!
 //! In: a raw hit and the received time of its block. Out: an [`EnrichedHit`], or the reason why the hit goes into
 //! no row. The event time decides minute, offset and local date, by the zone of the rules version that the hit
@@ -6,6 +6,8 @@
 
 pub mod address;
 pub mod acquisition;
+pub mod page;
+pub mod terms;
 pub mod user_agent;
 
 use std::collections::{HashMap, HashSet};
@@ -18,7 +20,10 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
+use crate::enrich::acquisition::Arrival;
 use crate::enrich::address::Address;
+use crate::enrich::page::Pages;
+use crate::enrich::terms::Terms;
 use crate::enrich::user_agent::{Detected, Detection};
 use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, VisitorType};
 
@@ -30,8 +35,9 @@ const SECONDS_PER_DAY: i64 = 86_400;
 struct Resolved {
     property: Arc<str>,
     zone: TimeZone,
-    timeout_ms: u64,
-    grace_ms: u64,
+    terms: Terms,
+    pages: Pages,
+    ignored_referrers: Arc<[String]>,
 }
 
 /// Minute, offset and date of an event.
@@ -69,7 +75,7 @@ impl Enricher {
         }
     }
 
-    /// Enriches a hit of a block received at this time. The address goes along for the acquisition of a session.
+    /// Enriches a hit of a block received at this time. The arrival goes along for the acquisition of a session.
     ///
     /// # Errors
     /// The reason why the hit goes into no row.
@@ -77,10 +83,13 @@ impl Enricher {
         &mut self,
         hit: &HitView<'a>,
         received_at_ms: u64,
-    ) -> Result<(EnrichedHit, Address<'a>), DropReason> {
+    ) -> Result<(EnrichedHit, Arrival<'a>), DropReason> {
         let rules = self.resolve(hit.property_id, hit.rules_version)?;
         let time = local_time(hit.event_time_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
         let address = Address::parse(hit.url);
+        if !rules.pages.are_counted(&address) {
+            return Err(DropReason::ForeignHostname);
+        }
         let Detected { client, traffic } = match hit.user_agent {
             "" if hit.sent_by_server => self.detection.unknown(),
             user_agent => self.detection.classify(user_agent),
@@ -91,7 +100,7 @@ impl Enricher {
                 local_date: time.local_date,
                 minute: time.minute,
                 utc_offset_s: time.utc_offset_s,
-                page_path: self.share(address.path()),
+                page_path: self.share(&rules.pages.name(&address)),
                 hostname: self.share(address.host().unwrap_or_default()),
                 place: self.place(hit),
                 client,
@@ -107,13 +116,21 @@ impl Enricher {
             has_client_id: !hit.client_id.is_empty(),
             first_visit: hit.first_visit.unwrap_or(false),
             visitor_type: visitor_type(hit),
-            is_key_event: false,
+            is_key_event: rules.terms.is_key_event(hit.event),
             revenue: None,
             engagement_ms: hit.engagement_ms,
-            timeout_ms: rules.timeout_ms,
-            grace_ms: rules.grace_ms,
+            is_passive: rules.terms.is_passive(hit.event),
+            day: rules.terms.day(hit.event_time_ms, &rules.zone),
+            campaign: rules.terms.campaign(&address),
+            terms: rules.terms.session,
         };
-        Ok((enriched, address))
+        let arrival = Arrival {
+            page: address,
+            referrer: hit.referrer,
+            visitor_type: enriched.visitor_type,
+            ignored_referrers: Arc::clone(&rules.ignored_referrers),
+        };
+        Ok((enriched, arrival))
     }
 
     fn resolve(&mut self, property_id: &str, version: u32) -> Result<Arc<Resolved>, DropReason> {
@@ -138,8 +155,14 @@ impl Enricher {
         Ok(Resolved {
             property: property_id.into(),
             zone,
-            timeout_ms: u64::from(rules.session_timeout_s) * 1000,
-            grace_ms: u64::from(rules.session_grace_s) * 1000,
+            terms: Terms::new(rules),
+            pages: Pages::new(&rules.urls),
+            ignored_referrers: rules
+                .traffic
+                .ignored_referrers
+                .iter()
+                .map(|d| d.to_ascii_lowercase())
+                .collect(),
         })
     }
 

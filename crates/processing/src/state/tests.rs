@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::fold::HourChange;
 use crate::handover::{
-    Acquisition, Client, Dimensions, DropReason, Place, TrafficClass, TrafficReason, VisitorType,
+    Acquisition, Client, Dimensions, DropReason, Place, SessionTerms, TrafficClass, TrafficReason,
+    VisitorType,
 };
 use crate::sessionize::Remembered;
 use crate::sessionize::session::{Exit, Session};
@@ -21,7 +22,11 @@ fn edge() -> EdgeId {
 /// Every field differs from its default.
 fn snapshot() -> Snapshot {
     let mut snapshot = golden();
+    snapshot.totals.dropped = DropReason::ALL.map(|reason| (reason, 10)).into();
     let session = &mut snapshot.sessions.open[0];
+    session.terms.engaged_after_ms = 0;
+    session.terms.engaged_page_views = 3;
+    session.has_key_event = true;
     session.dimensions.hostname = "shop.example".into();
     session.dimensions.place =
         Arc::new(Place { country: "DE".into(), region: "Bremen".into(), city: "Bremerhaven".into() });
@@ -71,8 +76,12 @@ fn golden() -> Snapshot {
             traffic: TrafficReason::CrawlerUserAgent,
         },
         acquisition: Arc::clone(&acquisition),
-        timeout_ms: 1_800_000,
-        grace_ms: 300_000,
+        terms: SessionTerms {
+            timeout_ms: 1_800_000,
+            grace_ms: 300_000,
+            engaged_after_ms: 10_000,
+            engaged_page_views: 2,
+        },
         first_ms: 1,
         last_ms: 2,
         opened_at_ms: 3,
@@ -81,6 +90,7 @@ fn golden() -> Snapshot {
         page_views: 6,
         events: 7,
         engagement_ms: 8,
+        has_key_event: false,
     };
     let remembered = Remembered {
         number: 4,
@@ -105,7 +115,12 @@ fn golden() -> Snapshot {
             hits: 1_000,
             repeated: 10,
             by_class: [(TrafficClass::Human, 900), (TrafficClass::Bot, 60)].into(),
-            dropped: DropReason::ALL.map(|reason| (reason, 10)).into(),
+            dropped: [
+                (DropReason::UnknownProperty, 10),
+                (DropReason::UnknownTimeZone, 10),
+                (DropReason::ImpossibleTime, 10),
+            ]
+            .into(),
         },
         ids: IdChange { oldest: 30, added_from: 31, added: vec![(32, vec![33; 32])] },
         pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour] },

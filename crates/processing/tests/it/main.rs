@@ -9,3 +9,4 @@ mod rules;
 mod generate;
 mod bookings;
 mod bites;
+mod mixed;

@@ -27,7 +27,7 @@ pub struct Pages {
     /// Without `www.`; empty: any.
     hostnames: HashSet<String, RandomState>,
     /// `None`: pages are called by their paths.
-    naming: Option<Naming>,
+    naming: Option<Box<Naming>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Pages {
         let names = UrlRules { hostnames: Vec::new(), ..rules.clone() };
         Self {
             hostnames: rules.hostnames.iter().map(canonical).collect(),
-            naming: (names != UrlRules::default()).then(|| Naming::new(rules)),
+            naming: (names != UrlRules::default()).then(|| Box::new(Naming::new(rules))),
         }
     }
 

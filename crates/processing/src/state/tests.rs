@@ -52,46 +52,6 @@ fn golden() -> Snapshot {
         campaign: "cam".into(),
         visitor_type: VisitorType::NotSet,
     });
-    let client = Arc::new(Client {
-        browser_version: "".into(),
-        operating_system_version: "".into(),
-        device_brand: "".into(),
-        browser: "Browser".into(),
-        operating_system: "System".into(),
-        device: "bot".into(),
-    });
-    let session = Session {
-        number: 5,
-        visitors: vec![u64::MAX, 1],
-        session_id: Some(8),
-        dimensions: Dimensions {
-            property: "p_a".into(),
-            local_date: 65_535,
-            minute: 29_671_200,
-            utc_offset_s: -16_200,
-            page_path: "/in".into(),
-            hostname: "".into(),
-            place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
-            client,
-            traffic: TrafficReason::CrawlerUserAgent,
-        },
-        acquisition: Arc::clone(&acquisition),
-        terms: SessionTerms {
-            timeout_ms: 1_800_000,
-            grace_ms: 300_000,
-            engaged_after_ms: 10_000,
-            engaged_page_views: 2,
-        },
-        first_ms: 1,
-        last_ms: 2,
-        opened_at_ms: 3,
-        received_at_ms: 4,
-        exit: Exit { is_page_view: true, event_time_ms: 2, page_path: "/out".into() },
-        page_views: 6,
-        events: 7,
-        engagement_ms: 8,
-        has_key_event: false,
-    };
     let remembered = Remembered {
         number: 4,
         property: "p_b".into(),
@@ -99,7 +59,7 @@ fn golden() -> Snapshot {
         visitors: vec![3],
         session_id: 2,
         forgotten_at_ms: 86_400_000,
-        acquisition,
+        acquisition: Arc::clone(&acquisition),
     };
     let hour = HourChange {
         number: 11,
@@ -126,10 +86,53 @@ fn golden() -> Snapshot {
         pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour] },
         sessions: SessionChange {
             next_number: 6,
-            open: vec![session],
+            open: vec![golden_session(acquisition)],
             remembered: vec![remembered],
             gone: vec![1, 2],
         },
+    }
+}
+
+fn golden_session(acquisition: Arc<Acquisition>) -> Session {
+    let client = Arc::new(Client {
+        browser_version: "".into(),
+        operating_system_version: "".into(),
+        device_brand: "".into(),
+        browser: "Browser".into(),
+        operating_system: "System".into(),
+        device: "bot".into(),
+    });
+    Session {
+        number: 5,
+        visitors: vec![u64::MAX, 1],
+        session_id: Some(8),
+        dimensions: Dimensions {
+            property: "p_a".into(),
+            local_date: 65_535,
+            minute: 29_671_200,
+            utc_offset_s: -16_200,
+            page_path: "/in".into(),
+            hostname: "".into(),
+            place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
+            client,
+            traffic: TrafficReason::CrawlerUserAgent,
+        },
+        acquisition,
+        terms: SessionTerms {
+            timeout_ms: 1_800_000,
+            grace_ms: 300_000,
+            engaged_after_ms: 10_000,
+            engaged_page_views: 2,
+        },
+        first_ms: 1,
+        last_ms: 2,
+        opened_at_ms: 3,
+        received_at_ms: 4,
+        exit: Exit { is_page_view: true, event_time_ms: 2, page_path: "/out".into() },
+        page_views: 6,
+        events: 7,
+        engagement_ms: 8,
+        has_key_event: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! URLs that need no URL parser: nearly all that pages send.
 //!
-//! In: an http or https URL. Out: its host, path and query as they stand, when the WHATWG parser would give the very same
+//! In: an http or https URL. Out: its host, path, query and fragment as they stand, when the WHATWG parser would give the very same
 //! texts; `None` when it might not (capitals, ports, escapes, dot segments, anything but ASCII): then ask the `url` crate.
 //! A page's URL is looked at where it is accepted and where it is processed; the parser copies it each time.
 
@@ -13,6 +13,8 @@ pub struct PlainUrl<'a> {
     pub path: &'a str,
     /// Query without `?`; empty: none.
     pub query: &'a str,
+    /// What stands after `#`; empty: nothing.
+    pub fragment: &'a str,
 }
 
 impl<'a> PlainUrl<'a> {
@@ -21,15 +23,14 @@ impl<'a> PlainUrl<'a> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
         let host_end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (host, rest) = rest.split_at(host_end);
-        // The fragment is of no concern, but a space at the very end would be cut off before it is found.
         let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let is_plain = is_plain_host(host)
             && path.bytes().all(is_plain_in_path)
             && !path.contains("/.")
             && query.bytes().all(is_plain_in_query)
-            && fragment.bytes().all(|byte| byte.is_ascii_graphic());
-        is_plain.then_some(Self { host, path: if path.is_empty() { "/" } else { path }, query })
+            && fragment.bytes().all(is_plain_in_fragment);
+        is_plain.then_some(Self { host, path: if path.is_empty() { "/" } else { path }, query, fragment })
     }
 }
 
@@ -63,6 +64,11 @@ fn is_plain_in_query(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\'')
 }
 
+/// Neither escaped by the parser nor, as a space at the very end, cut off.
+fn is_plain_in_fragment(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`')
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -76,6 +82,7 @@ mod tests {
         let url = Url::parse(text).unwrap_or_else(|error| panic!("{text:?} is no URL: {error}"));
         let parts = (url.host_str().unwrap(), url.path(), url.query().unwrap_or_default());
         assert_eq!((plain.host, plain.path, plain.query), parts, "{text:?}");
+        assert_eq!(plain.fragment, url.fragment().unwrap_or_default(), "{text:?}");
         assert!(url.port().is_none() && url.username().is_empty(), "{text:?}");
     }
 
@@ -117,6 +124,7 @@ mod tests {
             "/a",
             "https://shop.example/?a'b",
             "https://shop.example/# ",
+            "https://shop.example/#<a>",
         ] {
             assert_eq!(PlainUrl::parse(text), None, "{text}");
         }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use processing::handover::{Acquisition, Client, Dimensions, EnrichedHit, Place, TrafficReason, VisitorType};
+use processing::handover::{
+    Acquisition, Client, Dimensions, EnrichedHit, Place, SessionTerms, TrafficReason, VisitorType,
+};
 use processing::sessionize::Sessions;
 
 /// Bytes on the heap.
@@ -129,8 +131,15 @@ impl Traffic {
             revenue: None,
             values: Vec::new(),
             engagement_ms: 0,
-            timeout_ms: 1_800_000,
-            grace_ms: 300_000,
+            is_passive: false,
+            day: None,
+            campaign: None,
+            terms: SessionTerms {
+                timeout_ms: 1_800_000,
+                grace_ms: 300_000,
+                engaged_after_ms: 10_000,
+                engaged_page_views: 2,
+            },
         }
     }
 }

@@ -12,9 +12,7 @@ use hit::{Epoch, HitView, ParamValue, ParamView, Rules, RulesSource};
 use processing::aggregate::Aggregator;
 use processing::deduplicate::IdWindow;
 use processing::enrich::Enricher;
-use processing::enrich::acquisition::acquisition;
 use processing::fold::PageCounts;
-use processing::handover::Acquisition;
 use processing::sessionize::Sessions;
 use processing::{Detection, Limits};
 use serde_json::json;
@@ -157,18 +155,8 @@ fn process(detection: Arc<Detection>) -> Result<Spent, Box<dyn Error>> {
 
         let begun = Instant::now();
         sessions.begin_block(now);
-        let placed: Vec<_> = enriched
-            .iter()
-            .zip(&hits)
-            .map(|((hit, page), raw)| {
-                let from = || Acquisition {
-                    visitor_type: hit.visitor_type,
-                    first_source: Arc::clone(&hit.first_source),
-                    ..acquisition(page, raw.referrer)
-                };
-                sessions.place(hit, from)
-            })
-            .collect();
+        let placed: Vec<_> =
+            enriched.iter().map(|(hit, arrival)| sessions.place(hit, || arrival.acquisition())).collect();
         sessions.on_time(now);
         let closed = sessions.take_closed();
         spent.sessionize += begun.elapsed();

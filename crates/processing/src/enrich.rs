@@ -1,4 +1,4 @@
-//! What is known of a hit from itself and the rules it names: local time, page, client.
+//! What is known of a hit from itself and the rules it names: local time, page, client, and what it is to its session.
 //!
 //! In: a raw hit and the received time of its block. Out: an [`EnrichedHit`], or the reason why the hit goes into
 //! no row. The event time decides minute, offset and local date, by the zone of the rules version that the hit
@@ -9,6 +9,8 @@ pub mod acquisition;
 pub mod measured;
 pub mod memory;
 pub mod money;
+pub mod page;
+pub mod terms;
 pub mod user_agent;
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +23,10 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
+use crate::enrich::acquisition::Arrival;
 use crate::enrich::address::Address;
+use crate::enrich::page::Pages;
+use crate::enrich::terms::Terms;
 use crate::enrich::user_agent::{Detected, Detection};
 use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, Revenue};
 
@@ -32,10 +37,11 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// One version of a property's rules, with its zone.
 struct Resolved {
     property: Arc<str>,
-    rules: Arc<Rules>,
+    currency: String,
     zone: TimeZone,
-    timeout_ms: u64,
-    grace_ms: u64,
+    terms: Terms,
+    pages: Pages,
+    ignored_referrers: Arc<[String]>,
 }
 
 /// Minute, offset and date of an event.
@@ -73,7 +79,7 @@ impl Enricher {
         }
     }
 
-    /// Enriches a hit of a block received at this time. The address goes along for the acquisition of a session.
+    /// Enriches a hit of a block received at this time. The arrival goes along for the acquisition of a session.
     ///
     /// # Errors
     /// The reason why the hit goes into no row.
@@ -81,10 +87,13 @@ impl Enricher {
         &mut self,
         hit: &HitView<'a>,
         received_at_ms: u64,
-    ) -> Result<(EnrichedHit, Address<'a>), DropReason> {
+    ) -> Result<(EnrichedHit, Arrival<'a>), DropReason> {
         let rules = self.resolve(hit.property_id, hit.rules_version)?;
         let time = local_time(hit.event_time_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
         let address = Address::parse(hit.url);
+        if !rules.pages.are_counted(&address) {
+            return Err(DropReason::ForeignHostname);
+        }
         let Detected { client, traffic } = match hit.user_agent {
             "" if hit.sent_by_server => self.detection.unknown(),
             user_agent => self.detection.classify(user_agent),
@@ -95,7 +104,7 @@ impl Enricher {
                 local_date: time.local_date,
                 minute: time.minute,
                 utc_offset_s: time.utc_offset_s,
-                page_path: self.share(address.path()),
+                page_path: self.share(&rules.pages.name(&address)),
                 hostname: self.share(address.host().unwrap_or_default()),
                 place: self.place(hit),
                 client,
@@ -112,14 +121,23 @@ impl Enricher {
             first_visit: hit.first_visit.unwrap_or(false),
             visitor_type: memory::visitor_type(hit),
             first_source: self.share(memory::first_source(hit)),
-            is_key_event: money::is_key_event(hit.event, &rules.rules),
-            revenue: self.revenue(hit, &rules.rules.currency),
+            is_key_event: rules.terms.is_key_event(hit.event),
+            revenue: self.revenue(hit, &rules.currency),
             values: measured::values(hit),
             engagement_ms: hit.engagement_ms,
-            timeout_ms: rules.timeout_ms,
-            grace_ms: rules.grace_ms,
+            is_passive: rules.terms.is_passive(hit.event),
+            day: rules.terms.day(hit.event_time_ms, &rules.zone),
+            campaign: rules.terms.campaign(&address),
+            terms: rules.terms.session,
         };
-        Ok((enriched, address))
+        let arrival = Arrival {
+            page: address,
+            referrer: hit.referrer,
+            visitor_type: enriched.visitor_type,
+            first_source: Arc::clone(&enriched.first_source),
+            ignored_referrers: Arc::clone(&rules.ignored_referrers),
+        };
+        Ok((enriched, arrival))
     }
 
     fn resolve(&mut self, property_id: &str, version: u32) -> Result<Arc<Resolved>, DropReason> {
@@ -128,7 +146,7 @@ impl Enricher {
             return Ok(Arc::clone(found));
         }
         let rules = self.rules.rules(property_id, version).ok_or(DropReason::UnknownProperty)?;
-        let resolved = Arc::new(self.with_zone(property_id, rules)?);
+        let resolved = Arc::new(self.with_zone(property_id, &rules)?);
         if self.resolved_count >= CACHE_ENTRIES {
             self.resolved.clear();
             self.resolved_count = 0;
@@ -139,14 +157,20 @@ impl Enricher {
         Ok(resolved)
     }
 
-    fn with_zone(&mut self, property_id: &str, rules: Arc<Rules>) -> Result<Resolved, DropReason> {
+    fn with_zone(&mut self, property_id: &str, rules: &Rules) -> Result<Resolved, DropReason> {
         let zone = self.zones.get(&rules.time_zone).map_err(|_| DropReason::UnknownTimeZone)?;
         Ok(Resolved {
             property: property_id.into(),
             zone,
-            timeout_ms: u64::from(rules.session_timeout_s) * 1000,
-            grace_ms: u64::from(rules.session_grace_s) * 1000,
-            rules,
+            terms: Terms::new(rules),
+            pages: Pages::new(&rules.urls),
+            ignored_referrers: rules
+                .traffic
+                .ignored_referrers
+                .iter()
+                .map(|d| d.to_ascii_lowercase())
+                .collect(),
+            currency: rules.currency.clone(),
         })
     }
 

@@ -125,11 +125,14 @@ pub enum DropReason {
     UnknownTimeZone,
     /// The event time's local date is not within 1970-01-01 … 2149-06-06, all that a row's date can hold.
     ImpossibleTime,
+    /// The page is on a host that the rules do not name among those whose hits are counted.
+    ForeignHostname,
 }
 
 impl DropReason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 3] = [Self::UnknownProperty, Self::UnknownTimeZone, Self::ImpossibleTime];
+    pub const ALL: [Self; 4] =
+        [Self::UnknownProperty, Self::UnknownTimeZone, Self::ImpossibleTime, Self::ForeignHostname];
 
     /// The label in metrics and `status`.
     pub fn as_str(self) -> &'static str {
@@ -137,6 +140,7 @@ impl DropReason {
             Self::UnknownProperty => "unknown_property",
             Self::UnknownTimeZone => "unknown_time_zone",
             Self::ImpossibleTime => "impossible_time",
+            Self::ForeignHostname => "foreign_hostname",
         }
     }
 }
@@ -271,10 +275,36 @@ pub struct EnrichedHit {
     pub values: Vec<MeasuredValue>,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
-    /// Session time-out of the rules it names, milliseconds.
+    /// Whether its event is one that neither opens a session nor makes it longer, by the property's rules.
+    pub is_passive: bool,
+    /// The local day it lies in, if its rules end sessions at midnight.
+    pub day: Option<Day>,
+    /// The campaign it came with, if its rules begin a new session with another one.
+    pub campaign: Option<Arc<Acquisition>>,
+    /// What the rules it names say of every session.
+    pub terms: SessionTerms,
+}
+
+/// When a session is over, and from when on it is engaged, by one version of a property's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionTerms {
+    /// Time-out, milliseconds.
     pub timeout_ms: u64,
-    /// How long after the time-out a session waits for late hits, by the rules it names, milliseconds.
+    /// How long after the time-out a session waits for late hits, milliseconds.
     pub grace_ms: u64,
+    /// A session is engaged if it is longer than this, or has more engagement time, milliseconds.
+    pub engaged_after_ms: u64,
+    /// A session is engaged with at least this many page views.
+    pub engaged_page_views: u64,
+}
+
+/// A day of a property's zone, in unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day {
+    /// Its first instant.
+    pub from_ms: u64,
+    /// The first instant of the day after.
+    pub to_ms: u64,
 }
 
 /// Money in a currency.

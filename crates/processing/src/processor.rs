@@ -12,10 +12,8 @@ use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource};
 use crate::aggregate::Aggregator;
 use crate::deduplicate::{BYTES_PER_ID, IdWindow};
 use crate::enrich::Enricher;
-use crate::enrich::acquisition::acquisition;
 use crate::enrich::user_agent::Detection;
 use crate::fold::PageCounts;
-use crate::handover::Acquisition;
 use crate::limits::Limits;
 use crate::sessionize::Sessions;
 use crate::state::{self, Cursor, Kind, Snapshot, StateError};
@@ -262,7 +260,7 @@ impl Processor {
             self.totals.repeated += 1;
             return;
         }
-        let (mut enriched, page) = match self.enricher.enrich(hit, received_at_ms) {
+        let (mut enriched, arrival) = match self.enricher.enrich(hit, received_at_ms) {
             Ok(enriched) => enriched,
             Err(reason) => {
                 *self.totals.dropped.entry(reason).or_default() += 1;
@@ -271,12 +269,7 @@ impl Processor {
         };
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
         self.pages.fold(&mut enriched.dimensions, received_at_ms);
-        let (visitor_type, first_source) = (enriched.visitor_type, &enriched.first_source);
-        let placement = self.sessions.place(&enriched, || Acquisition {
-            visitor_type,
-            first_source: Arc::clone(first_source),
-            ..acquisition(&page, hit.referrer)
-        });
+        let placement = self.sessions.place(&enriched, || arrival.acquisition());
         self.aggregator.add_hit(enriched, placement);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! In: enriched hits in WAL order, import marks, received time. Out: for each hit its [`Placement`], and the sessions
 //! that are over, each once. Sessions are found by (property, traffic class, visitor or visitor of the day before),
-//! and by the client's session id where there is one; the definitions are in docs/design/0001, "Processing".
+//! and by the client's session id where there is one; the definitions are in docs/design/0001, "Processing". A passive
+//! event that finds none to join is in no session.
 //!
 //! Open sessions lie by due time, so that passing time costs only what is due. Among equals the session that opened
 //! first goes first: the order is a function of the WAL. A million of them are open at a large edge, so each takes few
@@ -57,9 +58,10 @@ impl Sessions {
         self.index.forget_remembered(received_at_ms);
     }
 
-    /// Finds the session of a hit, or opens one; `acquisition` is asked only then.
+    /// Finds the session of a hit, or opens one; `acquisition` is asked for hits that join none.
     pub fn place(&mut self, hit: &EnrichedHit, acquisition: impl FnOnce() -> Acquisition) -> Placement {
         let slot = match self.index.find(hit) {
+            None if hit.is_passive => return outside(acquisition()),
             None => return self.open(hit, acquisition()),
             Some(place @ Place::Remembered(slot)) => {
                 let Some(acquisition) = self.index.acquisition_of_remembered(slot) else {
@@ -78,6 +80,7 @@ impl Sessions {
                     None => self.open(hit, acquisition()),
                 }
             }
+            Fit::Later | Fit::Older if hit.is_passive => outside(acquisition()),
             Fit::Later => {
                 self.close(slot, hit.received_at_ms);
                 self.open(hit, acquisition())
@@ -155,6 +158,11 @@ impl Sessions {
         }
         self.closed.push(session.close());
     }
+}
+
+/// The placement of a passive event that is in no session.
+fn outside(acquisition: Acquisition) -> Placement {
+    Placement { opens_session: false, acquisition: Arc::new(acquisition) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Rows add up, and hold each visitor once.
 
 use super::*;
-use crate::handover::{Client, Place, TrafficReason, VisitorType};
+use crate::handover::{Client, Place, SessionTerms, TrafficReason, VisitorType};
 
 fn dimensions(page: &str) -> Dimensions {
     let client = Client {
@@ -53,8 +53,10 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
         revenue: None,
         values: Vec::new(),
         engagement_ms: 10,
-        timeout_ms: 0,
-        grace_ms: 0,
+        is_passive: false,
+        day: None,
+        campaign: None,
+        terms: SessionTerms { timeout_ms: 0, grace_ms: 0, engaged_after_ms: 10_000, engaged_page_views: 2 },
     }
 }
 

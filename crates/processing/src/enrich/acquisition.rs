@@ -1,7 +1,10 @@
 //! Where a session came from, decided by its first hit.
 //!
 //! In: addresses of page and referrer. Out: source, medium, campaign. In this order: what the page's address says (`utm_source`); the id
-//! that an advertiser's link carries; the referrer, unless it is the site itself or a payment gateway; the id that a shared link carries; `(direct)`.
+//! that an advertiser's link carries; the referrer, unless it is the site itself, a payment gateway or one that the property ignores; the
+//! id that a shared link carries; `(direct)`. The first two of these are a campaign.
+
+use std::sync::Arc;
 
 use sources::Category;
 
@@ -53,17 +56,40 @@ const SHARED_IDS: [(&str, &str, &str); 10] = [
     ("mkt_tok", "marketo", "email"),
 ];
 
-/// Decides source, medium and campaign of a session whose first hit has these addresses. `utm_medium` and
-/// `utm_campaign` count only beside a `utm_source`.
-pub fn acquisition(page: &Address<'_>, referrer: &str) -> Acquisition {
-    let campaign = page.campaign();
-    if !campaign.source.is_empty() {
-        return tagged(&campaign.source, &campaign.medium, &campaign.name);
+/// What a hit says of where it came from.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// The page it came to.
+    pub page: Address<'a>,
+    /// Address of the page it came from.
+    pub referrer: &'a str,
+    /// Whether its visitor was there before.
+    pub visitor_type: VisitorType,
+    /// Source of its visitor's first visit.
+    pub first_source: Arc<str>,
+    /// Registrable domains that nobody comes from, by the property's rules.
+    pub ignored_referrers: Arc<[String]>,
+}
+
+impl Arrival<'_> {
+    /// Where a session comes from that begins with this hit.
+    pub fn acquisition(&self) -> Acquisition {
+        let found = campaign(&self.page)
+            .or_else(|| of_referrer(&self.page, self.referrer, &self.ignored_referrers))
+            .or_else(|| by_id(&self.page, &SHARED_IDS))
+            .unwrap_or_else(|| from("(direct)", "(none)", ""));
+        Acquisition { visitor_type: self.visitor_type, first_source: Arc::clone(&self.first_source), ..found }
     }
-    by_id(page, &PAID_IDS)
-        .or_else(|| of_referrer(page, referrer))
-        .or_else(|| by_id(page, &SHARED_IDS))
-        .unwrap_or_else(|| from("(direct)", "(none)", ""))
+}
+
+/// The campaign that a page's address names, or the paid link that leads to it. `utm_medium` and `utm_campaign` count only
+/// beside a `utm_source`.
+pub fn campaign(page: &Address<'_>) -> Option<Acquisition> {
+    let campaign = page.campaign();
+    if campaign.source.is_empty() {
+        return by_id(page, &PAID_IDS);
+    }
+    Some(tagged(&campaign.source, &campaign.medium, &campaign.name))
 }
 
 fn from(source: &str, medium: &str, campaign: &str) -> Acquisition {
@@ -92,10 +118,13 @@ fn by_id(page: &Address<'_>, ids: &[(&str, &str, &str)]) -> Option<Acquisition> 
     Some(from(source, medium, ""))
 }
 
-fn of_referrer(page: &Address<'_>, referrer: &str) -> Option<Acquisition> {
+fn of_referrer(page: &Address<'_>, referrer: &str, ignored: &[String]) -> Option<Acquisition> {
     let referrer = Address::parse(referrer);
     let host = referrer.host()?;
-    if page.host().is_some_and(|own| is_same_site(own, host)) || sources::is_payment_gateway(host) {
+    if page.host().is_some_and(|own| is_same_site(own, host))
+        || sources::is_payment_gateway(host)
+        || ignored.iter().any(|domain| lies_in(host, domain))
+    {
         return None;
     }
     Some(match sources::find(host) {
@@ -111,6 +140,11 @@ fn of_referrer(page: &Address<'_>, referrer: &str) -> Option<Acquisition> {
 /// Whether two hosts have the same registrable domain (public suffix list); hosts without one are compared as they are.
 fn is_same_site(own: &str, other: &str) -> bool {
     own == other || psl::domain_str(own).is_some_and(|domain| psl::domain_str(other) == Some(domain))
+}
+
+/// Whether a host is this domain or one below it.
+fn lies_in(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

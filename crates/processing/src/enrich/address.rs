@@ -1,4 +1,4 @@
-//! The page's address: path, host, and the `utm_*` parameters of its query.
+//! The page's address: path, host, query, fragment, and the `utm_*` parameters of its query.
 //!
 //! In: the URL as sent. Out: texts short enough for a row. What does not parse (WHATWG rules) has the empty path and
 //! no host.
@@ -72,10 +72,20 @@ impl<'a> Address<'a> {
             .any(|pair| pair.split_once('=').is_some_and(|(found, value)| found == name && !value.is_empty()))
     }
 
-    fn query(&self) -> &str {
+    /// The query as it was sent, without `?`; empty: none.
+    pub fn query(&self) -> &str {
         match self {
             Self::Plain(plain) => plain.query,
             Self::Parsed(url) => url.query().unwrap_or_default(),
+            Self::None => "",
+        }
+    }
+
+    /// What stands after `#`; empty: nothing.
+    pub fn fragment(&self) -> &str {
+        match self {
+            Self::Plain(plain) => plain.fragment,
+            Self::Parsed(url) => url.fragment().unwrap_or_default(),
             Self::None => "",
         }
     }
@@ -99,7 +109,7 @@ impl<'a> Address<'a> {
 }
 
 /// The longest beginning of at most `bytes` bytes that ends at a character.
-fn cut(text: &str, bytes: usize) -> &str {
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 

@@ -1,13 +1,13 @@
-//! What a hit is worth: revenue with its currency, and whether it is a key event.
+//! What a hit is worth: revenue with its currency.
 //!
 //! *Revenue*: the number in the parameter `revenue` of any event, otherwise in `value` of a purchase: `purchase` as in Google Analytics 4, or
 //! `Order Completed` as in Segment's specification. *Currency*: the parameter `currency`, otherwise the property's. Amounts that are negative, not finite or beyond 10^10 are none: sums
 //! only grow, so a refund is an event and not a purchase taken back.
 
-use hit::{HitView, ParamValue, Rules};
+use hit::{HitView, ParamValue};
 
 /// Events that say that something was bought; always key events.
-const PURCHASES: [&str; 2] = ["purchase", "Order Completed"];
+pub const PURCHASES: [&str; 2] = ["purchase", "Order Completed"];
 /// In place of a currency that is no ISO 4217 code.
 pub const NO_CURRENCY: &str = "(not set)";
 /// Units of a currency that one event may bring.
@@ -29,11 +29,6 @@ pub fn revenue(hit: &HitView<'_>, of_property: &str) -> Option<([u8; 3], u64)> {
         _ => code(of_property),
     };
     Some((currency.unwrap_or_default(), micros(amount)))
-}
-
-/// Whether the site is there for this event.
-pub fn is_key_event(event: &str, rules: &Rules) -> bool {
-    PURCHASES.contains(&event) || rules.events.key_events.iter().any(|name| name == event)
 }
 
 /// The text of a code that [`revenue`] gave.
@@ -102,13 +97,5 @@ mod tests {
             let found = found.as_ref().map(|(code, micros)| (currency_text(code), *micros));
             assert_eq!(found, expected, "{event} {params:?}");
         }
-    }
-
-    #[test]
-    fn purchases_and_what_the_rules_name_are_key_events() {
-        let mut rules = Rules::first("UTC");
-        rules.events.key_events = vec!["signup".to_owned()];
-        let found = ["purchase", "signup", "Signup", "page_view"].map(|event| is_key_event(event, &rules));
-        assert_eq!(found, [true, true, false, false]);
     }
 }

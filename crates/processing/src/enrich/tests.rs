@@ -4,6 +4,17 @@ use super::*;
 
 struct Zoned(&'static str);
 
+/// Hits of one host alone are counted.
+struct OneHost;
+
+impl RulesSource for OneHost {
+    fn rules(&self, _: &str, _: u32) -> Option<Arc<Rules>> {
+        let mut rules = Rules::first("UTC");
+        rules.urls.hostnames = vec!["a.example".to_owned()];
+        Some(Arc::new(rules))
+    }
+}
+
 impl RulesSource for Zoned {
     fn rules(&self, property_id: &str, version: u32) -> Option<Arc<Rules>> {
         let known = property_id == "p_a" && version == 1;
@@ -12,13 +23,17 @@ impl RulesSource for Zoned {
 }
 
 fn enricher(zone: &'static str) -> Enricher {
+    enricher_by(Zoned(zone))
+}
+
+fn enricher_by(rules: impl RulesSource + 'static) -> Enricher {
     let yaml = "
 user_agent_parsers: [{regex: '(Firefox)/(\\d+)'}]
 os_parsers: [{regex: '(Linux)'}]
 device_parsers: [{regex: 'Spider', device_replacement: 'Spider'}]
 ";
     let detection = Detection::new(yaml, r#"[{"pattern": "bot"}]"#).unwrap();
-    Enricher::new(Arc::new(detection), Arc::new(Zoned(zone)))
+    Enricher::new(Arc::new(detection), Arc::new(rules))
 }
 
 fn hit(event_time_s: u64) -> HitView<'static> {
@@ -87,6 +102,9 @@ fn hits_that_fit_no_row_are_dropped_with_their_reason() {
     assert_eq!(dropped("UTC", &hit(65_536 * 86_400)), Some(DropReason::ImpossibleTime));
     let far = HitView { event_time_ms: u64::MAX, ..hit(0) };
     assert_eq!(dropped("UTC", &far), Some(DropReason::ImpossibleTime));
+    let from = |url| enricher_by(OneHost).enrich(&HitView { url, ..hit(0) }, 0).err();
+    assert_eq!(from("https://b.example/"), Some(DropReason::ForeignHostname));
+    assert_eq!((from("https://www.a.example/"), from("")), (None, None));
 }
 
 #[test]
@@ -107,7 +125,7 @@ fn fields_are_taken_over() {
     assert_eq!((&*found.dimensions.page_path, &*found.dimensions.place.country), ("/x", "DE"));
     assert_eq!((found.visitor_id, found.previous_visitor_id), (5, Some(4)));
     assert_eq!((found.received_at_ms, found.engagement_ms), (9, 7));
-    assert_eq!((found.timeout_ms, found.grace_ms), (1_800_000, 300_000));
+    assert_eq!((found.terms.timeout_ms, found.terms.grace_ms), (1_800_000, 300_000));
     assert!(found.is_page_view && found.first_visit && found.has_client_id);
     assert!(found.session_id.is_some());
     assert_eq!(enricher("UTC").enrich(&hit(0), 0).unwrap().0.session_id, None);

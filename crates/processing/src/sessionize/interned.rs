@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::handover::{Acquisition, Client, Place, TrafficReason};
+use crate::handover::{Acquisition, Client, Place, SessionTerms, TrafficReason};
 use crate::sessionize::interner::Interner;
 
 /// What the sessions of one kind of visitor have alike.
@@ -25,6 +25,6 @@ pub(super) struct Interned {
     pub(super) origins: Interner<Origin>,
     /// Where sessions came from.
     pub(super) acquisitions: Interner<Arc<Acquisition>>,
-    /// Time-out and grace, milliseconds.
-    pub(super) waits: Interner<(u64, u64)>,
+    /// What rules say of sessions.
+    pub(super) terms: Interner<SessionTerms>,
 }

@@ -41,12 +41,25 @@ impl OpenSessions {
         self.keys.find(key, key_of(&self.records))
     }
 
-    /// How a hit lies to a session; one with a session id takes it whatever the gap.
+    /// How a hit lies to a session; one with a session id takes it whatever the gap, the day or the campaign.
     pub(super) fn fit(&self, slot: u32, hit: &EnrichedHit, interned: &Interned) -> Fit {
         if hit.session_id.is_some() {
             return Fit::Joins;
         }
-        self.figures(slot, interned).map_or(Fit::Joins, |figures| figures.fit(hit))
+        match self.figures(slot, interned).map_or(Fit::Joins, |figures| figures.fit(hit)) {
+            Fit::Joins if self.is_of_another_campaign(slot, hit, interned) => Fit::Later,
+            fit => fit,
+        }
+    }
+
+    fn is_of_another_campaign(&self, slot: u32, hit: &EnrichedHit, interned: &Interned) -> bool {
+        let Some(own) = &hit.campaign else { return false };
+        let record = self.records.get(slot);
+        let of_session = record.and_then(|record| interned.acquisitions.get(record.acquisition));
+        of_session.is_some_and(|of_session| {
+            (&own.source, &own.medium, &own.campaign)
+                != (&of_session.source, &of_session.medium, &of_session.campaign)
+        })
     }
 
     /// Puts in a session; gives its slot, or `None` when there is no room for further ones.

@@ -13,8 +13,8 @@ use crate::sessionize::slab::Vacant;
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub(super) enum Flag {
-    /// There is a session in this record.
-    Taken = 1,
+    /// A key event is among its hits.
+    HasKeyEvent = 1,
     /// It has a client's session id.
     Named = 2,
     /// It changed since the last seal.
@@ -25,7 +25,7 @@ pub(super) enum Flag {
     Wide = 16,
 }
 
-/// Bits of [`Record::flags`] below the traffic class.
+/// Bits of [`Record::flags`] below the traffic class, whose number there counts from 1: 0 is a record without a session.
 const CLASS_SHIFT: u32 = 5;
 
 /// An open session.
@@ -41,7 +41,7 @@ pub(super) struct Record {
     /// Milliseconds from the first event time to the time of opening: 40 bits.
     opened_after_first_low: u32,
     opened_after_first_high: u8,
-    /// The upper bits are the number of the traffic class.
+    /// See [`Flag`] and [`CLASS_SHIFT`].
     flags: u8,
     local_date: u16,
     minute: u32,
@@ -58,12 +58,12 @@ pub(super) struct Record {
     exit_page: u32,
     origin: u32,
     pub(super) acquisition: u32,
-    waits: u32,
+    terms: u32,
 }
 
 impl Vacant for Record {
     fn is_vacant(&self) -> bool {
-        !self.has(Flag::Taken)
+        self.flags >> CLASS_SHIFT == 0
     }
 }
 
@@ -87,12 +87,11 @@ impl Record {
                 client: dimensions.client.clone(),
                 traffic: dimensions.traffic,
             })?,
-            flags: (dimensions.traffic.class() as u8) << CLASS_SHIFT,
+            flags: (dimensions.traffic.class() as u8 + 1) << CLASS_SHIFT,
             acquisition: interned.acquisitions.intern(session.acquisition.clone())?,
-            waits: interned.waits.intern((session.timeout_ms, session.grace_ms))?,
+            terms: interned.terms.intern(session.terms)?,
             ..Self::default()
         };
-        record.set(Flag::Taken, true);
         record.set(Flag::Named, session.session_id.is_some());
         let wide = record.pack(&session.figures());
         Some((record, wide))
@@ -111,7 +110,8 @@ impl Record {
     }
 
     fn traffic_class(&self) -> TrafficClass {
-        TrafficClass::ALL.get(usize::from(self.flags >> CLASS_SHIFT)).copied().unwrap_or_default()
+        let number = usize::from(self.flags >> CLASS_SHIFT).checked_sub(1);
+        number.and_then(|number| TrafficClass::ALL.get(number)).copied().unwrap_or_default()
     }
 
     /// What its first hit was found by.
@@ -129,13 +129,11 @@ impl Record {
         if self.has(Flag::Wide) {
             return None;
         }
-        let (timeout_ms, grace_ms) = *interned.waits.get(self.waits)?;
         let opened_after_first_ms =
             u64::from(self.opened_after_first_high) << 32 | u64::from(self.opened_after_first_low);
         let first_ms = self.opened_at_ms - opened_after_first_ms;
         Some(Figures {
-            timeout_ms,
-            grace_ms,
+            terms: *interned.terms.get(self.terms)?,
             first_ms,
             last_ms: first_ms + u64::from(self.last_after_first_ms),
             opened_at_ms: self.opened_at_ms,
@@ -145,17 +143,17 @@ impl Record {
             page_views: self.page_views.into(),
             events: self.events.into(),
             engagement_ms: self.engagement_ms.into(),
+            has_key_event: self.has(Flag::HasKeyEvent),
         })
     }
 
     /// Takes new figures after a hit. Gives them back if they do not fit, to be kept elsewhere.
     pub(super) fn update(&mut self, figures: &Figures, interned: &mut Interned) -> Option<Figures> {
-        let waits = (figures.timeout_ms, figures.grace_ms);
-        if interned.waits.get(self.waits) != Some(&waits)
-            && let Some(id) = interned.waits.intern(waits)
+        if interned.terms.get(self.terms) != Some(&figures.terms)
+            && let Some(id) = interned.terms.intern(figures.terms)
         {
-            interned.waits.release(self.waits);
-            self.waits = id;
+            interned.terms.release(self.terms);
+            self.terms = id;
         }
         self.pack(figures)
     }
@@ -202,7 +200,7 @@ impl Record {
         interned.pages.release(self.exit_page);
         interned.origins.release(self.origin);
         interned.acquisitions.release(self.acquisition);
-        interned.waits.release(self.waits);
+        interned.terms.release(self.terms);
     }
 
     fn pack(&mut self, figures: &Figures) -> Option<Figures> {
@@ -224,6 +222,7 @@ impl Record {
         self.events = small(Some(figures.events))?;
         self.engagement_ms = small(Some(figures.engagement_ms))?;
         self.set(Flag::ExitIsPageView, figures.exit_is_page_view);
+        self.set(Flag::HasKeyEvent, figures.has_key_event);
         Some(())
     }
 }

@@ -1,25 +1,22 @@
 //! One session: whether a hit belongs to it, when it is over, what it comes to.
 //!
-//! [`Session`] is a session as state has it; `Figures` are the part of it that changes with its hits. Dimensions and acquisition are those of its first hit for ever. Time-out and grace are those of the rules that
-//! its latest hit named, so that a change of rules is felt from the next hit on.
+//! [`Session`] is a session as state has it; `Figures` are the part of it that changes with its hits. Dimensions and acquisition are those of its first hit for ever. Its
+//! terms are those of the rules that its latest hit named, so that a change of rules is felt from the next hit on. Passive
+//! events are counted in it and change nothing else: to its end, its terms and its engagement they are no hits.
 
 use std::sync::Arc;
 
-use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit};
+use crate::handover::{Acquisition, ClosedSession, Dimensions, EnrichedHit, SessionTerms};
 
 /// Longest session by event time, and how long a client's session id is remembered by received time: 24 h.
 pub(super) const DAY_MS: u64 = 86_400_000;
-/// A session is engaged when it is longer than this, or has more engagement time (GA4): 10 s.
-const ENGAGED_MS: u64 = 10_000;
-/// A session is engaged with at least this many page views (GA4).
-const ENGAGED_PAGE_VIEWS: u64 = 2;
 
 /// How a hit without session id lies to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// Within the time-out of it.
+    /// Within the time-out of it, and within its day where sessions end at midnight.
     Joins,
-    /// After it: the session is over.
+    /// After it, or of another campaign where that begins a session: the session is over.
     Later,
     /// Before it: a session of its own.
     Older,
@@ -50,10 +47,8 @@ pub struct Session {
     pub dimensions: Dimensions,
     /// Of its first hit.
     pub acquisition: Arc<Acquisition>,
-    /// By the rules of its latest hit, milliseconds.
-    pub timeout_ms: u64,
-    /// By the rules of its latest hit, milliseconds.
-    pub grace_ms: u64,
+    /// By the rules of its latest hit.
+    pub terms: SessionTerms,
     /// Smallest event time, unix milliseconds.
     pub first_ms: u64,
     /// Greatest event time, unix milliseconds.
@@ -70,13 +65,14 @@ pub struct Session {
     pub events: u64,
     /// Engagement time so far, milliseconds.
     pub engagement_ms: u64,
+    /// Whether a key event is among its hits.
+    pub has_key_event: bool,
 }
 
 /// The part of a session that changes with its hits. Names and units are those of [`Session`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Figures {
-    pub(super) timeout_ms: u64,
-    pub(super) grace_ms: u64,
+    pub(super) terms: SessionTerms,
     pub(super) first_ms: u64,
     pub(super) last_ms: u64,
     pub(super) opened_at_ms: u64,
@@ -86,15 +82,22 @@ pub(super) struct Figures {
     pub(super) page_views: u64,
     pub(super) events: u64,
     pub(super) engagement_ms: u64,
+    pub(super) has_key_event: bool,
 }
 
 impl Figures {
     /// How a hit of its visitor lies to it, by the rules that the hit names.
     pub(super) fn fit(&self, hit: &EnrichedHit) -> Fit {
-        let time = hit.event_time_ms;
-        if time < self.first_ms.saturating_sub(hit.timeout_ms) {
+        let (time, timeout_ms) = (hit.event_time_ms, hit.terms.timeout_ms);
+        let ended_the_day_before = hit.day.is_some_and(|day| self.last_ms < day.from_ms);
+        if time < self.first_ms.saturating_sub(timeout_ms)
+            || hit.day.is_some_and(|day| day.to_ms <= self.first_ms)
+        {
             Fit::Older
-        } else if time <= self.last_ms + hit.timeout_ms && time.saturating_sub(self.first_ms) <= DAY_MS {
+        } else if time <= self.last_ms + timeout_ms
+            && time.saturating_sub(self.first_ms) <= DAY_MS
+            && !ended_the_day_before
+        {
             Fit::Joins
         } else {
             Fit::Later
@@ -103,14 +106,17 @@ impl Figures {
 
     /// Takes in a hit that belongs to it; whether the session ends on the hit's page from now on.
     pub(super) fn join(&mut self, hit: &EnrichedHit) -> bool {
-        self.timeout_ms = hit.timeout_ms;
-        self.grace_ms = hit.grace_ms;
+        self.events += 1;
+        if hit.is_passive {
+            return false;
+        }
+        self.terms = hit.terms;
         self.first_ms = self.first_ms.min(hit.event_time_ms);
         self.last_ms = self.last_ms.max(hit.event_time_ms);
         self.received_at_ms = hit.received_at_ms;
         self.page_views += u64::from(hit.is_page_view);
-        self.events += 1;
         self.engagement_ms = self.engagement_ms.saturating_add(hit.engagement_ms);
+        self.has_key_event |= hit.is_key_event;
         let is_exit =
             (hit.is_page_view, hit.event_time_ms) >= (self.exit_is_page_view, self.exit_event_time_ms);
         if is_exit {
@@ -122,12 +128,16 @@ impl Figures {
 
     /// Received time at which it is over, unix milliseconds.
     pub(super) fn due_ms(&self) -> u64 {
-        self.last_ms.max(self.received_at_ms).saturating_add(self.timeout_ms + self.grace_ms)
+        self.last_ms.max(self.received_at_ms).saturating_add(self.wait_ms())
     }
 
     /// Time of an import mark at which it is over, unix milliseconds.
     pub(super) fn import_due_ms(&self) -> u64 {
-        self.last_ms.saturating_add(self.timeout_ms + self.grace_ms)
+        self.last_ms.saturating_add(self.wait_ms())
+    }
+
+    fn wait_ms(&self) -> u64 {
+        self.terms.timeout_ms + self.terms.grace_ms
     }
 
     /// The session with these figures.
@@ -146,8 +156,7 @@ impl Figures {
             session_id,
             dimensions,
             acquisition,
-            timeout_ms: self.timeout_ms,
-            grace_ms: self.grace_ms,
+            terms: self.terms,
             first_ms: self.first_ms,
             last_ms: self.last_ms,
             opened_at_ms: self.opened_at_ms,
@@ -160,6 +169,7 @@ impl Figures {
             page_views: self.page_views,
             events: self.events,
             engagement_ms: self.engagement_ms,
+            has_key_event: self.has_key_event,
         }
     }
 }
@@ -173,8 +183,7 @@ impl Session {
             session_id: hit.session_id,
             dimensions: hit.dimensions.clone(),
             acquisition: Arc::new(acquisition),
-            timeout_ms: hit.timeout_ms,
-            grace_ms: hit.grace_ms,
+            terms: hit.terms,
             first_ms: hit.event_time_ms,
             last_ms: hit.event_time_ms,
             opened_at_ms: hit.received_at_ms,
@@ -187,14 +196,14 @@ impl Session {
             page_views: u64::from(hit.is_page_view),
             events: 1,
             engagement_ms: hit.engagement_ms,
+            has_key_event: hit.is_key_event,
         }
     }
 
     /// The part of it that changes with its hits.
     pub(super) fn figures(&self) -> Figures {
         Figures {
-            timeout_ms: self.timeout_ms,
-            grace_ms: self.grace_ms,
+            terms: self.terms,
             first_ms: self.first_ms,
             last_ms: self.last_ms,
             opened_at_ms: self.opened_at_ms,
@@ -204,6 +213,7 @@ impl Session {
             page_views: self.page_views,
             events: self.events,
             engagement_ms: self.engagement_ms,
+            has_key_event: self.has_key_event,
         }
     }
 
@@ -216,9 +226,9 @@ impl Session {
     pub(super) fn close(self) -> ClosedSession {
         let duration_ms = self.last_ms - self.first_ms;
         ClosedSession {
-            engaged: self.page_views >= ENGAGED_PAGE_VIEWS
-                || duration_ms > ENGAGED_MS
-                || self.engagement_ms > ENGAGED_MS,
+            engaged: self.has_key_event
+                || self.page_views >= self.terms.engaged_page_views
+                || duration_ms.max(self.engagement_ms) > self.terms.engaged_after_ms,
             dimensions: self.dimensions,
             acquisition: self.acquisition,
             exit_page: self.exit.page_path,

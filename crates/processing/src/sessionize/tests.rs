@@ -1,10 +1,17 @@
 //! Sessions, case by case: each test says one sentence of the definitions.
 
 use super::*;
-use crate::handover::{Client, Dimensions, Place, TrafficReason, VisitorType};
+use crate::handover::{Client, Day, Dimensions, Place, SessionTerms, TrafficReason, VisitorType};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
+/// Google Analytics 4's.
+const TERMS: SessionTerms = SessionTerms {
+    timeout_ms: 30 * MINUTE,
+    grace_ms: 5 * MINUTE,
+    engaged_after_ms: 10_000,
+    engaged_page_views: 2,
+};
 /// Times count from here, so that they may go below.
 const START: u64 = 1_000 * HOUR;
 
@@ -46,8 +53,10 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         revenue: None,
         values: Vec::new(),
         engagement_ms: 0,
-        timeout_ms: 30 * MINUTE,
-        grace_ms: 5 * MINUTE,
+        is_passive: false,
+        day: None,
+        campaign: None,
+        terms: TERMS,
     }
 }
 
@@ -122,7 +131,8 @@ fn session_is_over_after_timeout_and_grace_of_received_time() {
 fn rules_of_the_latest_hit_decide_when_it_is_over() {
     let mut all = sessions();
     opens(&mut all, &hit(START));
-    let changed = EnrichedHit { timeout_ms: MINUTE, grace_ms: 0, ..hit(START + MINUTE) };
+    let terms = SessionTerms { timeout_ms: MINUTE, grace_ms: 0, ..TERMS };
+    let changed = EnrichedHit { terms, ..hit(START + MINUTE) };
     assert!(!opens(&mut all, &changed));
     all.on_time(START + 2 * MINUTE);
     assert_eq!(closed(&mut all), [(2, 2, MINUTE)]);
@@ -262,7 +272,8 @@ fn first_hit_in_wal_order_gives_the_key_for_ever() {
 fn at_the_limit_the_session_due_first_makes_room() {
     let mut all = Sessions::new(2);
     for (visitor_id, timeout_ms) in [(1, 30 * MINUTE), (2, MINUTE), (3, HOUR)] {
-        opens(&mut all, &EnrichedHit { visitor_id, timeout_ms, ..hit(START) });
+        let terms = SessionTerms { timeout_ms, ..TERMS };
+        opens(&mut all, &EnrichedHit { visitor_id, terms, ..hit(START) });
     }
     assert_eq!((all.open_count(), closed(&mut all).len()), (2, 1));
     assert!(!opens(&mut all, &hit(START)), "the first is still open");
@@ -289,4 +300,137 @@ fn sessions_restored_from_changes_are_the_same() {
     let mut whole = Sessions::new(4);
     whole.apply(all.whole());
     assert_eq!(whole.whole(), all.whole());
+}
+
+/// A hit of a day that begins at this time.
+fn of_day(from_ms: u64, hit: EnrichedHit) -> EnrichedHit {
+    EnrichedHit { day: Some(Day { from_ms, to_ms: from_ms + 24 * HOUR }), ..hit }
+}
+
+#[test]
+fn midnight_ends_a_session_where_the_rules_say_so() {
+    let midnight = START + 10 * MINUTE;
+    let mut all = sessions();
+    opens(&mut all, &of_day(midnight - 24 * HOUR, hit(START)));
+    assert!(!opens(&mut all, &hit(midnight - 1)), "the rules of the hit decide");
+    assert!(opens(&mut all, &of_day(midnight, hit(midnight))));
+    assert_eq!(closed(&mut all), [(2, 2, 10 * MINUTE - 1)]);
+    let late = EnrichedHit { received_at_ms: midnight, ..hit(midnight - 1) };
+    assert!(opens(&mut all, &of_day(midnight - 24 * HOUR, late.clone())), "its day is over");
+    assert_eq!(closed(&mut all), [(1, 1, 0)], "a session of its own");
+    assert!(!opens(&mut all, &of_day(midnight, hit(midnight + MINUTE))), "the open one goes on");
+    assert!(!opens(&mut all, &late), "by rules without midnight it joins");
+}
+
+#[test]
+fn late_hit_joins_within_its_day() {
+    let mut all = sessions();
+    opens(&mut all, &of_day(START, hit(START + 10 * MINUTE)));
+    let late = EnrichedHit { received_at_ms: START + 10 * MINUTE, ..hit(START) };
+    assert!(!opens(&mut all, &of_day(START, late)));
+}
+
+#[test]
+fn another_campaign_ends_a_session() {
+    let campaign = |source: &str| Some(Arc::new(acquired(source)));
+    let by = |minute: u64, source: &str| EnrichedHit {
+        campaign: campaign(source),
+        ..hit(START + minute * MINUTE)
+    };
+    let mut all = sessions();
+    let mut place = |hit: &EnrichedHit, source: &str| all.place(hit, || acquired(source)).opens_session;
+    assert!(place(&by(0, "a"), "a"));
+    assert!(!place(&by(1, "a"), "a"), "the same campaign again");
+    assert!(!place(&hit(START + 2 * MINUTE), "(direct)"), "none of its own");
+    let returning = Acquisition { visitor_type: VisitorType::Returning, ..acquired("a") };
+    let same = EnrichedHit { campaign: Some(Arc::new(returning)), ..hit(START + 2 * MINUTE) };
+    assert!(!place(&same, "a"), "whoever the visitor is");
+    assert!(place(&by(3, "b"), "b"));
+    assert!(place(&by(1, "a"), "a"), "late, but another one than the open session's");
+    assert_eq!(closed(&mut all), [(4, 4, 2 * MINUTE), (1, 1, 0)]);
+}
+
+#[test]
+fn session_id_goes_before_midnight_and_campaign() {
+    let mut all = sessions();
+    let named = |time| EnrichedHit { session_id: Some(7), ..hit(time) };
+    opens(&mut all, &named(START));
+    let next = of_day(START + MINUTE, named(START + MINUTE));
+    assert!(!opens(&mut all, &EnrichedHit { campaign: Some(Arc::new(acquired("b"))), ..next }));
+}
+
+#[test]
+fn engaged_is_by_the_terms_of_the_latest_hit() {
+    let by = |time, engaged_after_ms, engaged_page_views| EnrichedHit {
+        terms: SessionTerms { engaged_after_ms, engaged_page_views, ..TERMS },
+        ..hit(time)
+    };
+    for (hits, engaged) in [
+        (vec![by(START, 0, 3), by(START, 0, 3)], false),
+        (vec![by(START, 0, 3), by(START, 0, 3), by(START, 0, 3)], true),
+        (vec![by(START, 10_000, 9), by(START + 5_000, 4_999, 9)], true),
+        (vec![by(START, 4_999, 9), by(START + 5_000, 5_000, 9)], false),
+    ] {
+        let mut all = sessions();
+        hits.iter().for_each(|hit| {
+            opens(&mut all, hit);
+        });
+        all.on_time(u64::MAX);
+        assert_eq!(all.take_closed()[0].engaged, engaged, "{hits:?}");
+    }
+}
+
+#[test]
+fn key_event_engages_unless_it_is_passive() {
+    for (is_passive, engaged) in [(false, true), (true, false)] {
+        let mut all = sessions();
+        opens(&mut all, &hit(START));
+        let key = EnrichedHit { is_key_event: true, is_page_view: false, is_passive, ..hit(START) };
+        assert!(!opens(&mut all, &key));
+        let mut restored = sessions();
+        restored.apply(all.whole());
+        restored.on_time(u64::MAX);
+        let session = &restored.take_closed()[0];
+        assert_eq!((session.engaged, session.events), (engaged, 2));
+    }
+    let mut all = sessions();
+    opens(&mut all, &EnrichedHit { is_key_event: true, is_page_view: false, ..hit(START) });
+    all.on_time(u64::MAX);
+    assert!(all.take_closed()[0].engaged);
+}
+
+#[test]
+fn passive_event_joins_and_changes_nothing_but_the_count() {
+    let passive =
+        |time| EnrichedHit { is_passive: true, is_page_view: false, engagement_ms: HOUR, ..hit(time) };
+    let mut all = sessions();
+    opens(&mut all, &hit(START));
+    let terms = SessionTerms { timeout_ms: 9 * HOUR, ..TERMS };
+    assert!(!opens(&mut all, &EnrichedHit { terms, ..passive(START + 29 * MINUTE) }));
+    assert!(!opens(&mut all, &passive(START + 30 * MINUTE + 1)), "in no session");
+    all.on_time(START + 35 * MINUTE - 1);
+    assert_eq!(all.open_count(), 1);
+    all.on_time(START + 35 * MINUTE);
+    let session = &all.take_closed()[0];
+    assert_eq!((session.events, session.duration_ms, session.engaged), (2, 0, false));
+    assert_eq!(&*session.exit_page, &*hit(START).dimensions.page_path);
+}
+
+#[test]
+fn passive_event_opens_no_session() {
+    let mut all = sessions();
+    for session_id in [None, Some(7)] {
+        let passive = EnrichedHit { is_passive: true, session_id, ..hit(START) };
+        let placement = all.place(&passive, || acquired("own"));
+        assert_eq!((placement.opens_session, &*placement.acquisition.source), (false, "own"));
+        assert_eq!((all.open_count(), closed(&mut all)), (0, vec![]));
+        assert!(opens(&mut all, &EnrichedHit { is_passive: false, ..passive.clone() }));
+        let placement = all.place(&passive, || acquired("own"));
+        assert_eq!((placement.opens_session, &*placement.acquisition.source), (false, "any"));
+        all.on_time(START + HOUR);
+        assert_eq!(closed(&mut all), [(1, 2, 0)]);
+    }
+    let remembered = EnrichedHit { is_passive: true, session_id: Some(7), ..hit(START + 2 * HOUR) };
+    assert_eq!(&*all.place(&remembered, || acquired("own")).acquisition.source, "any");
+    assert_eq!(all.open_count(), 0);
 }

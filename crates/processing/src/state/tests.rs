@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::fold::HourChange;
 use crate::handover::{
-    Acquisition, Client, Dimensions, DropReason, Place, TrafficClass, TrafficReason, VisitorType,
+    Acquisition, Client, Dimensions, DropReason, Place, SessionTerms, TrafficClass, TrafficReason,
+    VisitorType,
 };
 use crate::sessionize::Remembered;
 use crate::sessionize::session::{Exit, Session};
@@ -21,7 +22,11 @@ fn edge() -> EdgeId {
 /// Every field differs from its default.
 fn snapshot() -> Snapshot {
     let mut snapshot = golden();
+    snapshot.totals.dropped = DropReason::ALL.map(|reason| (reason, 10)).into();
     let session = &mut snapshot.sessions.open[0];
+    session.terms.engaged_after_ms = 0;
+    session.terms.engaged_page_views = 3;
+    session.has_key_event = true;
     session.dimensions.hostname = "shop.example".into();
     session.dimensions.place =
         Arc::new(Place { country: "DE".into(), region: "Bremen".into(), city: "Bremerhaven".into() });
@@ -40,29 +45,6 @@ fn snapshot() -> Snapshot {
     snapshot
 }
 
-/// Of the first hit of its session.
-fn dimensions() -> Dimensions {
-    let client = Arc::new(Client {
-        browser_version: "".into(),
-        operating_system_version: "".into(),
-        device_brand: "".into(),
-        browser: "Browser".into(),
-        operating_system: "System".into(),
-        device: "bot".into(),
-    });
-    Dimensions {
-        property: "p_a".into(),
-        local_date: 65_535,
-        minute: 29_671_200,
-        utc_offset_s: -16_200,
-        page_path: "/in".into(),
-        hostname: "".into(),
-        place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
-        client,
-        traffic: TrafficReason::CrawlerUserAgent,
-    }
-}
-
 /// What the golden file holds: it is of a build that knew less of a session.
 fn golden() -> Snapshot {
     let acquisition = Arc::new(Acquisition {
@@ -72,23 +54,6 @@ fn golden() -> Snapshot {
         visitor_type: VisitorType::NotSet,
         first_source: "(not set)".into(),
     });
-    let session = Session {
-        number: 5,
-        visitors: vec![u64::MAX, 1],
-        session_id: Some(8),
-        dimensions: dimensions(),
-        acquisition: Arc::clone(&acquisition),
-        timeout_ms: 1_800_000,
-        grace_ms: 300_000,
-        first_ms: 1,
-        last_ms: 2,
-        opened_at_ms: 3,
-        received_at_ms: 4,
-        exit: Exit { is_page_view: true, event_time_ms: 2, page_path: "/out".into() },
-        page_views: 6,
-        events: 7,
-        engagement_ms: 8,
-    };
     let remembered = Remembered {
         number: 4,
         property: "p_b".into(),
@@ -96,7 +61,7 @@ fn golden() -> Snapshot {
         visitors: vec![3],
         session_id: 2,
         forgotten_at_ms: 86_400_000,
-        acquisition,
+        acquisition: Arc::clone(&acquisition),
     };
     let hour = HourChange {
         number: 11,
@@ -112,16 +77,64 @@ fn golden() -> Snapshot {
             hits: 1_000,
             repeated: 10,
             by_class: [(TrafficClass::Human, 900), (TrafficClass::Bot, 60)].into(),
-            dropped: DropReason::ALL.map(|reason| (reason, 10)).into(),
+            dropped: [
+                (DropReason::UnknownProperty, 10),
+                (DropReason::UnknownTimeZone, 10),
+                (DropReason::ImpossibleTime, 10),
+            ]
+            .into(),
         },
         ids: IdChange { oldest: 30, added_from: 31, added: vec![(32, vec![33; 32])] },
         pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour] },
         sessions: SessionChange {
             next_number: 6,
-            open: vec![session],
+            open: vec![golden_session(acquisition)],
             remembered: vec![remembered],
             gone: vec![1, 2],
         },
+    }
+}
+
+fn golden_session(acquisition: Arc<Acquisition>) -> Session {
+    let client = Arc::new(Client {
+        browser_version: "".into(),
+        operating_system_version: "".into(),
+        device_brand: "".into(),
+        browser: "Browser".into(),
+        operating_system: "System".into(),
+        device: "bot".into(),
+    });
+    Session {
+        number: 5,
+        visitors: vec![u64::MAX, 1],
+        session_id: Some(8),
+        dimensions: Dimensions {
+            property: "p_a".into(),
+            local_date: 65_535,
+            minute: 29_671_200,
+            utc_offset_s: -16_200,
+            page_path: "/in".into(),
+            hostname: "".into(),
+            place: Arc::new(Place { country: "DE".into(), region: "".into(), city: "".into() }),
+            client,
+            traffic: TrafficReason::CrawlerUserAgent,
+        },
+        acquisition,
+        terms: SessionTerms {
+            timeout_ms: 1_800_000,
+            grace_ms: 300_000,
+            engaged_after_ms: 10_000,
+            engaged_page_views: 2,
+        },
+        first_ms: 1,
+        last_ms: 2,
+        opened_at_ms: 3,
+        received_at_ms: 4,
+        exit: Exit { is_page_view: true, event_time_ms: 2, page_path: "/out".into() },
+        page_views: 6,
+        events: 7,
+        engagement_ms: 8,
+        has_key_event: false,
     }
 }
 

@@ -11,10 +11,15 @@ use prost::encoding::{DecodeContext, decode_key, message, skip_field};
 use super::{Cursor, Snapshot, StateError};
 use crate::deduplicate::IdChange;
 use crate::fold::{HourChange, PageChange};
-use crate::handover::{self, DropReason, NOT_SET, TrafficClass, TrafficReason, VisitorType};
+use crate::handover::{self, DropReason, NOT_SET, SessionTerms, TrafficClass, TrafficReason, VisitorType};
 use crate::sessionize::session::Exit;
 use crate::sessionize::{self, SessionChange};
 use crate::totals::Totals;
+
+/// The threshold of engagement that there was once, milliseconds; it is not written.
+const ENGAGED_AFTER_MS: u64 = 10_000;
+/// Likewise, page views.
+const ENGAGED_PAGE_VIEWS: u64 = 2;
 
 const DEVICES: [&str; 5] = ["desktop", "mobile", "tablet", "bot", "other"];
 
@@ -184,6 +189,14 @@ struct Session {
     events: u64,
     #[prost(uint64, tag = "17")]
     engagement_ms: u64,
+    /// None: [`ENGAGED_AFTER_MS`].
+    #[prost(uint64, optional, tag = "18")]
+    engaged_after_ms: Option<u64>,
+    /// None: [`ENGAGED_PAGE_VIEWS`].
+    #[prost(uint64, optional, tag = "19")]
+    engaged_page_views: Option<u64>,
+    #[prost(bool, tag = "20")]
+    has_key_event: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -458,8 +471,8 @@ impl From<&sessionize::session::Session> for Session {
             session_id: from.session_id,
             dimensions: Some(Dimensions::from(&from.dimensions)),
             acquisition: Some(Acquisition::from(from.acquisition.as_ref())),
-            timeout_ms: from.timeout_ms,
-            grace_ms: from.grace_ms,
+            timeout_ms: from.terms.timeout_ms,
+            grace_ms: from.terms.grace_ms,
             first_ms: from.first_ms,
             last_ms: from.last_ms,
             opened_at_ms: from.opened_at_ms,
@@ -470,6 +483,9 @@ impl From<&sessionize::session::Session> for Session {
             page_views: from.page_views,
             events: from.events,
             engagement_ms: from.engagement_ms,
+            engaged_after_ms: unless(from.terms.engaged_after_ms, ENGAGED_AFTER_MS),
+            engaged_page_views: unless(from.terms.engaged_page_views, ENGAGED_PAGE_VIEWS),
+            has_key_event: from.has_key_event,
         }
     }
 }
@@ -484,8 +500,12 @@ impl Session {
             session_id: self.session_id,
             dimensions: dimensions.into_dimensions()?,
             acquisition: acquisition.into_shared()?,
-            timeout_ms: self.timeout_ms,
-            grace_ms: self.grace_ms,
+            terms: SessionTerms {
+                timeout_ms: self.timeout_ms,
+                grace_ms: self.grace_ms,
+                engaged_after_ms: self.engaged_after_ms.unwrap_or(ENGAGED_AFTER_MS),
+                engaged_page_views: self.engaged_page_views.unwrap_or(ENGAGED_PAGE_VIEWS),
+            },
             first_ms: self.first_ms,
             last_ms: self.last_ms,
             opened_at_ms: self.opened_at_ms,
@@ -498,6 +518,7 @@ impl Session {
             page_views: self.page_views,
             events: self.events,
             engagement_ms: self.engagement_ms,
+            has_key_event: self.has_key_event,
         })
     }
 }
@@ -529,6 +550,10 @@ impl Remembered {
             acquisition: acquisition.into_shared()?,
         })
     }
+}
+
+fn unless(value: u64, default: u64) -> Option<u64> {
+    (value != default).then_some(value)
 }
 
 fn class_of(label: &str) -> Result<TrafficClass, StateError> {

@@ -1,6 +1,6 @@
 //! The comparison with the naive sessionizer fails when one of the two is wrong: shown by making one wrong.
 
-use hit::RawHit;
+use hit::{RawHit, Rules};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -13,7 +13,7 @@ const MINUTE: u64 = 60_000;
 const BOUNDS: Bounds = Bounds { ids: 100, sessions: 100, pages_per_hour: 100 };
 
 fn world() -> World {
-    World { rules: [(("p_a".to_owned(), 1), ("Europe/Berlin".to_owned(), 1800, 300))].into() }
+    World { rules: [(("p_a".to_owned(), 1), Rules::first("Europe/Berlin"))].into() }
 }
 
 /// Page views of one visitor at these minutes of 2026-06-01 UTC, received at once.
@@ -26,7 +26,7 @@ fn visits(minutes: &[u64]) -> Vec<Step> {
             event_time_ms: received_at_ms,
             visitor_id: 1,
             event: "page_view".to_owned(),
-            url: PAGES[0].0.to_owned(),
+            url: PAGES[0].url.to_owned(),
             user_agent: USER_AGENTS[0].0.to_owned(),
             ..RawHit::default()
         };

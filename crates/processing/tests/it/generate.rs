@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::oracle::Bounds;
+use crate::rules::rules;
 use crate::run::{After, Step};
-use crate::world::{INSTANTS, PAGES, REFERRERS, USER_AGENTS, World, ZONES};
+use crate::world::{INSTANTS, PAGES, REFERRERS, USER_AGENTS, World};
 
 /// A world, limits, and what happens in it.
 #[derive(Debug, Clone)]
@@ -44,14 +45,10 @@ const AGES: [u64; 12] =
     [0, 0, 0, 0, SECOND, 11 * SECOND, MINUTE, 29 * MINUTE, 30 * MINUTE, 31 * MINUTE, 2 * HOUR, 25 * HOUR];
 
 fn world() -> impl Strategy<Value = World> {
-    let zone = select(ZONES.map(|(zone, _)| zone).to_vec());
-    let version =
-        (zone, select(vec![60_u32, 1800, 1800, 7200, 86_400, 86_400]), select(vec![0_u32, 60, 300]));
-    vec(version, PROPERTIES.len() * 3).prop_map(|versions| {
+    vec(rules(), PROPERTIES.len() * 3).prop_map(|versions| {
         let names =
             PROPERTIES.iter().flat_map(|property| (1..=3).map(|version| (property.to_string(), version)));
-        let rules = versions.into_iter().map(|(zone, timeout, grace)| (zone.to_owned(), timeout, grace));
-        World { rules: names.zip(rules).collect() }
+        World { rules: names.zip(versions).collect() }
     })
 }
 
@@ -79,9 +76,9 @@ fn hit() -> impl Strategy<Value = (u64, RawHit)> {
         weighted(0.2, any::<bool>()),
     );
     let what = (
-        select(vec!["page_view", "page_view", "click"]),
-        select(PAGES.map(|(url, _, _)| url).to_vec()),
-        select(REFERRERS.map(|(url, _)| url).to_vec()),
+        select(vec!["page_view", "page_view", "page_view", "click", "click", "ping", "purchase"]),
+        select(PAGES.map(|page| page.url).to_vec()),
+        select(REFERRERS.map(|(url, _, _)| url).to_vec()),
         select(vec![0_u64, 0, 3_000, 8_000, 10_000, 10_001]),
         select(vec!["DE", ""]),
     );

@@ -5,6 +5,8 @@
 mod world;
 mod oracle;
 mod run;
+mod rules;
 mod generate;
 mod bookings;
 mod bites;
+mod mixed;

@@ -2,12 +2,16 @@
 //!
 //! It keeps every hit and every session for ever and computes everything anew from these lists.
 
+mod mistakes;
+mod naming;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use batch::{RollupRows, RowKey};
-use hit::{Block, RawHit};
+use hit::{Block, RawHit, Rules};
 
-use crate::world::{PAGES, REFERRERS, USER_AGENTS, World, offset_s};
+pub(crate) use self::mistakes::Mistake;
+use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -54,57 +58,16 @@ pub(crate) struct Bounds {
     pub(crate) pages_per_hour: usize,
 }
 
-/// Ways to read the definitions wrongly: each must be noticed by a comparison with what is booked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mistake {
-    TimeoutOf29InsteadOf30Minutes,
-    HitAtTheTimeoutIsLater,
-    SessionMayLastLongerThanADay,
-    OlderHitJoins,
-    VisitorOfTheDayBeforeIsIgnored,
-    NewVisitorIdIsForgotten,
-    RulesOfTheFirstHitDecideWhenItIsOver,
-    ReceivedTimeDoesNotHoldItOpen,
-    ImportMarksAreIgnored,
-    ExitPageIsTheLastToCome,
-    SessionIdIsForgottenWhenItsSessionIsOver,
-    IdsAreRememberedForEver,
-    OffsetIsThatOfTheTimeOfReceipt,
-    EngagedAtTenSeconds,
-    AcquisitionIsThatOfTheHit,
-    TheSessionThatOpenedFirstMakesRoom,
-    ABotIsHuman,
-}
-
-impl Mistake {
-    pub(crate) const ALL: [Self; 17] = [
-        Self::TimeoutOf29InsteadOf30Minutes,
-        Self::HitAtTheTimeoutIsLater,
-        Self::SessionMayLastLongerThanADay,
-        Self::OlderHitJoins,
-        Self::VisitorOfTheDayBeforeIsIgnored,
-        Self::NewVisitorIdIsForgotten,
-        Self::RulesOfTheFirstHitDecideWhenItIsOver,
-        Self::ReceivedTimeDoesNotHoldItOpen,
-        Self::ImportMarksAreIgnored,
-        Self::ExitPageIsTheLastToCome,
-        Self::SessionIdIsForgottenWhenItsSessionIsOver,
-        Self::IdsAreRememberedForEver,
-        Self::OffsetIsThatOfTheTimeOfReceipt,
-        Self::EngagedAtTenSeconds,
-        Self::AcquisitionIsThatOfTheHit,
-        Self::TheSessionThatOpenedFirstMakesRoom,
-        Self::ABotIsHuman,
-    ];
-}
-
 /// A hit that counts.
 struct Counted {
     raw: RawHit,
     received: u64,
+    rules: Rules,
     timeout: u64,
     grace: u64,
     page: String,
+    is_passive: bool,
+    is_key_event: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -202,32 +165,25 @@ impl<'a> Oracle<'a> {
             self.repeated += 1;
             return;
         }
-        let Some((zone, timeout_s, grace_s)) =
-            self.world.rules.get(&(raw.property_id.clone(), raw.rules_version))
-        else {
+        let Some(rules) = self.world.rules.get(&(raw.property_id.clone(), raw.rules_version)) else {
             self.dropped += 1;
             return;
         };
+        if self.is_foreign(raw, rules) {
+            self.dropped += 1;
+            return;
+        }
         let [class, browser, system, device] =
             USER_AGENTS.iter().find(|(text, _)| *text == raw.user_agent).unwrap().1;
         let class = if self.errs(Mistake::ABotIsHuman) { "human" } else { class };
         let unix_s = i64::try_from(raw.event_time_ms / 1000).unwrap();
         let receipt_s = i64::try_from(now / 1000).unwrap();
         let by_receipt = self.errs(Mistake::OffsetIsThatOfTheTimeOfReceipt);
-        let offset = offset_s(zone, if by_receipt { receipt_s } else { unix_s });
+        let offset = offset_s(&rules.time_zone, if by_receipt { receipt_s } else { unix_s });
         let local_s = unix_s + i64::from(offset);
-        let page = self.page_or_other(raw, local_s / 3600, now);
-        self.hits.push(Counted {
-            raw: raw.clone(),
-            received: now,
-            timeout: if self.errs(Mistake::TimeoutOf29InsteadOf30Minutes) {
-                (u64::from(*timeout_s) * 1000).saturating_sub(60_000)
-            } else {
-                u64::from(*timeout_s) * 1000
-            },
-            grace: u64::from(*grace_s) * 1000,
-            page: page.clone(),
-        });
+        let name = naming::name(&page_of(&raw.url), &rules.urls, self.mistake);
+        let page = self.page_or_other(raw, name, local_s / 3600, now);
+        self.count(raw, rules, page.clone(), now);
         let minute = u32::try_from(unix_s / 60).unwrap();
         let date = u16::try_from(local_s / 86_400).unwrap();
         let mut key = RowKey {
@@ -237,13 +193,14 @@ impl<'a> Oracle<'a> {
             ..plain_key(raw, (date, minute, offset), class, &page)
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
-        let own = key_of_hit(raw, &key);
+        let own = self.key_of_hit(self.hits.len() - 1, &key);
         let of_hit = self.errs(Mistake::AcquisitionIsThatOfTheHit);
-        let of_session = if of_hit { &own } else { &self.sessions[session].key };
+        let session = session.filter(|_| !of_hit).map(|at| &self.sessions[at].key);
+        let of_session = session.unwrap_or(&own);
         key.source.clone_from(&of_session.source);
         key.medium.clone_from(&of_session.medium);
         key.campaign.clone_from(&of_session.campaign);
-        key.visitor_type.clone_from(&self.sessions[session].key.visitor_type);
+        key.visitor_type.clone_from(&of_session.visitor_type);
         let sums = self.booked.hits.entry((key, raw.event.clone())).or_default();
         sums.0 += u64::from(raw.event == "page_view");
         sums.1 += 1;
@@ -253,6 +210,30 @@ impl<'a> Oracle<'a> {
         if raw.first_visit == Some(true) || (raw.client_id.is_empty() && opens) {
             sums.5.insert(raw.visitor_id);
         }
+    }
+
+    fn is_foreign(&self, raw: &RawHit, rules: &Rules) -> bool {
+        let (named, host) = (&rules.urls.hostnames, page_of(&raw.url).host);
+        let is_named = named.is_empty() || named.iter().any(|name| name == host) || host.is_empty();
+        !is_named && !self.errs(Mistake::ForeignHostsAreCounted)
+    }
+
+    fn count(&mut self, raw: &RawHit, rules: &Rules, page: String, received: u64) {
+        let is_29_minutes = self.errs(Mistake::TimeoutOf29InsteadOf30Minutes);
+        let timeout = u64::from(rules.session_timeout_s) * 1000;
+        let is_in = |list: &[String]| list.contains(&raw.event);
+        let may_be_passive = raw.event != "page_view" || self.errs(Mistake::PageViewsMayBePassive);
+        let is_purchase = raw.event == "purchase" && !self.errs(Mistake::PurchaseIsNoKeyEvent);
+        self.hits.push(Counted {
+            raw: raw.clone(),
+            received,
+            rules: rules.clone(),
+            timeout: if is_29_minutes { timeout.saturating_sub(60_000) } else { timeout },
+            grace: u64::from(rules.session_grace_s) * 1000,
+            page,
+            is_passive: is_in(&rules.session.passive_events) && may_be_passive,
+            is_key_event: is_in(&rules.events.key_events) || is_purchase,
+        });
     }
 
     /// Seen within 24 h of received time, and no more than the window's ids ago.
@@ -271,8 +252,7 @@ impl<'a> Oracle<'a> {
         seen
     }
 
-    fn page_or_other(&mut self, raw: &RawHit, hour: i64, now: u64) -> String {
-        let path = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().1.to_owned();
+    fn page_or_other(&mut self, raw: &RawHit, path: String, hour: i64, now: u64) -> String {
         let known = self.hours.iter().position(|h| h.property == raw.property_id && h.hour == hour);
         let at = known.unwrap_or_else(|| {
             let property = raw.property_id.clone();
@@ -290,36 +270,84 @@ impl<'a> Oracle<'a> {
         path
     }
 
-    /// The session of a hit, and whether the hit opens it.
-    fn session_of(&mut self, hit: usize, class: &'static str, key: &RowKey) -> (usize, bool) {
+    /// The session of a hit, if it is in one, and whether the hit opens it.
+    fn session_of(&mut self, hit: usize, class: &'static str, key: &RowKey) -> (Option<usize>, bool) {
         let (t, now, timeout) =
             (self.hits[hit].raw.event_time_ms, self.hits[hit].received, self.hits[hit].timeout);
-        let visitor = self.hits[hit].raw.visitor_id;
-        let Some(at) = self.find(hit, class) else { return (self.open(hit, class, key), true) };
-        if !self.sessions[at].session_id.is_empty() {
-            self.known_as(at, visitor);
+        let is_passive = self.hits[hit].is_passive;
+        let opens_none = is_passive && !self.errs(Mistake::PassiveEventOpensASession);
+        let Some(at) = self.find(hit, class) else {
+            return if opens_none { (None, false) } else { (Some(self.open(hit, class, key)), true) };
+        };
+        let is_named = !self.sessions[at].session_id.is_empty();
+        let is_cut = self.is_of_another_campaign(at, hit, key) || self.ended_the_day_before(at, hit);
+        if is_named && !(is_cut && self.errs(Mistake::SessionIdIsCutToo)) {
+            self.known_as(at, hit);
             if self.sessions[at].state == State::Open {
                 self.sessions[at].hits.push(hit);
             }
-            return (at, false);
+            return (Some(at), false);
         }
         let (first, last) = (self.first(at), self.last(at));
-        if t + timeout < first && !self.errs(Mistake::OlderHitJoins) {
+        let is_older = t + timeout < first || self.begins_the_day_after(at, hit);
+        let at_timeout = t == last + timeout && self.errs(Mistake::HitAtTheTimeoutIsLater);
+        let uncapped = self.errs(Mistake::SessionMayLastLongerThanADay);
+        let fits = t <= last + timeout && !at_timeout && (uncapped || t <= first + DAY_MS) && !is_cut;
+        if is_older && !self.errs(Mistake::OlderHitJoins) {
+            if opens_none {
+                return (None, false);
+            }
             // A session of its own, opened and closed at once: it takes no room and nobody finds it.
             let own = self.add(hit, class, key);
             self.book(own);
             self.sessions[own].state = State::Forgotten;
-            return (own, true);
-        }
-        let at_timeout = t == last + timeout && self.errs(Mistake::HitAtTheTimeoutIsLater);
-        let uncapped = self.errs(Mistake::SessionMayLastLongerThanADay);
-        if t <= last + timeout && !at_timeout && (uncapped || t <= first + DAY_MS) {
-            self.known_as(at, visitor);
+            (Some(own), true)
+        } else if fits {
+            self.known_as(at, hit);
             self.sessions[at].hits.push(hit);
-            return (at, false);
+            (Some(at), false)
+        } else if opens_none && !self.errs(Mistake::PassiveEventEndsASession) {
+            (None, false)
+        } else {
+            self.close(at, now);
+            if opens_none { (None, false) } else { (Some(self.open(hit, class, key)), true) }
         }
-        self.close(at, now);
-        (self.open(hit, class, key), true)
+    }
+
+    /// The local date of a time, by the zone of the rules that a hit names.
+    fn date(&self, hit: usize, ms: u64) -> i64 {
+        let zone =
+            if self.errs(Mistake::MidnightIsThatOfUtc) { "UTC" } else { &self.hits[hit].rules.time_zone };
+        let unix_s = i64::try_from(ms / 1000).unwrap();
+        (unix_s + i64::from(offset_s(zone, unix_s))).div_euclid(86_400)
+    }
+
+    fn midnight_cuts(&self, hit: usize) -> bool {
+        let by_rules = self.hits[hit].rules.session.cut_at_midnight;
+        (by_rules || self.errs(Mistake::MidnightAlwaysCuts)) && !self.errs(Mistake::MidnightIsIgnored)
+    }
+
+    fn ended_the_day_before(&self, at: usize, hit: usize) -> bool {
+        let t = self.hits[hit].raw.event_time_ms;
+        self.midnight_cuts(hit) && self.date(hit, self.last(at)) < self.date(hit, t)
+    }
+
+    fn begins_the_day_after(&self, at: usize, hit: usize) -> bool {
+        let t = self.hits[hit].raw.event_time_ms;
+        let joins = self.errs(Mistake::HitOfTheDayBeforeJoins);
+        self.midnight_cuts(hit) && self.date(hit, t) < self.date(hit, self.first(at)) && !joins
+    }
+
+    fn is_of_another_campaign(&self, at: usize, hit: usize, key: &RowKey) -> bool {
+        let by_rules = self.hits[hit].rules.session.cut_on_campaign;
+        let cuts =
+            (by_rules || self.errs(Mistake::CampaignsAlwaysCut)) && !self.errs(Mistake::CampaignsAreIgnored);
+        let page = page_of(&self.hits[hit].raw.url);
+        let shared = page.shared.filter(|_| self.errs(Mistake::SharedLinkIsACampaign));
+        let has_campaign = page.campaign.or(shared).is_some();
+        let name = |key: &RowKey| [&key.source, &key.medium, &key.campaign].map(ToString::to_string);
+        let is_same = name(&self.key_of_hit(hit, key)) == name(&self.sessions[at].key);
+        cuts && has_campaign && (!is_same || self.errs(Mistake::TheSameCampaignCuts))
     }
 
     fn find(&self, hit: usize, class: &str) -> Option<usize> {
@@ -343,7 +371,8 @@ impl<'a> Oracle<'a> {
         by(raw.visitor_id).or_else(|| by(before?))
     }
 
-    fn known_as(&mut self, at: usize, visitor: u64) {
+    fn known_as(&mut self, at: usize, hit: usize) {
+        let visitor = self.hits[hit].raw.visitor_id;
         if !self.sessions[at].visitors.contains(&visitor) && !self.errs(Mistake::NewVisitorIdIsForgotten) {
             self.sessions[at].visitors.push(visitor);
         }
@@ -362,6 +391,7 @@ impl<'a> Oracle<'a> {
     }
 
     fn add(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
+        let key = self.key_of_hit(hit, key);
         let raw = &self.hits[hit].raw;
         self.sessions.push(Session {
             property: raw.property_id.clone(),
@@ -369,14 +399,23 @@ impl<'a> Oracle<'a> {
             visitors: vec![raw.visitor_id],
             session_id: raw.session_id.clone(),
             hits: vec![hit],
-            key: key_of_hit(raw, key),
+            key,
             state: State::Open,
         });
         self.sessions.len() - 1
     }
 
+    /// Its hits but for passive events.
+    fn active(&self, at: usize) -> impl DoubleEndedIterator<Item = &Counted> + '_ {
+        let opened_by = self.sessions[at].hits[0];
+        let hits = self.sessions[at].hits.iter();
+        hits.filter(move |hit| **hit == opened_by || !self.hits[**hit].is_passive).map(|hit| &self.hits[*hit])
+    }
+
     fn times(&self, at: usize) -> impl Iterator<Item = u64> + '_ {
-        self.sessions[at].hits.iter().map(|hit| self.hits[*hit].raw.event_time_ms)
+        let all = self.errs(Mistake::PassiveEventMakesItLonger);
+        let passive = self.sessions[at].hits.iter().map(|hit| &self.hits[*hit]).filter(move |_| all);
+        self.active(at).chain(passive).map(|hit| hit.raw.event_time_ms)
     }
 
     fn first(&self, at: usize) -> u64 {
@@ -388,7 +427,10 @@ impl<'a> Oracle<'a> {
     }
 
     fn latest(&self, at: usize) -> &Counted {
-        &self.hits[*self.sessions[at].hits.last().unwrap()]
+        if self.errs(Mistake::PassiveEventHoldsItOpen) {
+            return &self.hits[*self.sessions[at].hits.last().unwrap()];
+        }
+        self.active(at).next_back().unwrap()
     }
 
     /// Time-out and grace of the rules that the latest hit named.
@@ -435,7 +477,9 @@ impl<'a> Oracle<'a> {
     }
 
     fn book(&mut self, at: usize) {
-        let hits: Vec<&Counted> = self.sessions[at].hits.iter().map(|hit| &self.hits[*hit]).collect();
+        let all: Vec<&Counted> = self.sessions[at].hits.iter().map(|hit| &self.hits[*hit]).collect();
+        let hits: Vec<&Counted> =
+            if self.errs(Mistake::PassiveEventEngages) { all.clone() } else { self.active(at).collect() };
         let views: Vec<&Counted> = hits.iter().copied().filter(|hit| hit.raw.event == "page_view").collect();
         let by_coming = self.errs(Mistake::ExitPageIsTheLastToCome);
         // The last of the greatest, as `max_by_key` gives it, is the later in WAL order.
@@ -447,16 +491,47 @@ impl<'a> Oracle<'a> {
             .page
             .clone();
         let duration = self.last(at) - self.first(at);
-        let engagement: u64 = hits.iter().map(|hit| hit.raw.engagement_ms).sum();
-        let long = if self.errs(Mistake::EngagedAtTenSeconds) { 9_999 } else { 10_000 };
-        let engaged = views.len() >= 2 || duration > long || engagement > long;
-        let (page_views, events) = (views.len() as u64, hits.len() as u64);
+        let engaged = self.is_engaged(at, &hits, duration);
+        let is_left_out = self.errs(Mistake::PassiveEventIsNotCountedInItsSession);
+        let events = if is_left_out { hits.len() } else { all.len() };
+        let page_views = views.len() as u64;
         let sums = self.booked.sessions.entry((self.sessions[at].key.clone(), exit)).or_default();
         sums.0 += 1;
         sums.1 += u64::from(engaged);
         sums.2 += page_views;
-        sums.3 += events;
+        sums.3 += events as u64;
         sums.4 += duration;
+    }
+
+    fn is_engaged(&self, at: usize, hits: &[&Counted], duration: u64) -> bool {
+        let of_first = self.errs(Mistake::ThresholdsAreThoseOfTheFirstHit);
+        let rules = if of_first { &hits[0].rules } else { &self.latest(at).rules };
+        let ten_seconds = self.errs(Mistake::ThresholdIsAlwaysTenSeconds);
+        let long = if ten_seconds { 10_000 } else { u64::from(rules.session.engaged_after_s) * 1000 };
+        let long = if self.errs(Mistake::EngagedAtTenSeconds) { long.saturating_sub(1) } else { long };
+        let two = self.errs(Mistake::ThresholdIsAlwaysTwoPageViews);
+        let many = if two { 2 } else { rules.session.engaged_page_views as usize };
+        let engagement: u64 = hits.iter().map(|hit| hit.raw.engagement_ms).sum();
+        let views = hits.iter().filter(|hit| hit.raw.event == "page_view").count();
+        let has_key_event = hits.iter().any(|hit| hit.is_key_event);
+        views >= many
+            || duration > long
+            || engagement > long
+            || has_key_event && !self.errs(Mistake::KeyEventDoesNotEngage)
+    }
+
+    /// The key with the acquisition that this hit alone would give.
+    fn key_of_hit(&self, hit: usize, key: &RowKey) -> RowKey {
+        let Counted { raw, rules, .. } = &self.hits[hit];
+        let page = page_of(&raw.url);
+        let (_, domain, [source, medium]) =
+            REFERRERS.iter().find(|(url, _, _)| *url == raw.referrer).unwrap();
+        let is_ignored = rules.traffic.ignored_referrers.iter().any(|ignored| ignored == domain);
+        let is_none = domain.is_empty() || is_ignored && !self.errs(Mistake::IgnoredReferrersAreSources);
+        let referrer = (!is_none).then_some([*source, *medium, ""]);
+        let found = page.campaign.or(referrer).or(page.shared);
+        let [source, medium, campaign] = found.unwrap_or(["(direct)", "(none)", ""]);
+        RowKey { source: source.into(), medium: medium.into(), campaign: campaign.into(), ..key.clone() }
     }
 }
 
@@ -470,7 +545,7 @@ fn plain_key(raw: &RawHit, (date, minute, offset): (u16, u32, i32), class: &str,
         traffic_class: class.into(),
         page_path: page.into(),
         country: raw.country.as_str().into(),
-        hostname: if raw.url.starts_with("https://") { "shop.example" } else { "" }.into(),
+        hostname: page_of(&raw.url).host.into(),
         traffic_reason: match raw.user_agent.as_str() {
             _ if class == "human" => "",
             "" => "no_user_agent",
@@ -486,12 +561,4 @@ fn plain_key(raw: &RawHit, (date, minute, offset): (u16, u32, i32), class: &str,
         first_source: "(not set)".into(),
         ..RowKey::default()
     }
-}
-
-/// The key with the acquisition that this hit alone would give.
-fn key_of_hit(raw: &RawHit, key: &RowKey) -> RowKey {
-    let tagged = PAGES.iter().find(|(url, _, _)| *url == raw.url).unwrap().2;
-    let [source, medium] = REFERRERS.iter().find(|(url, _)| *url == raw.referrer).unwrap().1;
-    let [source, medium, campaign] = tagged.unwrap_or([source, medium, ""]);
-    RowKey { source: source.into(), medium: medium.into(), campaign: campaign.into(), ..key.clone() }
 }

@@ -53,43 +53,100 @@ pub(crate) const USER_AGENTS: [(&str, [&str; 4]); 4] = [
     ("", ["bot", "Other", "Other", "bot"]),
 ];
 
-/// A page: URL, path, and source, medium, campaign if its query has them.
-pub(crate) const PAGES: [(&str, &str, Option<[&str; 3]>); 6] = [
-    ("https://shop.example/", "/", None),
-    ("https://shop.example", "/", None),
-    ("https://www.shop.example/a/b?x=1#top", "/a/b", None),
-    (
-        "https://shop.example/sale?utm_source=letter&utm_medium=email&utm_campaign=may%20sale",
-        "/sale",
-        Some(["letter", "email", "may sale"]),
-    ),
-    ("https://shop.example/c?utm_source=poster", "/c", Some(["poster", "(not set)", ""])),
-    ("not a url", "", None),
+/// An address and its parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    pub(crate) url: &'static str,
+    /// Without `www.`; empty: there is no page.
+    pub(crate) host: &'static str,
+    pub(crate) path: &'static str,
+    /// Names and values as they stand in the query.
+    pub(crate) query: &'static [(&'static str, &'static str)],
+    /// Path and query after `#`, where it is a path.
+    pub(crate) route: Option<(&'static str, &'static [(&'static str, &'static str)])>,
+    /// Source, medium, campaign of the campaign that the query names.
+    pub(crate) campaign: Option<[&'static str; 3]>,
+    /// Likewise, of a link that nobody paid for: only without a referrer.
+    pub(crate) shared: Option<[&'static str; 3]>,
+}
+
+const NONE: Page =
+    Page { url: "", host: "shop.example", path: "/", query: &[], route: None, campaign: None, shared: None };
+
+/// Pages.
+pub(crate) const PAGES: [Page; 12] = [
+    Page { url: "https://shop.example/", ..NONE },
+    Page { url: "https://shop.example", ..NONE },
+    Page { url: "https://www.shop.example/a/b?x=1#top", path: "/a/b", query: &[("x", "1")], ..NONE },
+    Page {
+        url: "https://shop.example/sale?utm_source=letter&utm_medium=email&utm_campaign=may%20sale",
+        path: "/sale",
+        query: &[("utm_source", "letter"), ("utm_medium", "email"), ("utm_campaign", "may%20sale")],
+        campaign: Some(["letter", "email", "may sale"]),
+        ..NONE
+    },
+    Page {
+        url: "https://shop.example/c?utm_source=poster",
+        path: "/c",
+        query: &[("utm_source", "poster")],
+        campaign: Some(["poster", "(not set)", ""]),
+        ..NONE
+    },
+    Page {
+        url: "https://shop.example/c?gclid=1",
+        path: "/c",
+        query: &[("gclid", "1")],
+        campaign: Some(["google", "cpc", ""]),
+        ..NONE
+    },
+    Page {
+        url: "https://shop.example/c?fbclid=1",
+        path: "/c",
+        query: &[("fbclid", "1")],
+        shared: Some(["facebook", "referral", ""]),
+        ..NONE
+    },
+    Page {
+        url: "https://shop.example/A/B/?x=B&id=7&y=%C3%A9&x=2",
+        path: "/A/B/",
+        query: &[("x", "B"), ("id", "7"), ("y", "%C3%A9"), ("x", "2")],
+        ..NONE
+    },
+    Page { url: "https://shop.example/a/f.html", path: "/a/f.html", ..NONE },
+    Page {
+        url: "https://shop.example/app?id=1#/A/%C3%89?id=2",
+        path: "/app",
+        query: &[("id", "1")],
+        route: Some(("/A/%C3%89", &[("id", "2")])),
+        ..NONE
+    },
+    Page { url: "https://www.elsewhere.example/a/", host: "elsewhere.example", path: "/a/", ..NONE },
+    Page { url: "not a url", host: "", path: "", ..NONE },
 ];
 
-/// A referrer: URL, source, medium. The page's own host is no referrer, unless the page has none.
-pub(crate) const REFERRERS: [(&str, [&str; 2]); 4] = [
-    ("", ["(direct)", "(none)"]),
-    ("https://www.google.co.uk/", ["google", "organic"]),
-    ("https://m.facebook.com/x", ["facebook", "referral"]),
-    ("https://www.blog.example/post", ["blog.example", "referral"]),
+/// The page of a URL.
+pub(crate) fn page_of(url: &str) -> Page {
+    *PAGES.iter().find(|page| page.url == url).unwrap()
+}
+
+/// A referrer: URL, registrable domain, source, medium. The page's own host is no referrer, unless the page has none.
+pub(crate) const REFERRERS: [(&str, &str, [&str; 2]); 4] = [
+    ("", "", ["(direct)", "(none)"]),
+    ("https://www.google.co.uk/", "google.co.uk", ["google", "organic"]),
+    ("https://m.facebook.com/x", "facebook.com", ["facebook", "referral"]),
+    ("https://www.blog.example/post", "blog.example", ["blog.example", "referral"]),
 ];
 
-/// Rules by property and version: zone, time-out, grace (seconds).
+/// Rules by property and version.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
-    pub(crate) rules: HashMap<(String, u32), (String, u32, u32)>,
+    pub(crate) rules: HashMap<(String, u32), Rules>,
 }
 
 impl RulesSource for World {
     fn rules(&self, property_id: &str, version: u32) -> Option<Arc<Rules>> {
-        let (zone, timeout_s, grace_s) = self.rules.get(&(property_id.to_owned(), version))?;
-        Some(Arc::new(Rules {
-            version,
-            session_timeout_s: *timeout_s,
-            session_grace_s: *grace_s,
-            ..Rules::first(zone)
-        }))
+        let rules = self.rules.get(&(property_id.to_owned(), version))?;
+        Some(Arc::new(Rules { version, ..rules.clone() }))
     }
 }
 

@@ -2,6 +2,17 @@
 
 use super::*;
 
+fn arrival<'a>(page: &'a str, referrer: &'a str) -> Arrival<'a> {
+    let visitor_type = VisitorType::NotSet;
+    Arrival {
+        page: Address::parse(page),
+        referrer,
+        visitor_type,
+        first_source: "(not set)".into(),
+        ignored_referrers: Arc::default(),
+    }
+}
+
 #[test]
 fn source_medium_campaign() {
     let page = "https://www.shop.example/";
@@ -61,7 +72,7 @@ fn source_medium_campaign() {
             ["bing", "organic", ""],
         ),
     ] {
-        let found = acquisition(&Address::parse(page), referrer);
+        let found = arrival(page, referrer).acquisition();
         assert_eq!([&*found.source, &*found.medium, &*found.campaign], expected, "{page} from {referrer}");
     }
 }
@@ -69,5 +80,35 @@ fn source_medium_campaign() {
 #[test]
 fn long_source_is_cut() {
     let page = format!("https://a.example/?utm_source={}", "s".repeat(300));
-    assert_eq!(acquisition(&Address::parse(&page), "").source.len(), CAMPAIGN_BYTES);
+    assert_eq!(arrival(&page, "").acquisition().source.len(), CAMPAIGN_BYTES);
+}
+
+#[test]
+fn ignored_referrers_are_no_source() {
+    let source = |page, referrer| {
+        let ignored = ["bank.example".to_owned()];
+        let arrival = Arrival { ignored_referrers: ignored.into(), ..arrival(page, referrer) };
+        arrival.acquisition().source.to_string()
+    };
+    let page = "https://shop.example/";
+    assert_eq!(source(page, "https://bank.example/3ds"), "(direct)");
+    assert_eq!(source(page, "https://www.secure.bank.example/"), "(direct)");
+    assert_eq!(source(page, "https://notbank.example/"), "notbank.example");
+    assert_eq!(source("https://shop.example/?fbclid=x", "https://bank.example/"), "facebook");
+}
+
+#[test]
+fn campaign_is_named_by_tags_and_paid_links_alone() {
+    let of = |query: &str| {
+        let page = format!("https://shop.example/?{query}");
+        let campaign = campaign(&Address::parse(&page))?;
+        Some([&campaign.source, &campaign.medium, &campaign.campaign].map(ToString::to_string))
+    };
+    let named = |parts: [&str; 3]| Some(parts.map(str::to_owned));
+    assert_eq!(of("utm_source=a&utm_medium=b&utm_campaign=c"), named(["a", "b", "c"]));
+    assert_eq!(of("utm_source=a&gclid=x"), named(["a", "(not set)", ""]));
+    assert_eq!(of("gclid=x"), named(["google", "cpc", ""]));
+    assert_eq!(of("fbclid=x"), None);
+    assert_eq!(of("utm_medium=b&utm_campaign=c"), None);
+    assert_eq!(of(""), None);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::handover::{Acquisition, Client, Place, TrafficReason, VisitorType};
+use crate::handover::{Acquisition, Client, Place, SessionTerms, TrafficReason, VisitorType};
 
 fn client() -> Arc<Client> {
     let text = || Arc::from("x");
@@ -54,7 +54,8 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 fn figures() -> impl Strategy<Value = Figures> {
-    (prop::array::uniform10(number()), any::<bool>()).prop_map(|(numbers, exit_is_page_view)| {
+    let flags = (any::<bool>(), any::<bool>());
+    (prop::array::uniform12(number()), flags).prop_map(|(numbers, (exit_is_page_view, has_key_event))| {
         let [
             timeout_ms,
             grace_ms,
@@ -66,10 +67,11 @@ fn figures() -> impl Strategy<Value = Figures> {
             views,
             events,
             engagement_ms,
+            engaged_after_ms,
+            engaged_page_views,
         ] = numbers;
         Figures {
-            timeout_ms,
-            grace_ms,
+            terms: SessionTerms { timeout_ms, grace_ms, engaged_after_ms, engaged_page_views },
             first_ms,
             last_ms,
             opened_at_ms,
@@ -79,6 +81,7 @@ fn figures() -> impl Strategy<Value = Figures> {
             page_views: views,
             events,
             engagement_ms,
+            has_key_event,
         }
     })
 }

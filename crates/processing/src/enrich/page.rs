@@ -1,0 +1,224 @@
+//! What a page is called: its address by the property's rules.
+//!
+//! In: an address. Out: the page's path, in this order: with `hash_routing` the part after `#`, where it begins with `/` or `!/`,
+//! takes the place of path and query; letters are made lower case; slashes at the end are taken away or one is added; the first
+//! group whose pattern fits gives the name; otherwise the query parameters that are kept are appended. Escapes (`%C3`) stay as they
+//! were sent. Without rules the path is borrowed as it is.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+use hit::{PageGroup, TrailingSlash, UrlRules};
+use url::Host;
+
+use crate::enrich::address::{Address, PAGE_PATH_BYTES, cut};
+
+/// What stands for every query parameter.
+const ALL: &str = "*";
+/// One part of a path, whatever it is.
+const ANY_PART: &str = "*";
+/// All parts that follow, if any.
+const ANY_REST: &str = "**";
+
+/// Rules of page addresses, ready to be asked for each hit.
+#[derive(Debug)]
+pub struct Pages {
+    /// Without `www.`; empty: any.
+    hostnames: HashSet<String, RandomState>,
+    /// `None`: pages are called by their paths.
+    naming: Option<Box<Naming>>,
+}
+
+#[derive(Debug)]
+struct Naming {
+    keep: Keep,
+    lower_case: bool,
+    trailing_slash: TrailingSlash,
+    hash_routing: bool,
+    groups: Vec<Group>,
+}
+
+/// Query parameters that are part of the page.
+#[derive(Debug)]
+enum Keep {
+    /// These, in this order.
+    Named(Vec<String>),
+    /// Every one but these, in the order of the address.
+    AllBut(Vec<String>),
+}
+
+#[derive(Debug)]
+struct Group {
+    parts: Vec<String>,
+    /// Whether the pattern ends on `**`.
+    takes_rest: bool,
+    name: String,
+}
+
+impl Pages {
+    /// Of these rules.
+    pub fn new(rules: &UrlRules) -> Self {
+        // As the host of an address: lower case, in ASCII, without `www.`.
+        let canonical = |host: &String| {
+            let host = Host::parse(host).map_or_else(|_| host.to_ascii_lowercase(), |host| host.to_string());
+            host.strip_prefix("www.").map(str::to_owned).unwrap_or(host)
+        };
+        let names = UrlRules { hostnames: Vec::new(), ..rules.clone() };
+        Self {
+            hostnames: rules.hostnames.iter().map(canonical).collect(),
+            naming: (names != UrlRules::default()).then(|| Box::new(Naming::new(rules))),
+        }
+    }
+
+    /// Whether hits of this page are counted; those without a page are.
+    pub fn are_counted(&self, page: &Address<'_>) -> bool {
+        self.hostnames.is_empty() || page.host().is_none_or(|host| self.hostnames.contains(host))
+    }
+
+    /// What the page is called; empty: there is none.
+    pub fn name<'a>(&'a self, page: &'a Address<'_>) -> Cow<'a, str> {
+        match &self.naming {
+            None => Cow::Borrowed(page.path()),
+            Some(naming) => naming.name(page),
+        }
+    }
+}
+
+impl Naming {
+    fn new(rules: &UrlRules) -> Self {
+        let keep = match rules.keep_parameters.as_slice() {
+            [all] if all == ALL => Keep::AllBut(rules.strip_parameters.clone()),
+            named => Keep::Named(named.to_vec()),
+        };
+        let group = |group: &PageGroup| Group::new(group, rules.lower_case);
+        Self {
+            keep,
+            lower_case: rules.lower_case,
+            trailing_slash: rules.trailing_slash,
+            hash_routing: rules.hash_routing,
+            groups: rules.groups.iter().map(group).collect(),
+        }
+    }
+
+    fn name<'a>(&'a self, page: &'a Address<'_>) -> Cow<'a, str> {
+        let (path, query) = self.route(page);
+        if path.is_empty() {
+            return Cow::Borrowed(path);
+        }
+        let path = if self.lower_case { lower(path) } else { Cow::Borrowed(path) };
+        let path = self.with_slash(path);
+        if let Some(group) = self.groups.iter().find(|group| group.fits(&path)) {
+            return Cow::Borrowed(cut(&group.name, PAGE_PATH_BYTES));
+        }
+        let mut page = path;
+        let mut separator = '?';
+        self.keep.each(query, |pair| {
+            let page = page.to_mut();
+            page.push(separator);
+            page.push_str(pair);
+            separator = '&';
+        });
+        match page {
+            Cow::Borrowed(page) => Cow::Borrowed(cut(page, PAGE_PATH_BYTES)),
+            Cow::Owned(mut page) => {
+                page.truncate(page.floor_char_boundary(PAGE_PATH_BYTES));
+                Cow::Owned(page)
+            }
+        }
+    }
+
+    /// Path and query: of the address, or of the part after `#` where that is a path.
+    fn route<'a>(&self, page: &'a Address<'_>) -> (&'a str, &'a str) {
+        let fragment = page.fragment();
+        let route = fragment.strip_prefix('!').unwrap_or(fragment);
+        if self.hash_routing && route.starts_with('/') {
+            return route.split_once('?').unwrap_or((route, ""));
+        }
+        (page.path(), page.query())
+    }
+
+    fn with_slash<'a>(&self, path: Cow<'a, str>) -> Cow<'a, str> {
+        match self.trailing_slash {
+            TrailingSlash::Strip if path.ends_with('/') => {
+                let length = path.trim_end_matches('/').len().max(1);
+                match path {
+                    Cow::Borrowed(path) => Cow::Borrowed(cut(path, length)),
+                    Cow::Owned(mut path) => {
+                        path.truncate(length);
+                        Cow::Owned(path)
+                    }
+                }
+            }
+            TrailingSlash::Add if !path.ends_with('/') && !last_part(&path).contains('.') => {
+                Cow::Owned(path.into_owned() + "/")
+            }
+            _ => path,
+        }
+    }
+}
+
+impl Keep {
+    /// Calls `take` with each pair of the query that is kept, as it was sent.
+    fn each(&self, query: &str, mut take: impl FnMut(&str)) {
+        let name_of = |pair: &str| pair.split_once('=').map_or(pair.len(), |(name, _)| name.len());
+        let pairs = || query.split('&').filter(|pair| !pair.is_empty());
+        let is = |pair: &str, name: &String| cut(pair, name_of(pair)) == name.as_str();
+        match self {
+            Self::Named(names) => {
+                for name in names {
+                    pairs().filter(|pair| is(pair, name)).for_each(&mut take);
+                }
+            }
+            Self::AllBut(names) => {
+                pairs().filter(|pair| !names.iter().any(|name| is(pair, name))).for_each(&mut take);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn new(group: &PageGroup, lower_case: bool) -> Self {
+        let pattern = if lower_case { lower(&group.pattern) } else { Cow::Borrowed(group.pattern.as_str()) };
+        let mut parts: Vec<String> = parts(&pattern).map(str::to_owned).collect();
+        let takes_rest = parts.pop_if(|last| last.as_str() == ANY_REST).is_some();
+        Self { parts, takes_rest, name: group.name.clone().unwrap_or_else(|| group.pattern.clone()) }
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        let mut found = parts(path);
+        let mut expected = self.parts.iter();
+        let begins_so = expected.all(|part| {
+            found.next().is_some_and(|found| part == found || part == ANY_PART && !found.is_empty())
+        });
+        begins_so && (self.takes_rest || found.next().is_none())
+    }
+}
+
+/// The parts of a path; slashes at its ends separate none.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').filter(move |_| !path.is_empty())
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The path with lower-case letters, ASCII's; escapes stay as they are.
+fn lower(path: &str) -> Cow<'_, str> {
+    if !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(path);
+    }
+    let mut digits_left = 0_u8;
+    let letters = path.chars().map(|letter| {
+        let is_of_escape = digits_left > 0;
+        digits_left = if letter == '%' { 2 } else { digits_left.saturating_sub(1) };
+        if is_of_escape { letter } else { letter.to_ascii_lowercase() }
+    });
+    Cow::Owned(letters.collect())
+}
+
+#[cfg(test)]
+mod tests;

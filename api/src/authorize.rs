@@ -94,7 +94,7 @@ pub fn require_admin(caller: &Caller) -> Result<(), Refusal> {
         Caller::Admin => Ok(()),
         Caller::Property(_) => Err(Refusal::new(
             Code::PermissionDenied,
-            "properties are created and listed with the admin key; this is a property's report key",
+            "properties, aliases and rules are set and listed with the admin key; this is a property's report key",
         )),
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use http::HeaderMap;
-use property::{NewProperty, OwnedAlias};
+use property::{FieldChange, NewProperty, OwnedAlias};
 use proto::config::property_service_server::{PropertyService, PropertyServiceServer};
 use proto::config::{
-    AddAliasRequest, AddAliasResponse, Alias, CreatePropertyRequest, CreatePropertyResponse,
-    ListAliasesRequest, ListAliasesResponse, ListPropertiesRequest, ListPropertiesResponse, Property,
-    RemoveAliasRequest, RemoveAliasResponse,
+    AddAliasRequest, AddAliasResponse, Alias, CreatePropertyRequest, CreatePropertyResponse, GetRulesRequest,
+    GetRulesResponse, ListAliasesRequest, ListAliasesResponse, ListPropertiesRequest, ListPropertiesResponse,
+    Property, RemoveAliasRequest, RemoveAliasResponse, RuleChange, SetRulesRequest, SetRulesResponse,
 };
 use proto::report::metric_value::Value as ProtoValue;
 use proto::report::report_service_server::{ReportService, ReportServiceServer};
@@ -28,6 +28,7 @@ use crate::answer::{Report, Value};
 use crate::config::{Config, ServerTls};
 use crate::properties::PropertyCalls;
 use crate::report::Reports;
+use crate::rules::ShownRules;
 
 /// How long calls in work may go on after a connection has reached its age.
 const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(60);
@@ -161,6 +162,31 @@ impl PropertyService for PropertyCalls {
         let (headers, _patience, request) = open(request);
         let aliases = PropertyCalls::list_aliases(self, &headers, &request.property_id).await?;
         Ok(Response::new(ListAliasesResponse { aliases: aliases.into_iter().map(shown_alias).collect() }))
+    }
+
+    async fn set_rules(
+        &self,
+        request: Request<SetRulesRequest>,
+    ) -> Result<Response<SetRulesResponse>, Status> {
+        let (headers, _patience, request) = open(request);
+        let SetRulesRequest { property_id, rules, dry_run } = request;
+        let set = PropertyCalls::set_rules(self, &headers, &property_id, rules, dry_run).await?;
+        let changes = set.changes.into_iter().map(|FieldChange { field, old, new }| RuleChange {
+            field,
+            old: old.to_string(),
+            new: new.to_string(),
+        });
+        Ok(Response::new(SetRulesResponse { version: set.version, changes: changes.collect() }))
+    }
+
+    async fn get_rules(
+        &self,
+        request: Request<GetRulesRequest>,
+    ) -> Result<Response<GetRulesResponse>, Status> {
+        let (headers, _patience, GetRulesRequest { property_id, version }) = open(request);
+        let ShownRules { version, current_version, text } =
+            self.rules(&headers, &property_id, version).await?;
+        Ok(Response::new(GetRulesResponse { version, current_version, rules: text }))
     }
 }
 

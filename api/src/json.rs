@@ -1,4 +1,5 @@
-//! The HTTP/JSON face: `POST /v1/reports/run`, `POST` and `GET /v1/properties`, `POST`, `GET` and `DELETE /v1/aliases`.
+//! The HTTP/JSON face: `POST /v1/reports/run`, `POST` and `GET /v1/properties`, `POST`, `GET` and `DELETE /v1/aliases`,
+//! `POST` and `GET /v1/rules`.
 //!
 //! Bodies have the fields of the `.proto` messages; a report's rows are objects with names. Errors, also those of
 //! unknown paths and of bodies that are no JSON, are `{"error":{"code","field","value","message"}}`.
@@ -26,6 +27,8 @@ use crate::properties::PropertyCalls;
 use crate::refuse::{Code, Refusal};
 use crate::report::Reports;
 
+mod rules;
+
 #[derive(Clone)]
 struct Calls {
     reports: Reports,
@@ -50,13 +53,15 @@ pub fn router(reports: Reports, properties: PropertyCalls, max_request_bytes: us
         .route("/v1/reports/run", post(run_report))
         .route("/v1/properties", post(create_property).get(list_properties))
         .route("/v1/aliases", post(add_alias).get(list_aliases).delete(remove_alias))
+        .route("/v1/rules", post(rules::set).get(rules::get))
         .fallback(async || {
-            let paths = "POST /v1/reports/run, POST or GET /v1/properties, POST, GET or DELETE /v1/aliases";
+            let paths = "POST /v1/reports/run, POST or GET /v1/properties, POST, GET or DELETE /v1/aliases, \
+                         POST or GET /v1/rules";
             Refusal::new(Code::NotFound, format!("there is nothing at this path; use {paths}"))
         })
         .method_not_allowed_fallback(async || {
             let said = "this path has no such method; reports are run with POST, properties and aliases made \
-                        with POST and listed with GET, aliases removed with DELETE";
+                        with POST and listed with GET, aliases removed with DELETE, rules set with POST and read with GET";
             Refusal::new(Code::MethodNotAllowed, said)
         })
         .layer(DefaultBodyLimit::max(max_request_bytes))

@@ -30,6 +30,7 @@ pub mod answer;
 pub mod report;
 pub mod properties;
 pub mod aliases;
+pub mod rules;
 pub mod grpc;
 pub mod json;
 mod listen;

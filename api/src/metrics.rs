@@ -31,6 +31,10 @@ pub enum Method {
     RemoveAlias,
     /// All aliases.
     ListAliases,
+    /// New rules.
+    SetRules,
+    /// The rules of a version.
+    GetRules,
 }
 
 impl EncodeLabelValue for Method {
@@ -42,6 +46,8 @@ impl EncodeLabelValue for Method {
             Self::AddAlias => "add_alias",
             Self::RemoveAlias => "remove_alias",
             Self::ListAliases => "list_aliases",
+            Self::SetRules => "set_rules",
+            Self::GetRules => "get_rules",
         }
         .encode(encoder)
     }

@@ -1,4 +1,6 @@
-//! `meridian property`: create and list properties over the gRPC API, with the admin key.
+//! `meridian property`: create and list properties, set and show their rules, over the gRPC API, with the admin key.
+
+mod rules;
 
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
@@ -15,6 +17,11 @@ pub enum Command {
     Create(CreateArguments),
     /// List all properties
     List(ListArguments),
+    /// Set a property's rules and tracker settings to what a file says; prints what changed
+    Set(rules::SetArguments),
+    /// Print a property's rules and tracker settings as a file that `property set` takes
+    #[command(disable_version_flag = true)] // --version is the rules'
+    Rules(rules::ShowArguments),
 }
 
 /// Arguments of `property create`.
@@ -66,6 +73,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create(arguments) => create(arguments).await,
         Command::List(arguments) => list(arguments).await,
+        Command::Set(arguments) => rules::set(arguments).await,
+        Command::Rules(arguments) => rules::show(arguments).await,
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn property(zone: &str) -> Arc<Property> {
         report_key_sha256: KeyHash::of("rk_test"),
         visitor_key: VisitorKey::random().unwrap(),
         rules: Rulebook::try_from(vec![hit::Rules::first(zone)]).unwrap(),
+        tracker: None,
     })
 }
 

@@ -8,3 +8,4 @@ mod rows;
 mod reports;
 mod channels;
 mod access;
+mod rules;

@@ -18,12 +18,14 @@ const WRONG_USAGE: i32 = 2;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["dev"],
         &["property"],
         &["property", "create"],
         &["property", "list"],
+        &["property", "set"],
+        &["property", "rules"],
         &["alias"],
         &["alias", "add"],
         &["alias", "remove"],
@@ -51,9 +53,11 @@ fn every_command_explains_itself() {
 fn errors_without_a_system_are_one_sentence() {
     let free = free_address();
     let url = format!("http://{free}");
-    let cases: [(&str, i32, &[&str]); 12] = [
+    let cases: [(&str, i32, &[&str]); 14] = [
         ("report --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
+        ("property rules --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
+        ("property set --property p_1 --file no.toml --key k", 1, &["--file", "no.toml"]),
         ("property list --grpc URL", 1, &["no key", "--key", "--data"]),
         ("status --admin URL", 1, &[&url, "--admin"]),
         ("alias list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),

@@ -13,6 +13,7 @@ mod kill;
 mod crash;
 mod repeats;
 mod changes;
+mod rules;
 mod commands;
 mod zones;
 mod midnight;

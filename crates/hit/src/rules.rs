@@ -2,6 +2,7 @@
 //!
 //! A change of rules is a new version beside the old ones, so that a replay years later reads what was in force
 //! when the hit came. A version is never changed or removed. Tables that are at their defaults are not written.
+//! What each may hold is checked by `property::Rulebook`; docs/rules.md has it for people.
 
 use std::sync::Arc;
 

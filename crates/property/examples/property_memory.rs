@@ -77,6 +77,7 @@ fn property(n: u64) -> anyhow::Result<Property> {
         report_key_sha256: KeyHash::of(&format!("key {n}")),
         visitor_key: VisitorKey::random()?,
         rules: Rulebook::try_from(vec![Rules::first(zone)]).map_err(anyhow::Error::msg)?,
+        tracker: None,
     })
 }
 

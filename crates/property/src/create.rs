@@ -138,6 +138,7 @@ pub(crate) fn create(dir: &Path, new: NewProperty, now_ms: u64) -> Result<Create
         report_key_sha256: KeyHash::of(&report_key),
         visitor_key: VisitorKey::random().map_err(CreateError::Random)?,
         rules,
+        tracker: None,
     };
     for _ in 0..DRAWS {
         property.property_id = format!("p_{}", random_base32(12).map_err(CreateError::Random)?);

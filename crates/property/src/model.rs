@@ -3,7 +3,7 @@
 //! Every field is checked when it is read: ids by their form, hashes and keys by their length, rules by [`Rulebook`].
 //! Secrets are not in it, only their hashes; the visitor key is, so the files are not for everyone.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hit::Rules;
 use jiff::tz::TimeZone;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{KeyHash, VisitorKey, is_base32};
 use crate::rulebook::Rulebook;
+use crate::tracker::TrackerSettings;
 
 /// Longest display name, characters.
 pub const NAME_MAX_CHARS: usize = 100;
@@ -44,7 +45,13 @@ pub struct Property {
     pub visitor_key: VisitorKey,
     /// Versions of the rules from 1; the last one is in force.
     pub rules: Rulebook,
+    /// What the tracker is told; none: its defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracker: Option<Box<TrackerSettings>>,
 }
+
+/// What most properties tell the tracker.
+static USUAL_TRACKER: LazyLock<TrackerSettings> = LazyLock::new(TrackerSettings::default);
 
 impl Property {
     /// The rules in force.
@@ -55,6 +62,11 @@ impl Property {
     /// The zone of the rules in force.
     pub fn zone(&self) -> &TimeZone {
         self.rules.zone()
+    }
+
+    /// What the tracker is told.
+    pub fn tracker(&self) -> &TrackerSettings {
+        self.tracker.as_deref().unwrap_or(&USUAL_TRACKER)
     }
 
     /// Whether this is the property's API secret; constant time.
@@ -86,7 +98,7 @@ impl Property {
             check_hostname(hostname)
                 .map_err(|problem| format!("hostnames[{index}] is {hostname:?}, {problem}"))?;
         }
-        Ok(())
+        self.tracker().check().map_err(|invalid| invalid.to_string())
     }
 }
 

@@ -16,9 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aliases::{self, Alias, AliasError, Aliases, OwnedAlias};
+use crate::change::{self, RulesChange, RulesError};
 use crate::create::{self, CreateError, Created, NewProperty};
 use crate::model::{Property, is_measurement_id, is_property_id};
 use crate::read::{Changes, FileError, Files};
+use crate::rules_file::RulesFile;
 use crate::snapshot::Snapshot;
 
 /// How often the directory is read without a cause.
@@ -235,6 +237,23 @@ impl Properties {
         let created = create::create(&self.dir, new, now_ms)?;
         self.refresh();
         Ok(created)
+    }
+
+    /// Sets the rules and tracker settings of a property, which must exist, to what the text of a rules file says; a dry run only
+    /// tells what that would change. Blocks on the disk: call it on a blocking thread. What changed is in the snapshot when this
+    /// returns.
+    ///
+    /// # Errors
+    /// With the line or the field that cannot be used; when the property's file is broken or cannot be written.
+    pub fn set_rules(
+        &self,
+        property_id: &str,
+        text: &str,
+        is_dry_run: bool,
+    ) -> Result<RulesChange, RulesError> {
+        let changed = change::set(&self.dir, property_id, RulesFile::parse(text)?, is_dry_run)?;
+        self.refresh();
+        Ok(changed)
     }
 
     /// Figures for metrics and status.

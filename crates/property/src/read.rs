@@ -15,8 +15,8 @@ use crate::model::{Property, is_property_id};
 use crate::snapshot::Snapshot;
 use crate::stored::{Id, Rulebooks, Stored, id_of};
 
-/// Largest property file, bytes; a bigger one is not ours.
-const FILE_MAX_BYTES: u64 = 1 << 20;
+/// Largest property file, bytes (4 MiB: some 2,000 versions of usual rules); a bigger one is not ours.
+pub(crate) const FILE_MAX_BYTES: u64 = 1 << 22;
 
 /// Looks between two searches for properties that nobody asks for any more: ten minutes, at one a second.
 const LOOKS_PER_SEARCH: u64 = 600;
@@ -147,7 +147,7 @@ fn stamp(path: &Path) -> io::Result<u64> {
 }
 
 /// Reads and checks one file.
-fn read(path: &Path) -> Result<Property, FileError> {
+pub(crate) fn read(path: &Path) -> Result<Property, FileError> {
     let failed = |problem: String| FileError { path: path.to_owned(), problem };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
@@ -155,7 +155,7 @@ fn read(path: &Path) -> Result<Property, FileError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_MAX_BYTES {
         return Err(failed(format!("larger than {FILE_MAX_BYTES} bytes")));
     }
-    let property: Property = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+    let property: Property = serde_json::from_slice(&bytes).map_err(|error| failed(unreadable(&error)))?;
     property.check().map_err(failed)?;
     if path.file_stem().and_then(|stem| stem.to_str()) != Some(property.property_id.as_str()) {
         return Err(failed(format!(
@@ -164,4 +164,12 @@ fn read(path: &Path) -> Result<Property, FileError> {
         )));
     }
     Ok(property)
+}
+
+fn unreadable(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    if said.starts_with("unknown ") {
+        return format!("{said}; a newer build may have written it: run that one here, too");
+    }
+    said
 }

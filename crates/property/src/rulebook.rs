@@ -9,8 +9,9 @@ use hit::Rules;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-/// Longest session time-out and grace, seconds: a session is at most 24 h long.
-const SESSION_MAX_S: u32 = 86_400;
+mod check;
+
+pub use check::{Invalid, LIST_MAX, SPAM_REFERRERS_MAX};
 
 /// The versions of a property's rules; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,21 @@ impl Rulebook {
         self.earlier.get(usize::try_from(version.checked_sub(1)?).ok()?)
     }
 
+    /// The same with one version more, which is in force then.
+    ///
+    /// # Errors
+    /// When a field of it cannot be used, or there can be no more versions.
+    pub fn with(&self, rules: Rules) -> Result<Self, Invalid> {
+        let version = self.current.version.checked_add(1);
+        let version =
+            version.ok_or_else(|| Invalid::new("version", self.current.version, "which is the last one"))?;
+        let rules = Rules { version, ..rules };
+        check::check(&rules)?;
+        let zone = known_zone(&rules.time_zone).ok_or_else(|| check::unknown_zone(&rules.time_zone))?;
+        let earlier = self.iter().cloned().collect();
+        Ok(Self { earlier, current: Arc::new(rules), zone })
+    }
+
     /// All versions, from 1.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rules>> {
         self.earlier.iter().chain([&self.current])
@@ -51,7 +67,7 @@ impl TryFrom<Vec<Rules>> for Rulebook {
 
     fn try_from(mut rules: Vec<Rules>) -> Result<Self, String> {
         for (index, version) in rules.iter().enumerate() {
-            check(index, version)?;
+            check_version(index, version)?;
         }
         let current = rules.pop().ok_or("rules is empty; it needs at least version 1")?;
         let zone = known_zone(&current.time_zone)
@@ -66,7 +82,7 @@ impl From<Rulebook> for Vec<Rules> {
     }
 }
 
-fn check(index: usize, rules: &Rules) -> Result<(), String> {
+fn check_version(index: usize, rules: &Rules) -> Result<(), String> {
     if usize::try_from(rules.version).ok() != Some(index + 1) {
         return Err(format!(
             "rules[{index}].version is {}; versions count from 1 without gaps, so it must be {}",
@@ -74,22 +90,7 @@ fn check(index: usize, rules: &Rules) -> Result<(), String> {
             index + 1
         ));
     }
-    if known_zone(&rules.time_zone).is_none() {
-        return Err(format!(
-            "rules[{index}].time_zone is {:?}, which is not an IANA time zone such as \"Europe/Berlin\"",
-            rules.time_zone
-        ));
-    }
-    for (name, value, least) in
-        [("session_timeout_s", rules.session_timeout_s, 1), ("session_grace_s", rules.session_grace_s, 0)]
-    {
-        if !(least..=SESSION_MAX_S).contains(&value) {
-            return Err(format!(
-                "rules[{index}].{name} is {value}; it must lie between {least} and {SESSION_MAX_S}"
-            ));
-        }
-    }
-    Ok(())
+    check::check(rules).map_err(|invalid| format!("rules[{index}].{invalid}"))
 }
 
 /// The zone of this IANA name, whatever its case; `None` when there is none.
@@ -126,7 +127,7 @@ mod tests {
             (vec![rules(1, "UTC"), rules(1, "UTC")], "rules[1].version is 1"),
             (vec![rules(1, "Mars/Olympus")], "rules[0].time_zone is \"Mars/Olympus\""),
             (vec![rules(1, "Etc/Unknown")], "rules[0].time_zone"),
-            (vec![endless], "rules[0].session_timeout_s is 86401"),
+            (vec![endless], "rules[0].session_timeout_s is \"86401\""),
         ] {
             let message = Rulebook::try_from(bad).unwrap_err();
             assert!(message.contains(field), "{message}");

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::key::{KeyHash, VisitorKey};
 use crate::model::Property;
 use crate::rulebook::Rulebook;
+use crate::tracker::TrackerSettings;
 
 /// Between name and host names; none of them can contain it.
 const SEPARATOR: char = '\n';
@@ -46,7 +47,7 @@ pub(crate) struct Stored {
     api_secret_sha256: KeyHash,
     report_key_sha256: KeyHash,
     visitor_key: VisitorKey,
-    rules: Arc<Rulebook>,
+    chosen: Arc<Chosen>,
     stamp: u64,
     property: OnceLock<Arc<Property>>,
 }
@@ -69,7 +70,7 @@ impl Stored {
             api_secret_sha256: property.api_secret_sha256,
             report_key_sha256: property.report_key_sha256,
             visitor_key: property.visitor_key,
-            rules: rulebooks.shared(&property.rules),
+            chosen: rulebooks.shared(property),
             stamp,
             property: OnceLock::new(),
         })
@@ -90,14 +91,15 @@ impl Stored {
             property_id: text("p_", &self.id),
             measurement_id: text("M-", &self.measurement_id),
             name: texts.next().unwrap_or_default(),
-            time_zone: self.rules.current().time_zone.clone(),
+            time_zone: self.chosen.rules.current().time_zone.clone(),
             currency: text("", &self.currency),
             hostnames: texts.collect(),
             created_at: self.created_at,
             api_secret_sha256: self.api_secret_sha256,
             report_key_sha256: self.report_key_sha256,
             visitor_key: self.visitor_key,
-            rules: Rulebook::clone(&self.rules),
+            rules: self.chosen.rules.clone(),
+            tracker: self.chosen.tracker.clone(),
         }
     }
 
@@ -107,7 +109,7 @@ impl Stored {
         is_idle.then(|| Self {
             was_used: AtomicBool::new(false),
             texts: self.texts.clone(),
-            rules: Arc::clone(&self.rules),
+            chosen: Arc::clone(&self.chosen),
             property: OnceLock::new(),
             ..*self
         })
@@ -132,7 +134,7 @@ impl Stored {
     }
 
     pub(crate) fn rules(&self) -> &Rulebook {
-        &self.rules
+        &self.chosen.rules
     }
 
     pub(crate) fn stamp(&self) -> u64 {
@@ -150,30 +152,38 @@ fn text(prefix: &str, characters: &[u8]) -> String {
     format!("{prefix}{}", String::from_utf8_lossy(characters))
 }
 
-/// Rules that many properties have alike, each kept once.
+/// What many properties have alike.
+#[derive(Debug, PartialEq)]
+struct Chosen {
+    rules: Rulebook,
+    tracker: Option<Box<TrackerSettings>>,
+}
+
+/// Rules and tracker settings that many properties have alike, each kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Rulebooks {
     /// By their JSON.
-    known: HashMap<String, Weak<Rulebook>>,
+    known: HashMap<String, Weak<Chosen>>,
     /// Size at which those that nobody has any more are looked for.
     crowded: usize,
 }
 
 impl Rulebooks {
-    fn shared(&mut self, rules: &Rulebook) -> Arc<Rulebook> {
-        let text = serde_json::to_string(rules).unwrap_or_default();
+    fn shared(&mut self, property: &Property) -> Arc<Chosen> {
+        let Property { rules, tracker, .. } = property;
+        let text = serde_json::to_string(&(rules, tracker)).unwrap_or_default();
         if let Some(known) = self.known.get(&text).and_then(Weak::upgrade)
-            && *known == *rules
+            && (&known.rules, &known.tracker) == (rules, tracker)
         {
             return known;
         }
         if self.known.len() >= self.crowded {
-            self.known.retain(|_, rules| rules.strong_count() > 0);
+            self.known.retain(|_, chosen| chosen.strong_count() > 0);
             self.crowded = 2 * self.known.len() + 64;
         }
-        let rules = Arc::new(rules.clone());
-        self.known.insert(text, Arc::downgrade(&rules));
-        rules
+        let chosen = Arc::new(Chosen { rules: rules.clone(), tracker: tracker.clone() });
+        self.known.insert(text, Arc::downgrade(&chosen));
+        chosen
     }
 }
 
@@ -199,7 +209,25 @@ mod tests {
                 Rules { version: 2, session_timeout_s: 60, ..Rules::first("Asia/Kathmandu") },
             ])
             .unwrap(),
+            tracker: Some(Box::new(TrackerSettings { forms: true, ..TrackerSettings::default() })),
         }
+    }
+
+    #[test]
+    fn rules_and_settings_that_are_alike_are_kept_once() {
+        let mut rulebooks = Rulebooks::default();
+        let mut chosen = |timeout_s: u32, tracker: Option<Box<TrackerSettings>>| {
+            let rules = Rules { session_timeout_s: timeout_s, ..Rules::first("UTC") };
+            let rules = Rulebook::try_from(vec![rules]).unwrap();
+            let property = Property { rules, tracker, ..property("Shop", &[]) };
+            Stored::new(&property, 7, &mut rulebooks).unwrap().chosen
+        };
+        let usual = chosen(1800, None);
+        assert!(Arc::ptr_eq(&usual, &chosen(1800, None)));
+        assert!(!Arc::ptr_eq(&usual, &chosen(60, None)));
+        assert!(!Arc::ptr_eq(&usual, &chosen(1800, Some(Box::default()))));
+        // What a million properties cost is counted by this size: docs/performance.md.
+        assert_eq!(size_of::<Stored>(), 176);
     }
 
     #[test]

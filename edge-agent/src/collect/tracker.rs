@@ -14,7 +14,7 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use property::Property;
-use serde_json::json;
+use serde_json::{Value, json};
 use siphasher::sip128::SipHasher24;
 
 use super::answer::{self, Answer};
@@ -44,8 +44,9 @@ pub(crate) struct Tracker(Option<Arc<Scripts>>);
 struct Scripts {
     small: Script,
     full: Script,
-    /// The small one before settings are put in.
-    template: String,
+    /// The two before settings are put in.
+    small_template: String,
+    full_template: String,
 }
 
 /// A script as it is sent.
@@ -83,11 +84,12 @@ impl Tracker {
     /// Reads the built scripts.
     pub(crate) fn open(dir: Option<&Path>) -> Result<Self, TrackerError> {
         let Some(dir) = dir else { return Ok(Self(None)) };
-        let (template, full) = (read(dir, "t.js")?, read(dir, "t.full.js")?);
+        let (small_template, full_template) = (read(dir, "t.js")?, read(dir, "t.full.js")?);
         let scripts = Scripts {
-            small: Script::new(template.replace(PLACEHOLDER, "{}")),
-            full: Script::new(full.replace(PLACEHOLDER, "{}")),
-            template,
+            small: Script::new(small_template.replace(PLACEHOLDER, "{}")),
+            full: Script::new(full_template.replace(PLACEHOLDER, "{}")),
+            small_template,
+            full_template,
         };
         Ok(Self(Some(Arc::new(scripts))))
     }
@@ -105,13 +107,26 @@ impl Tracker {
         }
     }
 
-    /// Answers with the script that has a property's settings inside.
+    /// Answers with the script that has a property's settings inside: the full one if they ask for what only it does.
     pub(crate) fn answer_for(&self, property: &Property, headers: &HeaderMap) -> Option<Answer> {
         let scripts = self.0.as_ref()?;
-        let settings = json!({ "measurement_id": property.measurement_id });
-        let script = Script::new(scripts.template.replace(PLACEHOLDER, &settings.to_string()));
+        let chosen = property.tracker();
+        let template =
+            if chosen.need_full_script() { &scripts.full_template } else { &scripts.small_template };
+        let script = Script::new(template.replace(PLACEHOLDER, &settings_of(property).to_string()));
         Some(script.answer(headers, AN_HOUR))
     }
+}
+
+/// What a property's script is told: whose hits they are, and what differs from the script's defaults.
+fn settings_of(property: &Property) -> Value {
+    let mut settings = property.tracker().changed();
+    settings.insert("measurement_id".to_owned(), json!(property.measurement_id));
+    if property.tracker().ask_for_consent() {
+        // The script makes sessions of its own then, which end when the property's do.
+        settings.insert("session_timeout_s".to_owned(), json!(property.current_rules().session_timeout_s));
+    }
+    Value::Object(settings)
 }
 
 impl Script {

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use hyper::{Method, StatusCode};
+use property::Properties;
 
 use crate::edge::{Answer, Edge, Site};
 
@@ -57,5 +58,50 @@ async fn scripts_are_served_with_settings_tags_and_lives() {
     }
     let posted = edge.send(Method::POST, "/t.js", &[], "").await;
     assert_eq!((posted.status, header(&posted, "allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"));
+    assert!(edge.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn property_decides_its_script_and_what_it_is_told() {
+    let site = Site::new();
+    let folder = site.path().join("tracker");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("t.js"), "small({/*meridian-settings*/})").unwrap();
+    std::fs::write(folder.join("t.full.js"), "full({/*meridian-settings*/})").unwrap();
+    let mut config = site.config("127.0.0.1:9");
+    config.collect.tracker_dir = Some(folder);
+    let edge = site.start(&config).await;
+    let properties = Properties::open(site.path().join("properties")).unwrap();
+
+    let own = format!("/t/{}.js", site.measurement_id);
+    let mut tags = vec![header(&get(&edge, &own, &[]).await, "etag").to_owned()];
+    let id = &site.measurement_id;
+    for (rules, expected) in [
+        (
+            "[tracker]\noutbound = false\ndownloads = \"pdf\"\nendpoint = \"/h\"",
+            format!(
+                r#"small({{"downloads":"pdf","endpoint":"/h","measurement_id":"{id}","outbound":false}})"#
+            ),
+        ),
+        ("[tracker]\nscroll = true", format!(r#"full({{"measurement_id":"{id}","scroll":true}})"#)),
+        (
+            "session_timeout_s = 60\n[tracker]\nconsent = \"ask\"",
+            format!(r#"full({{"consent":"ask","measurement_id":"{id}","session_timeout_s":60}})"#),
+        ),
+        ("session_timeout_s = 60", format!(r#"small({{"measurement_id":"{id}"}})"#)),
+    ] {
+        properties.set_rules(&site.property_id, rules, false).unwrap();
+        // To find a property that is not there the edge reads all of them.
+        assert_eq!(get(&edge, "/t/M-AAAAAAAAAA.js", &[]).await.status, StatusCode::NOT_FOUND);
+        let before = tags.last().unwrap().clone();
+        let answer = get(&edge, &own, &[("if-none-match", &before)]).await;
+        assert_eq!((answer.status, &*answer.body), (StatusCode::OK, expected.as_bytes()), "{rules}");
+        tags.push(header(&answer, "etag").to_owned());
+    }
+    let last = tags.pop().unwrap();
+    assert_eq!(last, tags[0], "the same script as before the changes has the same tag");
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4, "each other script has its own");
     assert!(edge.stop().await);
 }

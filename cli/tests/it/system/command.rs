@@ -87,6 +87,16 @@ impl System {
         serde_json::from_value(created).unwrap()
     }
 
+    /// Sets a property's rules to this text of a rules file; gives what the command answers.
+    pub(crate) fn set_rules(&self, property: &Property, text: &str, options: &[&str]) -> Value {
+        let directory = super::new_directory();
+        let file = directory.path().join("rules.toml");
+        std::fs::write(&file, text).unwrap();
+        let (property, file) = (property.property_id.as_str(), file.to_str().unwrap());
+        let arguments = ["property", "set", "--property", property, "--file", file, "--format", "json"];
+        self.json(&[&arguments, options].concat())
+    }
+
     /// Creates properties in these zones, several at once: each command is a process, which takes long for a thousand.
     pub(crate) fn create_properties<'a>(&self, zones: impl Iterator<Item = &'a str>) -> Vec<Property> {
         let created = zones.map(|zone| async move {

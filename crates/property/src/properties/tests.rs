@@ -110,6 +110,11 @@ fn broken_file_keeps_the_last_good_version_and_is_refused_at_start() {
     for (bad, said) in [
         (good.replace("\"Europe/Berlin\"", "\"Mars/Olympus\""), "rules[0].time_zone is \"Mars/Olympus\""),
         (good.replace("\"name\"", "\"title\""), "unknown field `title`"),
+        (
+            good.replace("\"session_grace_s\"", "\"session_grace_h\""),
+            "unknown field `session_grace_h`, expected one of",
+        ),
+        (good.replace("\"session_grace_s\": 300", "\"shades\": {}"), "a newer build may have written it"),
         (good.replace(id, "p_aaaaaaaaaaaa"), "which is not the file's name"),
         (good.replacen("\"Europe/Berlin\"", "\"UTC\"", 1), "time_zone is \"UTC\""),
         (String::new(), "EOF"),

@@ -1,0 +1,109 @@
+//! A property's rules are set by a file: they act on hits and scripts that come after, and can be read back.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::system::command::{Property, meridian, sentence};
+use crate::system::process::wait_for;
+use crate::system::{Options, System, new_directory};
+
+const RULES: &str = "session_timeout_s = 300\n[tracker]\nscroll = true\n";
+
+#[test]
+fn rules_of_a_file_act_on_what_comes_after_and_are_read_back() {
+    let system = System::start(&Options::default());
+    let property = system.create_property(&[]);
+    visit(&system, &property, "before");
+    let expected = json!([
+        {"field": "session_timeout_s", "old": 1800, "new": 300},
+        {"field": "tracker.scroll", "old": false, "new": true},
+    ]);
+    let dry = system.set_rules(&property, RULES, &["--dry-run"]);
+    assert_eq!((&dry["changes"], &dry["version"], &dry["dry_run"]), (&expected, &json!(2), &json!(true)));
+    assert!(shown(&system, &property, &[]).contains("version 1 of its rules, which is in force"));
+    let set = system.set_rules(&property, RULES, &[]);
+    assert_eq!((&set["changes"], &set["version"], &set["dry_run"]), (&expected, &json!(2), &json!(false)));
+
+    // Rules and script come from one file: when the script has the setting, the edge has the rules.
+    let script = wait_for(Duration::from_secs(60), || script_with(&system, &property, "\"scroll\":true"));
+    assert!(script.is_some(), "the script does not get the property's settings");
+    visit(&system, &property, "after");
+    system.settle();
+    let sessions = system.rows(
+        &property,
+        "--from 2025-03-10 --to 2025-03-10 --dimensions source --metrics sessions --order-by source",
+    );
+    assert_eq!(
+        sessions,
+        [json!({"source": "after", "sessions": 2}), json!({"source": "before", "sessions": 1})]
+    );
+
+    check_reading_back(&system, &property);
+    check_refusals(&system, &property);
+}
+
+fn check_reading_back(system: &System, property: &Property) {
+    let text = shown(system, property, &[]);
+    assert!(text.contains("session_timeout_s = 300\n") && text.contains("scroll = true\n"), "{text}");
+    let again = system.set_rules(property, &text, &[]);
+    assert_eq!((&again["changes"], &again["version"]), (&json!([]), &json!(2)));
+    let first = shown(system, property, &["--version", "1"]);
+    assert!(
+        first.contains("session_timeout_s = 1800\n") && first.contains("version 2 is in force"),
+        "{first}"
+    );
+}
+
+fn check_refusals(system: &System, property: &Property) {
+    let id = property.property_id.as_str();
+    let directory = new_directory();
+    let file = directory.path().join("rules.toml");
+    let file = file.to_str().unwrap();
+    for (text, parts) in [
+        ("[session]\nengaged_after = 5\n", ["line 2 of the rules file", "engaged_after_s"]),
+        ("session_timeout_s = 0\n", ["session_timeout_s is \"0\"", "between 1 and 86400"]),
+    ] {
+        std::fs::write(file, text).unwrap();
+        let refused = system.run(&["property", "set", "--property", id, "--file", file]);
+        let said = sentence(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.lines().count() == 1 && parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+    let api = ["--grpc", system.address("grpc"), "--key", &property.report_key];
+    let refused = meridian(&[&["property", "set", "--property", id, "--file", file], &api[..]].concat());
+    assert!(sentence(&refused).contains("admin key"), "{}", sentence(&refused));
+    let refused = system.run(&["property", "rules", "--property", id, "--version", "9"]);
+    assert!(sentence(&refused).contains("its versions are 1 to 2"), "{}", sentence(&refused));
+}
+
+/// What `property rules` prints.
+fn shown(system: &System, property: &Property, options: &[&str]) -> String {
+    let arguments = ["property", "rules", "--property", property.property_id.as_str()];
+    let output = system.run(&[&arguments, options].concat());
+    assert!(output.status.success(), "{}", sentence(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn script_with(system: &System, property: &Property, part: &str) -> Option<String> {
+    let url = format!("{}/t/{}.js", system.address("collect"), property.measurement_id);
+    let answer = system.get(&url).ok()?;
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    (answer.status == StatusCode::OK && text.contains(part)).then_some(text)
+}
+
+/// Two page views of one visitor, ten minutes apart, from one source.
+fn visit(system: &System, property: &Property, source: &str) {
+    let hit = |at: &str| {
+        json!({
+            "event": "page_view", "url": format!("https://shop.example/?utm_source={source}&utm_medium=email"),
+            "timestamp": at, "client_id": source, "ip": "192.0.2.7",
+            "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
+        })
+    };
+    let hits: Vec<Value> = ["2025-03-10T10:00:00Z", "2025-03-10T10:10:00Z"].map(hit).into();
+    let body = json!({"measurement_id": property.measurement_id, "hits": hits});
+    let (status, answer) = system.collect(&body, &[("x-meridian-secret", &property.api_secret)]);
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+}

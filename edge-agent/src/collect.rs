@@ -8,7 +8,10 @@
 pub(crate) mod listen;
 pub(crate) mod body;
 pub(crate) mod client;
+pub(crate) mod follow;
 pub(crate) mod locate;
+pub(crate) mod network;
+pub(crate) mod origin;
 pub(crate) mod salts;
 pub(crate) mod visitor;
 pub(crate) mod accept;
@@ -33,6 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use self::locate::told::LocationHeaders;
 use self::route::Routes;
 use crate::handoff::Answers;
 
@@ -56,8 +60,12 @@ pub struct Config {
     pub max_streams: u32,
     /// How long the head of a request, and then its body, may take, milliseconds; then the request is refused.
     pub request_timeout_ms: u64,
-    /// Networks of load balancers whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
+    /// Networks of load balancers and CDNs, such as `10.0.0.0/8`: what they say of a client is believed, in the header named below, in
+    /// `X-Forwarded-For`, or, without either, in `Forwarded`.
     pub trusted_proxies: Vec<IpNet>,
+    /// Header in which trusted proxies put the client's address alone, such as `CF-Connecting-IP`, `True-Client-IP` or `Fastly-Client-IP`;
+    /// `Forwarded` lets that one count before `X-Forwarded-For`. They must set it, or take it away. Empty: none.
+    pub client_address_header: String,
     /// Requests at once whose body may have more than 64 KiB, which only other products' protocols allow (1 MB at most): their length says
     /// so, or is not told, or they are compressed. At the limit they are refused with 503 `overloaded`.
     pub max_large_bodies: usize,
@@ -72,6 +80,9 @@ pub struct Config {
     pub queue_submissions: usize,
     /// Bytes of these hits; likewise.
     pub queue_bytes: u64,
+    /// Headers in which trusted proxies say where the client is. They must set them, or take them away. A country there goes before the
+    /// database, which is then not asked.
+    pub location_headers: LocationHeaders,
 }
 
 impl Default for Config {
@@ -83,11 +94,13 @@ impl Default for Config {
             max_streams: 100,
             request_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
+            client_address_header: String::new(),
             max_large_bodies: 64,
             host_suffix: None,
             tracker_dir: None,
             queue_submissions: 8_192,
             queue_bytes: 64 << 20,
+            location_headers: LocationHeaders::default(),
         }
     }
 }

@@ -7,11 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use identity::TlsFiles;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use service::ServiceConfig;
 use service::logs::LogConfig;
 
-pub use crate::collect::Config as CollectConfig;
+use crate::collect::client::Proxies;
+pub use crate::collect::{Config as CollectConfig, LocationHeaders};
 pub use crate::outbox::Config as OutboxConfig;
 pub use crate::process::Config as ProcessConfig;
 pub use crate::ship::Config as ShipConfig;
@@ -29,9 +30,13 @@ pub struct Config {
     pub user_agent_rules: PathBuf,
     /// `crawler-user-agents.json`: what bots are told by.
     pub crawler_list: PathBuf,
-    /// A country database in MaxMind's format (`country_code`, or `country.iso_code`); absent: countries stay unknown.
+    /// Location databases in MaxMind's format, with MaxMind's records or those of the ip-location-db packages: a path or a list of paths. The
+    /// first that knows an address counts. Read into memory, and again when they change. Absent: places stay unknown.
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub geo_database: Vec<PathBuf>,
+    /// Networks of data centres, one a line, as `scripts/hosting-ranges.py` writes them; read again when it changes. Absent: none is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub geo_database: Option<PathBuf>,
+    pub hosting_ranges: Option<PathBuf>,
     /// Address of the admin port.
     pub admin_listen: SocketAddr,
     /// How long a stopping edge tries to hand its last batches to a hub, milliseconds. What is left then is shipped
@@ -60,7 +65,8 @@ impl Default for Config {
             properties_dir: PathBuf::from("/var/lib/meridian/properties"),
             user_agent_rules: PathBuf::from("/usr/share/meridian/regexes.yaml"),
             crawler_list: PathBuf::from("/usr/share/meridian/crawler-user-agents.json"),
-            geo_database: None,
+            geo_database: Vec::new(),
+            hosting_ranges: None,
             admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9101),
             drain_ms: 10_000,
             collect: CollectConfig::default(),
@@ -108,6 +114,7 @@ impl ServiceConfig for Config {
         at_least("ship.backoff_min_ms", self.ship.backoff_min_ms, 1)?;
         at_least("ship.backoff_max_ms", self.ship.backoff_max_ms, self.ship.backoff_min_ms)?;
         self.ship.quic.validate().map_err(|message| format!("ship.quic.{message}"))?;
+        Proxies::new(&self.collect)?;
         if self.ship.hubs.is_empty() {
             return Err("ship.hubs is empty; name at least one hub, such as [\"127.0.0.1:4433\"]".into());
         }
@@ -124,6 +131,20 @@ impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
     }
+}
+
+/// A list, or the one entry that it has.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a path or a list of paths")]
+    enum Paths {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+    Ok(match Paths::deserialize(deserializer)? {
+        Paths::One(path) => vec![path],
+        Paths::Many(paths) => paths,
+    })
 }
 
 fn at_least<T: Copy + PartialOrd + std::fmt::Display>(field: &str, value: T, least: T) -> Result<(), String> {
@@ -160,5 +181,29 @@ mod tests {
         let mut config = Config::default();
         config.ship.hubs.clear();
         assert!(config.validate().unwrap_err().starts_with("ship.hubs is empty"));
+    }
+
+    #[test]
+    fn a_location_database_is_one_path_or_several() {
+        let read = |text: &str| service::config::parse::<Config>(text, std::path::Path::new("x"));
+        for (text, expected) in [
+            ("geo_database = \"/a.mmdb\"", &["/a.mmdb"][..]),
+            ("geo_database = [\"/a.mmdb\", \"/b.mmdb\"]", &["/a.mmdb", "/b.mmdb"]),
+            ("drain_ms = 1", &[]),
+        ] {
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(read(text).unwrap().geo_database, expected, "{text}");
+        }
+        let error = read("geo_database = 5").unwrap_err().to_string();
+        assert!(error.contains("a path or a list of paths"), "{error}");
+    }
+
+    #[test]
+    fn headers_that_nobody_may_set_are_refused() {
+        let mut config = Config::default();
+        config.collect.client_address_header = "CF-Connecting-IP".into();
+        assert!(config.validate().unwrap_err().starts_with("collect.trusted_proxies is empty"));
+        config.collect.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(config.validate(), Ok(()));
     }
 }

@@ -38,7 +38,8 @@ use tokio_util::sync::CancellationToken;
 use transport::Endpoint;
 
 use crate::collect::accept::Acceptor;
-use crate::collect::locate::Locator;
+use crate::collect::client::Proxies;
+use crate::collect::origin::{self, Origins};
 use crate::collect::route::Routes;
 use crate::collect::salts::{self, Salts};
 use crate::collect::tracker::Tracker;
@@ -47,7 +48,7 @@ use crate::disk::DataDir;
 use crate::disk::state::Progress;
 use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
-use crate::metrics::{CollectMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
+use crate::metrics::{CollectMetrics, OriginMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
 use crate::process::restore::Restore;
 use crate::ship::CurrentHub;
 use crate::status::{EdgeStatus, Found};
@@ -67,7 +68,8 @@ struct Opened {
     ledger: Arc<Ledger>,
     salts: Arc<Salts>,
     properties: Arc<Properties>,
-    locator: Locator,
+    origins: Arc<Origins>,
+    proxies: Arc<Proxies>,
     tracker: Tracker,
     tail: Arc<Tail>,
 }
@@ -81,8 +83,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let edge = config.tls.identity()?.expect_role(Role::Edge).context("tls.cert")?;
     let edge: EdgeId = edge.id().parse()?;
     let now_ms = context.clock.now_ms();
-    let to_open = config.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&to_open, &edge, now_ms)).await??;
+    let (to_open, origin_metrics) = (config.clone(), context.registry.register(OriginMetrics::new));
+    let opened = tokio::task::spawn_blocking(move || open(&to_open, &edge, now_ms, origin_metrics)).await??;
     let ledger = opened.ledger.clone();
     context.registry.register(|registry| ledger::register(ledger.clone(), registry));
     let ship_metrics = context.registry.register(ShipMetrics::new);
@@ -103,6 +105,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         ship: ship_metrics.clone(),
         hub: hub.clone(),
         found,
+        origins: opened.origins.clone(),
         config: config.clone(),
         clock: context.clock.clone(),
     };
@@ -112,13 +115,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     spawn_collect(&mut tasks, &config, &context, &opened, listeners, intakes);
-    let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
-    tasks.spawn("salts", salts::watch(salts, clock, shutdown));
-    let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());
-    tasks.spawn("properties", async move {
-        properties.watch(shutdown).await;
-        Ok(())
-    });
+    spawn_watchers(&mut tasks, &context, &opened);
     let opened_disk = (opened.disk.clone(), opened.ledger.clone());
     let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, intake_receiver, gate)?;
     let out = (endpoint, ship_metrics, hub);
@@ -134,13 +131,19 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 }
 
 /// Reads configuration files and the data directory. Blocks.
-fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
+fn open(
+    config: &Config,
+    edge: &EdgeId,
+    now_ms: u64,
+    origin_metrics: OriginMetrics,
+) -> anyhow::Result<Opened> {
     let read = |field: &str, path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {field} = {path:?}"))
     };
     let user_agent_rules = read("user_agent_rules", &config.user_agent_rules)?;
     let crawler_list = read("crawler_list", &config.crawler_list)?;
-    let locator = Locator::open(config.geo_database.as_deref())?;
+    let origins = Origins::open(&config.geo_database, config.hosting_ranges.as_ref(), origin_metrics)?;
+    let proxies = Proxies::new(&config.collect).map_err(anyhow::Error::msg)?;
     let tracker = Tracker::open(config.collect.tracker_dir.as_deref())?;
     let properties = Properties::open(&config.properties_dir)?;
     let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
@@ -156,7 +159,8 @@ fn open(config: &Config, edge: &EdgeId, now_ms: u64) -> anyhow::Result<Opened> {
         user_agent_rules,
         crawler_list,
         properties,
-        locator,
+        origins: Arc::new(origins),
+        proxies: Arc::new(proxies),
         tracker,
         tail: Arc::new(Tail::new(edge.as_str())),
     })
@@ -178,8 +182,8 @@ fn spawn_collect(
         let acceptor = Acceptor {
             properties: opened.properties.clone(),
             salts: opened.salts.clone(),
-            locator: opened.locator.clone(),
-            trusted_proxies: config.collect.trusted_proxies.clone(),
+            origins: opened.origins.clone(),
+            proxies: opened.proxies.clone(),
             host_suffix: config.collect.host_suffix.clone(),
             tail: opened.tail.clone(),
             intake,
@@ -190,6 +194,18 @@ fn spawn_collect(
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));
     }
+}
+
+/// What is kept up beside the hits: salts of the day, properties, and the files that tell where clients are.
+fn spawn_watchers(tasks: &mut TaskGroup, context: &Context, opened: &Opened) {
+    let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
+    tasks.spawn("salts", salts::watch(salts, clock, shutdown));
+    tasks.spawn("origins", origin::watch(opened.origins.clone(), context.shutdown.clone()));
+    let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());
+    tasks.spawn("properties", async move {
+        properties.watch(shutdown).await;
+        Ok(())
+    });
 }
 
 /// The committer and the processing thread; gives where flushes are announced, closed when processing has ended.

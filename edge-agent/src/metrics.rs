@@ -76,6 +76,57 @@ impl CollectMetrics {
     }
 }
 
+/// Metrics of the files that tell where a client is.
+#[derive(Debug, Clone)]
+pub(crate) struct OriginMetrics {
+    built_seconds: Family<[(&'static str, String); 1], Gauge>,
+    hosting_ranges: Gauge,
+    failures: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+impl OriginMetrics {
+    /// Registers them.
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            built_seconds: Family::default(),
+            hosting_ranges: Gauge::default(),
+            failures: Family::default(),
+        };
+        registry.register(
+            "edge_collect_geo_database_build_timestamp_seconds",
+            "When a location database in force was built, unix seconds",
+            metrics.built_seconds.clone(),
+        );
+        let ranges = metrics.hosting_ranges.clone();
+        registry.register("edge_collect_hosting_ranges", "Ranges of data centres in force", ranges);
+        registry.register(
+            "edge_collect_reread_failures",
+            "Changed files that could not be read, by setting; the last good content stays in force",
+            metrics.failures.clone(),
+        );
+        metrics
+    }
+
+    /// These databases are in force: what they are called, and when they were built, unix seconds.
+    pub(crate) fn databases<'a>(&self, databases: impl Iterator<Item = (&'a str, u64)>) {
+        self.built_seconds.clear();
+        for (database_type, built_at_s) in databases {
+            let label = [("database_type", database_type.to_owned())];
+            self.built_seconds.get_or_create(&label).set(i64::try_from(built_at_s).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// So many ranges of data centres are in force.
+    pub(crate) fn hosting_ranges(&self, ranges: usize) {
+        self.hosting_ranges.set(i64::try_from(ranges).unwrap_or(i64::MAX));
+    }
+
+    /// Counts readings of the files of a setting that failed.
+    pub(crate) fn failures(&self, setting: &'static str) -> Counter {
+        self.failures.get_or_create(&[("setting", setting)]).clone()
+    }
+}
+
 /// Metrics of the WAL.
 #[derive(Debug, Clone)]
 pub(crate) struct WalMetrics {

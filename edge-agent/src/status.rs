@@ -2,7 +2,8 @@
 //! `replay_hits` says how much of the WAL is still to be processed again.
 //!
 //! Out: the JSON of a `service::status::ServiceReport`, with an object `edge` beside it: `hub` (the one it ships to; absent
-//! while there is none) and `found` (the work that the process before this one left on disk).
+//! while there is none), `found` (the work that the process before this one left on disk) and `geo_databases` (what the location databases in force
+//! are called, and when they were built).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use service::SharedClock;
 use service::status::{EdgeCounters, EdgePosition, QueueStatus, ServiceReport, ServiceStatus};
 
+use crate::collect::origin::Origins;
 use crate::config::Config;
 use crate::disk::Owner;
 use crate::handoff::IntakeLevel;
@@ -33,6 +35,8 @@ pub(crate) struct EdgeStatus {
     pub(crate) hub: CurrentHub,
     /// What was found at start.
     pub(crate) found: Found,
+    /// For the location databases.
+    pub(crate) origins: Arc<Origins>,
     /// For the limits.
     pub(crate) config: Config,
     /// Time.
@@ -64,7 +68,7 @@ impl EdgeStatus {
     /// The whole answer.
     pub(crate) fn answer(&self) -> Value {
         let mut value = serde_json::to_value(self.report()).unwrap_or_default();
-        let mut edge = json!({ "found": self.found });
+        let mut edge = json!({ "found": self.found, "geo_databases": self.origins.databases() });
         if let Some(hub) = self.hub.id() {
             edge["hub"] = json!(hub);
         }

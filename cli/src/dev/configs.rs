@@ -283,7 +283,7 @@ fn edge(
         properties_dir: layout.path("properties"),
         user_agent_rules: asset(arguments, "uap-core/regexes.yaml")?,
         crawler_list: asset(arguments, "crawler-user-agents/crawler-user-agents.json")?,
-        geo_database: Some(asset(arguments, countries)?),
+        geo_database: vec![asset(arguments, countries)?],
         admin_listen: ports.loopback()?,
         log: log.clone(),
         ..Default::default()

@@ -1,7 +1,7 @@
 //! From parsed hits to a submission: whose they are, who sent them, when they happened; then the commit.
 //!
 //! Each hit is encoded once, here, as it will lie in the WAL. The full client address ends here: it makes the visitor
-//! id and the country, and is cut.
+//! id, the place and the kind of network, and is cut.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use std::sync::Arc;
 use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
-use ipnet::IpNet;
 use jiff::Timestamp;
 use property::{Properties, Property};
 use protocol::{Code, CollectRequest, HitTime, ParsedHit, Place, Refusal, own};
 use serde_json::{Map, Value, json};
 use service::SharedClock;
 
-use super::client;
-use super::locate::{Country, Locator};
+use super::client::{self, Client, Proxies, Truncated};
+use super::locate::Located;
+use super::network::Network;
+use super::origin::{Maps, Origins};
 use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use crate::handoff::{CommitRefused, Intake};
@@ -33,10 +34,10 @@ pub(crate) struct Acceptor {
     pub(crate) properties: Arc<Properties>,
     /// Salts.
     pub(crate) salts: Arc<Salts>,
-    /// Countries.
-    pub(crate) locator: Locator,
-    /// Networks whose `X-Forwarded-For` is believed.
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Places and networks.
+    pub(crate) origins: Arc<Origins>,
+    /// Proxies that are believed.
+    pub(crate) proxies: Arc<Proxies>,
     /// Every property has a collect host name of its own under this domain: its measurement id, in lower case.
     pub(crate) host_suffix: Option<String>,
     /// The way to the committer.
@@ -91,7 +92,18 @@ impl Prepared {
 /// What the request says about whoever sent it.
 pub(super) struct Sender<'a> {
     address: IpAddr,
+    located: Located<'a>,
     user_agent: std::borrow::Cow<'a, str>,
+    /// For hits that name another address.
+    maps: &'a Maps,
+}
+
+/// What the address of a hit says.
+#[derive(Default)]
+struct Origin<'a> {
+    located: Located<'a>,
+    network: Network,
+    truncated_ip: Option<Truncated>,
 }
 
 impl Acceptor {
@@ -111,7 +123,8 @@ impl Acceptor {
                 return Err(secret_required("import_until".into(), "an import needs"));
             }
         }
-        let sender = self.sender(peer, headers);
+        let maps = self.origins.maps();
+        let sender = self.sender(peer, headers, &maps);
         let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
         let mut prepared = Prepared::with_capacity(request.hits.len());
@@ -156,9 +169,12 @@ impl Acceptor {
         }
     }
 
-    pub(super) fn sender<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> Sender<'a> {
+    pub(super) fn sender<'a>(&self, peer: IpAddr, headers: &'a HeaderMap, maps: &'a Maps) -> Sender<'a> {
+        let Client { address, located } = self.proxies.client(peer, headers);
         Sender {
-            address: client::address(peer, headers, &self.trusted_proxies),
+            address,
+            located: located.unwrap_or_else(|| maps.locate(address)),
+            maps,
             user_agent: headers.get(USER_AGENT).map_or("".into(), |v| String::from_utf8_lossy(v.as_bytes())),
         }
     }
@@ -188,11 +204,7 @@ impl Acceptor {
         let address = hit.ip.map_or(sender.address, |ip| ip.to_canonical());
         let traits = Traits { host: &hit.host, address, user_agent };
         let ids = visitor_ids(property, &hit.client_id, traits, event_time_ms, salts);
-        // Where a server is says nothing about the visitor.
-        let (country, truncated_ip) = match hit.ip {
-            None if hit.sent_by_server => (Country::UNKNOWN, None),
-            _ => (self.locator.country(address), Some(client::truncate(address))),
-        };
+        let Origin { located, network, truncated_ip } = self.origin(hit, address, property, sender);
         let view = HitView {
             property_id: &property.property_id,
             rules_version: property.current_rules().version,
@@ -201,7 +213,7 @@ impl Acceptor {
             previous_visitor_id: ids.previous_visitor_id,
             hit_id: &hit.id,
             attempt: hit.attempt,
-            country: country.as_str(),
+            country: located.country.as_str(),
             truncated_ip: truncated_ip.as_deref().unwrap_or_default(),
             user_agent,
             client_id: &hit.client_id,
@@ -218,9 +230,9 @@ impl Acceptor {
             items: hit.items.iter().map(ItemView::of).collect(),
             backdated: moment.is_backdated,
             sent_by_server: hit.sent_by_server,
-            region: "",
-            city: "",
-            network: "",
+            region: &located.region,
+            city: &located.city,
+            network: network.as_str(),
             client_hints: None,
             session_number: 0,
         };
@@ -232,6 +244,23 @@ impl Acceptor {
             prepared.told.push(Told { property_id: property.property_id.clone(), line });
         }
         ids.visitor_id
+    }
+
+    fn origin<'s>(
+        &self,
+        hit: &ParsedHit<'_>,
+        address: IpAddr,
+        property: &Property,
+        sender: &'s Sender<'_>,
+    ) -> Origin<'s> {
+        let located = match hit.ip {
+            // Where a server is says nothing about the visitor.
+            None if hit.sent_by_server => return Origin::default(),
+            None => sender.located.borrowed(),
+            Some(_) => sender.maps.locate(address),
+        };
+        let network = self.origins.network(property, address, sender.maps);
+        Origin { located, network, truncated_ip: Some(client::truncate(address)) }
     }
 }
 

@@ -45,7 +45,8 @@ impl Acceptor {
         protocol: Protocol,
         sent: Sent<'_>,
     ) -> Decided {
-        let sender = self.sender(peer, headers);
+        let maps = self.origins.maps();
+        let sender = self.sender(peer, headers, &maps);
         let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
         let by_host = self.property_of_host(headers).await;

@@ -131,13 +131,13 @@ pub(crate) fn create(dir: &Path, new: NewProperty, now_ms: u64) -> Result<Create
         measurement_id: claim_measurement_id(dir)?,
         name: wanted.name,
         time_zone: wanted.time_zone,
-        currency: wanted.currency,
+        currency: wanted.currency.clone(),
         hostnames: wanted.hostnames,
         created_at,
         api_secret_sha256: KeyHash::of(&api_secret),
         report_key_sha256: KeyHash::of(&report_key),
         visitor_key: VisitorKey::random().map_err(CreateError::Random)?,
-        rules,
+        rules: rules.in_currency(&wanted.currency),
         tracker: None,
     };
     for _ in 0..DRAWS {

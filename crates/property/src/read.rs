@@ -155,8 +155,10 @@ pub(crate) fn read(path: &Path) -> Result<Property, FileError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_MAX_BYTES {
         return Err(failed(format!("larger than {FILE_MAX_BYTES} bytes")));
     }
-    let property: Property = serde_json::from_slice(&bytes).map_err(|error| failed(unreadable(&error)))?;
+    let mut property: Property =
+        serde_json::from_slice(&bytes).map_err(|error| failed(unreadable(&error)))?;
     property.check().map_err(failed)?;
+    property.rules = property.rules.in_currency(&property.currency);
     if path.file_stem().and_then(|stem| stem.to_str()) != Some(property.property_id.as_str()) {
         return Err(failed(format!(
             "property_id is {:?}, which is not the file's name",

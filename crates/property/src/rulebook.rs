@@ -56,6 +56,21 @@ impl Rulebook {
         Ok(Self { earlier, current: Arc::new(rules), zone })
     }
 
+    /// The same for a property with this currency.
+    pub(crate) fn in_currency(self, currency: &str) -> Self {
+        let fill = |rules: Arc<Rules>| {
+            if rules.currency == currency {
+                return rules;
+            }
+            Arc::new(Rules { currency: currency.to_owned(), ..Rules::clone(&rules) })
+        };
+        Self {
+            earlier: self.earlier.into_iter().map(fill).collect(),
+            current: fill(self.current),
+            zone: self.zone,
+        }
+    }
+
     /// All versions, from 1.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rules>> {
         self.earlier.iter().chain([&self.current])

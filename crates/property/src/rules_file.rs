@@ -79,6 +79,7 @@ impl RulesFile {
         let Rules {
             version: _,
             time_zone,
+            currency: _,
             session_timeout_s,
             session_grace_s,
             session,
@@ -109,7 +110,7 @@ impl RulesFile {
         toml::to_string_pretty(self)
     }
 
-    /// What it says, with the present rules' version and, if it names none, their zone.
+    /// What it says, with the present rules' version and currency and, if it names none, their zone.
     pub(crate) fn over(self, present: &Rules) -> (Rules, TrackerSettings) {
         let Self {
             time_zone,
@@ -125,6 +126,7 @@ impl RulesFile {
         let rules = Rules {
             version: present.version,
             time_zone: time_zone.unwrap_or_else(|| present.time_zone.clone()),
+            currency: present.currency.clone(),
             session_timeout_s,
             session_grace_s,
             session,

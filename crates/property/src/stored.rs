@@ -170,8 +170,8 @@ pub(crate) struct Rulebooks {
 
 impl Rulebooks {
     fn shared(&mut self, property: &Property) -> Arc<Chosen> {
-        let Property { rules, tracker, .. } = property;
-        let text = serde_json::to_string(&(rules, tracker)).unwrap_or_default();
+        let Property { rules, tracker, currency, .. } = property;
+        let text = serde_json::to_string(&(currency, rules, tracker)).unwrap_or_default();
         if let Some(known) = self.known.get(&text).and_then(Weak::upgrade)
             && (&known.rules, &known.tracker) == (rules, tracker)
         {

@@ -55,6 +55,7 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     let Rules {
         version: _,
         time_zone,
+        currency: _,
         session_timeout_s,
         session_grace_s,
         session,

@@ -1,16 +1,38 @@
 //! The channel of a visit as an expression of ClickHouse: Google Analytics 4's default channel group, in its order, and AI Assistant.
 //!
 //! It is worked out when a report is asked for, from source, medium and campaign as they are stored: a rule that changes holds for history as
-//! well. Texts are constants of this file and of `crates/sources`; nothing in it comes from a request.
+//! well. Texts are constants of this file and of `crates/sources`; those of a property's own channels are bound values.
 
 use std::sync::LazyLock;
 
+use hit::ChannelRule;
 use sources::Category;
 
 /// `multiIf(…)`, to be used in the place of a column.
 pub(super) fn expression() -> &'static str {
     static EXPRESSION: LazyLock<String> = LazyLock::new(build);
     &EXPRESSION
+}
+
+/// When a channel of the property's own fits: each list that is given has a pattern that does, whatever the case. `bind` makes a text a
+/// bound value.
+pub(super) fn conditions(channel: &ChannelRule, bind: &mut impl FnMut(&str) -> String) -> String {
+    let lists = [("source", &channel.source), ("medium", &channel.medium), ("campaign", &channel.campaign)];
+    let all: Vec<_> = lists
+        .into_iter()
+        .filter(|(_, patterns)| !patterns.is_empty())
+        .map(|(column, patterns)| {
+            let any = patterns.iter().map(|pattern| format!("{column} ILIKE {}", bind(&like(pattern))));
+            format!("({})", any.collect::<Vec<_>>().join(" OR "))
+        })
+        .collect();
+    all.join(" AND ")
+}
+
+/// `*` is any text; what LIKE takes for a sign of its own stands for itself.
+fn like(pattern: &str) -> String {
+    let escaped = pattern.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    escaped.replace('*', "%")
 }
 
 /// Subdomains that a source is also written with.

@@ -13,6 +13,9 @@ use crate::plan::fields::{Dimension, Measure, Measured, Metric, Percentile};
 use crate::plan::filter::{Condition, Filter, Operator};
 use crate::plan::{OrderField, Part, Plan, Table};
 
+/// What a statement calls the channel of a row.
+const CHANNEL: &str = "own_or_default_channel";
+
 /// A statement and its bound values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sql {
@@ -36,12 +39,10 @@ impl Table {
 
 /// The rows of one table; in the plan's order when `paged`, with its limit and offset, else as many as may be joined.
 pub fn rows(plan: &Plan, part: &Part, paged: bool, max_rows: usize) -> Sql {
-    let mut sql = Sql { text: "SELECT ".to_owned(), params: Vec::new() };
-    let labels =
-        plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
+    let mut sql = Sql::select(plan, "");
     let measures =
         part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
-    sql.text += &labels.chain(measures).collect::<Vec<_>>().join(", ");
+    sql.text += &labels(plan).chain(measures).collect::<Vec<_>>().join(", ");
     sql.scope(plan, part.table);
     sql.group_by(plan);
     if paged {
@@ -59,7 +60,7 @@ pub fn rows(plan: &Plan, part: &Part, paged: bool, max_rows: usize) -> Sql {
 
 /// The measures of one table over everything the plan counts.
 pub fn totals(plan: &Plan, part: &Part) -> Sql {
-    let mut sql = Sql { text: "SELECT ".to_owned(), params: Vec::new() };
+    let mut sql = Sql::select(plan, "");
     let measures =
         part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
     sql.text += &measures.collect::<Vec<_>>().join(", ");
@@ -69,10 +70,8 @@ pub fn totals(plan: &Plan, part: &Part) -> Sql {
 
 /// The number of rows without limit and offset.
 pub fn count(plan: &Plan, part: &Part) -> Sql {
-    let mut sql = Sql { text: "SELECT count() FROM (SELECT ".to_owned(), params: Vec::new() };
-    let labels =
-        plan.dimensions.iter().enumerate().map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)));
-    sql.text += &labels.collect::<Vec<_>>().join(", ");
+    let mut sql = Sql::select(plan, "SELECT count() FROM (");
+    sql.text += &labels(plan).collect::<Vec<_>>().join(", ");
     sql.scope(plan, part.table);
     sql.group_by(plan);
     sql.text.push(')');
@@ -115,6 +114,34 @@ impl Sql {
         let placeholder = format!("{{{name}:String}}");
         self.params.push((name, value.to_owned()));
         placeholder
+    }
+
+    /// A statement up to its columns. What a channel is takes a hundred thousand characters, so it is said once and then by name.
+    fn select(plan: &Plan, before: &str) -> Self {
+        let mut sql = Self { text: before.to_owned(), params: Vec::new() };
+        let filtered = plan.filter.as_ref().map(Filter::dimensions).unwrap_or_default();
+        if plan.dimensions.iter().chain(&filtered).any(|dimension| *dimension == Dimension::Channel) {
+            let channel = sql.channel(plan);
+            sql.text += &format!("WITH {channel} AS {CHANNEL} ");
+        }
+        sql.text += "SELECT ";
+        sql
+    }
+
+    /// Channels of the property's own go before the default ones; their texts are bound like a request's.
+    fn channel(&mut self, plan: &Plan) -> String {
+        let own = &plan.property.current_rules().channels;
+        if own.is_empty() {
+            return channel::expression().to_owned();
+        }
+        let cases: Vec<_> = own
+            .iter()
+            .map(|channel| {
+                let conditions = channel::conditions(channel, &mut |pattern| self.bind(pattern));
+                format!("{conditions}, {}", self.bind(&channel.name))
+            })
+            .collect();
+        format!("multiIf({}, {})", cases.join(", "), channel::expression())
     }
 
     fn scope(&mut self, plan: &Plan, table: Table) {
@@ -166,6 +193,12 @@ impl Sql {
     }
 }
 
+/// The columns of a plan's dimensions.
+fn labels(plan: &Plan) -> impl Iterator<Item = String> {
+    let numbered = plan.dimensions.iter().enumerate();
+    numbered.map(|(n, dimension)| format!("{} AS d{n}", label(*dimension)))
+}
+
 /// A dimension as text, from the columns of its table.
 fn label(dimension: Dimension) -> &'static str {
     match dimension {
@@ -178,7 +211,7 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::Source => "source",
         Dimension::Medium => "medium",
         Dimension::Campaign => "campaign",
-        Dimension::Channel => channel::expression(),
+        Dimension::Channel => CHANNEL,
         Dimension::Country => "country",
         Dimension::Device => "device",
         Dimension::Browser => "browser",

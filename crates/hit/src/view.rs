@@ -43,6 +43,7 @@ pub struct HitView<'a> {
     pub network: &'a str,
     pub client_hints: Option<HintsView<'a>>,
     pub session_number: u32,
+    pub prefetch: bool,
 }
 
 /// [`ClientHints`] that borrow their texts; fields as there.
@@ -190,6 +191,7 @@ impl<'a> HitView<'a> {
             27 => self.network = field.text()?,
             28 => self.client_hints.get_or_insert_default().read(field.bytes()?)?,
             29 => self.session_number = field.small()?,
+            30 => self.prefetch = field.number()? != 0,
             _ => {}
         }
         Ok(())
@@ -227,6 +229,7 @@ impl<'a> HitView<'a> {
             network: &hit.network,
             client_hints: hit.client_hints.as_ref().map(HintsView::of),
             session_number: hit.session_number,
+            prefetch: hit.prefetch,
         }
     }
 
@@ -293,6 +296,7 @@ impl<'a> HitView<'a> {
             hints.write(out);
         }
         number(29, self.session_number.into(), out);
+        number(30, self.prefetch.into(), out);
     }
 }
 

@@ -1,9 +1,9 @@
-//! Where visits come from: which hosts are search engines, social networks, shops, videos, assistants, and payment gateways.
+//! Where visits come from: which hosts are search engines, social networks, shops, videos, assistants, payment gateways, and spam.
 //!
-//! Two files of facts, `sources.tsv` and `gateways.txt`, and look-ups in them. In: a host. Out: the name that reports show, and the
+//! Files of facts, `sources.tsv`, `gateways.txt` and `spam.txt`, and look-ups in them. In: a host. Out: the name that reports show, and the
 //! category that decides medium and channel. Those who name a source themselves (`utm_source=fb`) are found by the same texts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// What a host is.
@@ -40,6 +40,8 @@ const SUFFIXES: [&str; 34] = [
 static FACTS: LazyLock<Facts> =
     LazyLock::new(|| Facts::parse(include_str!("sources.tsv"), include_str!("gateways.txt")));
 
+static SPAM: LazyLock<HashSet<&'static str>> = LazyLock::new(|| lines(include_str!("spam.txt")).collect());
+
 #[derive(Default)]
 struct Facts {
     /// `None`: taken out of a wider entry.
@@ -66,7 +68,7 @@ impl Facts {
                 };
             }
         }
-        facts.gateways = gateways.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        facts.gateways = lines(gateways).collect();
         facts
     }
 
@@ -88,6 +90,11 @@ impl Facts {
         }
         None
     }
+}
+
+/// The lines of a file of hosts that are not comments.
+fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn category_of(text: &str) -> Option<Category> {
@@ -121,6 +128,13 @@ pub fn is_payment_gateway(host: &str) -> bool {
         host.strip_suffix(*gateway).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     FACTS.gateways.iter().any(within)
+}
+
+/// Whether a referrer's host is a spammer's: it is on Matomo's list of them, or below an entry. Sites that never linked here are
+/// named as referrers so that whoever reads the report looks at them. The host is lower case, in its `xn--` form.
+pub fn is_spam_referrer(host: &str) -> bool {
+    let mut suffixes = std::iter::successors(Some(host), |rest| rest.split_once('.').map(|(_, tail)| tail));
+    suffixes.any(|suffix| SPAM.contains(suffix))
 }
 
 /// Every text of a category, lower case, sorted: names, hosts, and hosts under many countries' suffixes.

@@ -73,3 +73,41 @@ fn texts_are_what_people_write_into_utm_source() {
     assert!(texts(Category::Social).iter().any(|known| known == "fb"));
     assert!(!search.iter().any(|known| known == "mail.google.com"));
 }
+
+#[test]
+fn spammers_are_known_with_their_subdomains() {
+    for (host, expected) in [
+        ("semalt.com", true),
+        ("semalt.semalt.com", true),
+        ("www.100dollars-seo.com", true),
+        ("qiwi.xyz", true),
+        ("xn--d1aifoe0a9a.top", true),
+        ("notsemalt.com", false),
+        ("semalt.com.example", false),
+        // Only a name below it is on the list.
+        ("seoriseome.netlify.app", true),
+        ("netlify.app", false),
+        ("google.com", false),
+        ("com", false),
+        ("", false),
+    ] {
+        assert_eq!(is_spam_referrer(host), expected, "{host}");
+    }
+}
+
+#[test]
+fn no_source_and_no_gateway_is_a_spammer() {
+    let known = FACTS.hosts.keys().chain(&FACTS.gateways);
+    let both: Vec<_> = known.filter(|host| is_spam_referrer(host)).collect();
+    assert_eq!(both, Vec::<&&str>::new());
+}
+
+#[test]
+fn the_list_of_spammers_is_of_host_names() {
+    assert_eq!(SPAM.len(), 2043);
+    for host in SPAM.iter() {
+        let is_name =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+        assert!(host.bytes().all(is_name) && host.contains('.') && !host.starts_with('.'), "{host}");
+    }
+}

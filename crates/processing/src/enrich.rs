@@ -7,18 +7,20 @@
 pub mod address;
 pub mod acquisition;
 pub mod user_agent;
+pub mod traffic;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{HitView, PAGE_VIEW, Rules, RulesSource};
+use hit::{HitView, PAGE_VIEW, Rules, RulesSource, TrafficRules};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
 use crate::enrich::address::Address;
+use crate::enrich::traffic::traffic_of;
 use crate::enrich::user_agent::{Detected, Detection};
 use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, VisitorType};
 
@@ -32,6 +34,7 @@ struct Resolved {
     zone: TimeZone,
     timeout_ms: u64,
     grace_ms: u64,
+    traffic: TrafficRules,
 }
 
 /// Minute, offset and date of an event.
@@ -81,10 +84,8 @@ impl Enricher {
         let rules = self.resolve(hit.property_id, hit.rules_version)?;
         let time = local_time(hit.event_time_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
         let address = Address::parse(hit.url);
-        let Detected { client, traffic } = match hit.user_agent {
-            "" if hit.sent_by_server => self.detection.unknown(),
-            user_agent => self.detection.classify(user_agent),
-        };
+        let Detected { client, traffic } = self.detection.of(hit);
+        let traffic = traffic_of(hit, &rules.traffic, traffic);
         let enriched = EnrichedHit {
             dimensions: Dimensions {
                 property: Arc::clone(&rules.property),
@@ -140,6 +141,7 @@ impl Enricher {
             zone,
             timeout_ms: u64::from(rules.session_timeout_s) * 1000,
             grace_ms: u64::from(rules.session_grace_s) * 1000,
+            traffic: rules.traffic.clone(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! User-Agent Client Hints: what Chromium's browsers say of themselves beside the user agent (<https://wicg.github.io/ua-client-hints>).
+//! What browsers say beside the user agent: Client Hints (<https://wicg.github.io/ua-client-hints>, only Chromium's do), and that nobody looks yet.
 //!
 //! In: headers of a request, `navigator.userAgentData` as JSON, Google's parameters. Out: [`Hints`] within the limits of a hit. What cannot be
 //! read is left out: it is not the client's choice.
@@ -20,6 +20,10 @@ static PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
 static PLATFORM_VERSION: HeaderName = HeaderName::from_static("sec-ch-ua-platform-version");
 static MODEL: HeaderName = HeaderName::from_static("sec-ch-ua-model");
 
+static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+static PURPOSE: HeaderName = HeaderName::from_static("purpose");
+static X_MOZ: HeaderName = HeaderName::from_static("x-moz");
+
 /// Hints of one hit or one request; each text has at most [`limits::HINT_TEXT_BYTES`], empty: not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hints<'a> {
@@ -40,7 +44,8 @@ impl<'a> Hints<'a> {
     /// without them.
     pub fn of_headers(headers: &'a HeaderMap) -> Option<Self> {
         let text = |name: &HeaderName| headers.get(name)?.to_str().ok();
-        let first_item = |name| fit::cut(text(name).map_or("".into(), |value| item(value).0), limits::HINT_TEXT_BYTES);
+        let first_item =
+            |name| fit::cut(text(name).map_or("".into(), |value| item(value).0), limits::HINT_TEXT_BYTES);
         let brands = text(&BRANDS).or_else(|| text(&FULL_VERSIONS))?;
         let hints = Self {
             brands: Cow::Owned(brands_of_header(brands)),
@@ -137,6 +142,15 @@ impl<'a> Hints<'a> {
     fn unless_empty(self) -> Option<Self> {
         (self != Self::default()).then_some(self)
     }
+}
+
+/// Whether a browser sends this for a page that it loads ahead: `Sec-Purpose: prefetch` or `prefetch;prerender` (Fetch standard),
+/// and what older browsers say.
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
+    [&SEC_PURPOSE, &PURPOSE, &X_MOZ]
+        .into_iter()
+        .filter_map(|name| headers.get(name)?.to_str().ok())
+        .any(|value| value.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("prefetch")))
 }
 
 /// A list of brands as a hit keeps it.

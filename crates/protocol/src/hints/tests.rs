@@ -38,7 +38,10 @@ fn headers_of_browsers_are_read() {
             // The example of the specification, a telephone.
             &[
                 ("sec-ch-ua", r#""Examplary Browser"; v="73", ";Not?A.Brand"; v="27""#),
-                ("sec-ch-ua-full-version-list", r#""Examplary Browser"; v="73.3.9", ";Not?A.Brand"; v="27.0""#),
+                (
+                    "sec-ch-ua-full-version-list",
+                    r#""Examplary Browser"; v="73.3.9", ";Not?A.Brand"; v="27.0""#,
+                ),
                 ("sec-ch-ua-mobile", "?1"),
                 ("sec-ch-ua-platform", r#""Android""#),
                 ("sec-ch-ua-model", r#""Pixel 2 XL""#),
@@ -106,7 +109,10 @@ fn what_scripts_read_is_the_same() {
             r#"{"isMobile":true,"brands":[{"brand":" Not A;Brand","version":"99"},{"brand":"Chromium","version":"99"}]}"#,
             "Chromium 99 |  |  |  | Some(true)",
         ),
-        (r#"{"brands":[],"fullVersionList":[{"brand":"Brave","version":"142"}]}"#, "Brave 142 |  |  |  | None"),
+        (
+            r#"{"brands":[],"fullVersionList":[{"brand":"Brave","version":"142"}]}"#,
+            "Brave 142 |  |  |  | None",
+        ),
         (r#"{"brands":"Chromium","mobile":"yes","platform":null}"#, "none"),
         ("[]", "none"),
     ] {
@@ -125,10 +131,29 @@ fn hints_of_a_hit_win_over_those_of_its_request() {
     };
     let (hit, request) = (hints("", "15.0.0", None), hints("Chromium 142", "10.0.0", Some(false)));
     let merged = Hints::merged(Some(&hit), Some(&request)).unwrap();
-    assert_eq!((merged.brands, merged.platform_version, merged.mobile), ("Chromium 142", "15.0.0", Some(false)));
+    assert_eq!(
+        (merged.brands, merged.platform_version, merged.mobile),
+        ("Chromium 142", "15.0.0", Some(false))
+    );
     assert_eq!(Hints::merged(None, Some(&request)).unwrap().platform_version, "10.0.0");
     assert_eq!(Hints::merged(Some(&hit), None).unwrap().mobile, None);
     assert_eq!(Hints::merged(None, None), None);
+}
+
+#[test]
+fn pages_loaded_ahead_are_told_from_others() {
+    for (name, value, expected) in [
+        ("sec-purpose", "prefetch", true),
+        ("sec-purpose", "prefetch;prerender", true),
+        ("sec-purpose", "prefetch;anonymous-client-ip", true),
+        ("purpose", "prefetch", true),
+        ("x-moz", "Prefetch", true),
+        ("sec-purpose", "", false),
+        ("sec-purpose", "prefetched", false),
+        ("accept", "prefetch", false),
+    ] {
+        assert_eq!(is_prefetch(&headers(&[(name, value)])), expected, "{name}: {value}");
+    }
 }
 
 proptest! {

@@ -61,7 +61,10 @@ fn client_hints_are_taken_and_cut() {
     let request = collect(&body).unwrap();
     let hints = request.hits[0].client_hints.as_ref().unwrap();
     assert_eq!((hints.brands.as_ref(), hints.platform.as_ref()), ("Chromium 142", "Windows"));
-    assert_eq!((hints.platform_version.as_ref(), hints.model.len(), hints.mobile), ("15.0.0", 100, Some(false)));
+    assert_eq!(
+        (hints.platform_version.as_ref(), hints.model.len(), hints.mobile),
+        ("15.0.0", 100, Some(false))
+    );
     for nothing in ["null", "{}", r#"{"brands":null,"model":""}"#] {
         let body = with_hit(&format!(r#"{PAGE},"client_hints":{nothing}"#));
         assert_eq!(collect(&body).unwrap().hits[0].client_hints, None, "{nothing}");

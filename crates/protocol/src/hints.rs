@@ -40,15 +40,18 @@ pub struct Hints<'a> {
 }
 
 impl<'a> Hints<'a> {
-    /// Of a request's headers; `None`: its browser sends none. Chromium sends its brands with each request, so nothing else is looked for
-    /// without them.
+    /// Of a request's headers; `None`: its browser sends none. Chromium sends brands and platform with each request, so without them nothing
+    /// else is looked for.
     pub fn of_headers(headers: &'a HeaderMap) -> Option<Self> {
         let text = |name: &HeaderName| headers.get(name)?.to_str().ok();
         let first_item =
             |name| fit::cut(text(name).map_or("".into(), |value| item(value).0), limits::HINT_TEXT_BYTES);
-        let brands = text(&BRANDS).or_else(|| text(&FULL_VERSIONS))?;
+        let brands = text(&BRANDS).or_else(|| text(&FULL_VERSIONS));
+        if brands.is_none() && !headers.contains_key(&PLATFORM) {
+            return None;
+        }
         let hints = Self {
-            brands: Cow::Owned(brands_of_header(brands)),
+            brands: Cow::Owned(brands_of_header(brands.unwrap_or_default())),
             platform: first_item(&PLATFORM),
             platform_version: first_item(&PLATFORM_VERSION),
             model: first_item(&MODEL),

@@ -35,6 +35,15 @@ fn headers_of_browsers_are_read() {
             "Chromium 133, Google Chrome 133 | Windows | 15.0.0 |  | Some(false)",
         ),
         (
+            // Debian's Chromium 156, to http://127.0.0.1.
+            &[
+                ("sec-ch-ua", r#""Not:A-Brand";v="8", "Chromium";v="156""#),
+                ("sec-ch-ua-mobile", "?0"),
+                ("sec-ch-ua-platform", r#""Linux""#),
+            ],
+            "Chromium 156 | Linux |  |  | Some(false)",
+        ),
+        (
             // The example of the specification, a telephone.
             &[
                 ("sec-ch-ua", r#""Examplary Browser"; v="73", ";Not?A.Brand"; v="27""#),
@@ -54,6 +63,10 @@ fn headers_of_browsers_are_read() {
             "Chromium 124, Opera 110 |  |  |  | None",
         ),
         (&[("sec-ch-ua", r#""HeadlessChrome";v="131""#)], "HeadlessChrome 131 |  |  |  | None"),
+        (
+            &[("sec-ch-ua-platform", "Windows"), ("sec-ch-ua-platform-version", "14.0.0")],
+            " | Windows | 14.0.0 |  | None",
+        ),
         (&[("sec-ch-ua-mobile", "?1")], "none"),
         (&[("sec-ch-ua", "")], "none"),
         (&[("sec-ch-ua", r#""Not_A Brand";v="24""#), ("sec-ch-ua-mobile", "yes")], "none"),

@@ -8,19 +8,25 @@ use super::{Detected, versions};
 use crate::handover::{Client, TrafficReason};
 
 /// Brand in the hints, and what uap-core calls that browser on a computer and on a telephone.
-const BROWSERS: [(&str, &str, &str); 15] = [
+const BROWSERS: [(&str, &str, &str); 21] = [
     ("Microsoft Edge", "Edge", "Edge Mobile"),
     ("Opera", "Opera", "Opera Mobile"),
     ("Opera GX", "Opera", "Opera Mobile"),
+    ("Opera Air", "Opera", "Opera Mobile"),
+    ("Opera Crypto", "Opera", "Opera Mobile"),
     ("OperaMobile", "Opera", "Opera Mobile"),
     ("Brave", "Brave", "Brave"),
+    ("Brave Browser", "Brave", "Brave"),
     ("Vivaldi", "Vivaldi", "Vivaldi"),
     ("Samsung Internet", "Samsung Internet", "Samsung Internet"),
     ("YaBrowser", "Yandex Browser", "Yandex Browser"),
     ("Yandex", "Yandex Browser", "Yandex Browser"),
     ("Whale", "Whale", "Whale"),
     ("DuckDuckGo", "DuckDuckGo", "DuckDuckGo Mobile"),
+    ("Android WebView", "Chrome Mobile WebView", "Chrome Mobile WebView"),
     ("Avast Secure Browser", "Avast Secure Browser", "Avast Secure Browser"),
+    ("AvastSecureBrowser", "Avast Secure Browser", "Avast Secure Browser"),
+    ("Avira Secure Browser", "Avira Secure Browser", "Avira Secure Browser"),
     ("AVG Secure Browser", "AVG Secure Browser", "AVG Secure Browser"),
     ("CCleaner Browser", "CCleaner Browser", "CCleaner Browser"),
     ("Norton Private Browser", "Norton Private Browser", "Norton Private Browser"),

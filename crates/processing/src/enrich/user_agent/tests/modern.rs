@@ -107,6 +107,10 @@ fn hints_say_what_the_user_agent_cannot() {
             (PHONE, hints("Chromium 142, Microsoft Edge 142", "Android", "", Some(true))),
             "Edge Mobile 142, Android 10, mobile, ",
         ),
+        (
+            (PHONE, hints("Chromium 123, Android WebView 123", "Android", "13", Some(true))),
+            "Chrome Mobile WebView 123, Android 13, mobile, ",
+        ),
         ((TABLET, hints(CHROME, "Android", "15.0.0", Some(false))), "Chrome 142, Android 15, tablet, "),
         // Desktop pages on a telephone and on a tablet, where the hints say more than the user agent.
         ((LINUX, hints(CHROME, "Android", "15.0.0", Some(true))), "Chrome 142, Linux , mobile, "),

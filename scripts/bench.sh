@@ -12,6 +12,6 @@ target=${CARGO_TARGET_DIR:-target}
 scripts/setup.sh bench
 cargo build --release --workspace --locked
 cargo build --release --package protocol --example parse_cost --locked
-cargo build --release --package processing --example stage_cost --locked
+cargo build --release --package processing --example stage_cost --example classify_cost --locked
 export PYTHONPATH=load-tests
 exec python3 -B -m bench --bin "$target/release" --assets third-party/node_modules --out "$target/bench.json" "$@"

@@ -41,6 +41,7 @@ main() {
         install_node_packages_of tests/user-agents
         install_node_packages_of tests/tracker
         fetch_crawlers
+        fetch_expectations
         install_python_packages clients "$root/tests/clients/requirements.txt"
     fi
     if [ "$goal" = check ]; then
@@ -184,6 +185,35 @@ fetch_crawlers() {
     tar --extract --gzip --file "$archive" --to-stdout --wildcards '*/tests/fixtures/user_agent/crawlers.txt' >"$folder/data/crawlers.txt" ||
         fail "setup.sh: $archive does not hold the list of crawlers; a new version keeps it elsewhere."
     printf '%s\n' "$wanted" >"$folder/data/.fetched"
+}
+
+# What uap-core's own tests expect, out of a Debian package that is not installed. APT's lists name where it lies, APT checks its signature.
+fetch_expectations() {
+    local folder=$root/tests/user-agents package version sum wanted archive
+    read -r package version sum <"$folder/uap-core.version"
+    wanted=$(sha256sum <"$folder/uap-core.version")
+    if [ -f "$folder/data/uap-core/.fetched" ] && [ "$wanted" = "$(cat "$folder/data/uap-core/.fetched")" ]; then
+        return 0
+    fi
+    say "fetching Debian's $package $version"
+    has apt-get || fail "setup.sh: tests/user-agents needs files of Debian's $package $version, and this system has no apt-get; unpack them into tests/user-agents/data/uap-core."
+    if ! (cd "$work" && apt-get -qq download "$package=$version" 9>&- 2>"$work/apt.log"); then
+        # A fresh system has no lists yet.
+        [ "$(id -u)" != 0 ] || apt-get -qq update 9>&- || true
+        (cd "$work" && apt-get -qq download "$package=$version" 9>&- 2>"$work/apt.log") || {
+            cat "$work/apt.log" >&2
+            fail "setup.sh: apt-get could not download $package=$version (its message is above); run apt-get update as root, then this again."
+        }
+    fi
+    archive=$(echo "$work/$package"_*.deb)
+    printf '%s  %s\n' "$sum" "$archive" | sha256sum --check --quiet --strict >&2 ||
+        fail "setup.sh: $archive does not have the checksum in tests/user-agents/uap-core.version and must not be used."
+    rm -rf "$folder/data/uap-core"
+    mkdir -p "$folder/data/uap-core"
+    dpkg-deb --fsys-tarfile "$archive" |
+        tar --extract --directory "$folder/data/uap-core" --strip-components 5 --wildcards './usr/share/uap-core/test*/*.yaml' ||
+        fail "setup.sh: $archive does not hold the expectations of uap-core; a new version keeps them elsewhere."
+    printf '%s\n' "$wanted" >"$folder/data/uap-core/.fetched"
 }
 
 # $1 names the stamp, $2 is a requirements file in which every package has its hash.

@@ -85,9 +85,13 @@ fn print(line: &Value, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => println!("{}", serde_json::to_string(line)?),
         Format::Table if text("outcome") == "accepted" => println!(
-            "{} accepted {} {} {} {} visitor={} {}",
+            "{} accepted {}{} {} {} {} visitor={} {}",
             text("event_time"),
             text("traffic_class"),
+            match text("traffic_reason") {
+                "" => String::new(),
+                reason => format!(" ({reason})"),
+            },
             text("protocol"),
             text("event"),
             text("url"),

@@ -12,7 +12,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use processing::Detection;
+use hit::{HitView, TrafficRules};
+use processing::{Detection, TrafficReason, traffic_of};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use service::SharedClock;
@@ -72,14 +73,10 @@ impl Tail {
         self.is_on.load(Ordering::Relaxed)
     }
 
-    /// The class of a hit, once it can be told.
-    pub(crate) fn class_of(&self, user_agent: &str, sent_by_server: bool) -> Option<&'static str> {
-        let detection = self.detection.get()?;
-        let detected = match user_agent {
-            "" if sent_by_server => detection.unknown(),
-            user_agent => detection.classify(user_agent),
-        };
-        Some(detected.traffic.class().as_str())
+    /// What speaks for the class of a hit, once it can be told: the same that processing will find.
+    pub(crate) fn traffic_of(&self, hit: &HitView<'_>, rules: &TrafficRules) -> Option<TrafficReason> {
+        let detected = self.detection.get()?.of(hit);
+        Some(traffic_of(hit, rules, detected.traffic))
     }
 
     /// The lines kept of a property, from now on too; `None`: too many properties are looked at.

@@ -189,34 +189,37 @@ def read_rules(path):
 
 
 class Crawlers:
-    """Tells bots from humans by the user agent alone."""
+    """Tells humans, bots and automation apart by the user agent alone."""
 
     def __init__(self, path, rules_path):
         rules = read_rules(rules_path)
         left_out = set(rules.pop("left out"))
         own = functools.partial(re.compile, flags=re.IGNORECASE | re.ASCII)
         self.browsers = [own(pattern) for pattern in rules.pop("browser")]
+        self.driven = [own(pattern) for pattern in rules.pop("drives a browser")]
         with open(path, encoding="utf-8") as file:
             listed = [entry["pattern"] for entry in json.load(file)]
         self.patterns = [re.compile(pattern) for pattern in listed if pattern not in left_out]
         self.patterns += [own(pattern) for patterns in rules.values() for pattern in patterns]
         self.known = {}
 
-    def is_bot(self, user_agent):
-        """No user agent, a crawler's, one of no browser, or a device that ua-parser calls "Spider"."""
+    def class_of(self, user_agent):
+        """A bot has no user agent, a crawler's, one of no browser, or a device that ua-parser calls "Spider"."""
         if user_agent not in self.known:
             self.known[user_agent] = self._decide(user_agent)
         return self.known[user_agent]
 
     def _decide(self, user_agent):
         if user_agent in ("", "-"):
-            return True
+            return "bot"
         if any(pattern.search(user_agent) for pattern in self.patterns):
-            return True
-        if not any(pattern.search(user_agent) for pattern in self.browsers):
-            return True
+            return "bot"
         device = ua_parser.parse_device(user_agent)
-        return device is not None and device.family == "Spider"
+        if device is not None and device.family == "Spider":
+            return "bot"
+        if not any(pattern.search(user_agent) for pattern in self.browsers):
+            return "bot"
+        return "automation" if any(pattern.search(user_agent) for pattern in self.driven) else "human"
 
 
 def sessions_of(hits, gap):
@@ -292,12 +295,13 @@ def report(lines, crawlers, gap, leave_out_hit=None, let_bot_through=None):
         else:
             skipped[reason] += 1
     sent.sort(key=lambda hit: hit.time)  # stable: the order of the file decides among equals
-    is_bot = {id(hit): crawlers.is_bot(hit.user_agent) for hit in sent}
+    classes = {id(hit): crawlers.class_of(hit.user_agent) for hit in sent}
     if let_bot_through is not None:
-        bots = [hit for hit in sent if is_bot[id(hit)]]
-        is_bot[id(take_nth(bots, let_bot_through, "--let-bot-through"))] = False
-    humans = [hit for hit in sent if not is_bot[id(hit)]]
-    bot_count = len(sent) - len(humans)
+        bots = [hit for hit in sent if classes[id(hit)] == "bot"]
+        classes[id(take_nth(bots, let_bot_through, "--let-bot-through"))] = "human"
+    humans = [hit for hit in sent if classes[id(hit)] == "human"]
+    counts = collections.Counter(classes.values())
+    others = {name: counts[name] for name in ("bot", "automation") if name == "bot" or counts[name]}
     if leave_out_hit is not None:
         take_nth(humans, leave_out_hit, "--leave-out-hit")
         del humans[leave_out_hit - 1]
@@ -308,7 +312,7 @@ def report(lines, crawlers, gap, leave_out_hit=None, let_bot_through=None):
         "sent": len(sent),
         "malformed": malformed,
         "skipped": {reason: skipped[reason] for reason in ("method", "status", "asset")},
-        "hits_by_class": {"human": len(humans), "bot": bot_count},
+        "hits_by_class": {"human": len(humans), **others},
         "days": figures_by_day(humans, sessions),
         "entry_pages": collections.Counter(session[0].path for session in sessions),
         "exit_pages": collections.Counter(session[-1].path for session in sessions),

@@ -49,7 +49,7 @@ class OracleCase(unittest.TestCase):
         cls.crawlers_file = pathlib.Path(cls.directory.name, "crawlers.json")
         cls.crawlers_file.write_text(json.dumps([{"pattern": "FeedBee\\/"}, {"pattern": "^bee$"}, {"pattern": "bee hive"}]))
         cls.rules_file = pathlib.Path(cls.directory.name, "crawlers.txt")
-        cls.rules_file.write_text("# Any.\n[left out]\nbee hive\n\n[robot]\nhoney ?bot\n\n[browser]\nmozilla/\nbee\n")
+        cls.rules_file.write_text("# Any.\n[left out]\nbee hive\n\n[robot]\nhoney ?bot\n\n[drives a browser]\nkeeper\n\n[browser]\nmozilla/\nbee\n")
         cls.crawlers = oracle.Crawlers(cls.crawlers_file, cls.rules_file)
 
     def report(self, *lines, gap_minutes=30, **options):
@@ -175,31 +175,35 @@ class Paths(OracleCase):
 
 class Bots(OracleCase):
     def test_bot_is_listed_or_spider_or_nameless(self):
-        for agent, bot in [
-            ("FeedBee/1.0", True),
-            ("Mozilla/5.0 (compatible; FeedBee/1.0)", True),
-            ("feedbee/1.0", False),
-            ("bee", True),
-            ("honeybee", False),
-            ("bee hive", False),
-            ("Mozilla/5.0 HoneyBot", True),
-            ("no such thing", True),
-            (SPIDER, True),
-            ("", True),
-            ("-", True),
-            (FIREFOX, False),
-            (SAFARI, False),
+        for agent, name in [
+            ("FeedBee/1.0", "bot"),
+            ("Mozilla/5.0 (compatible; FeedBee/1.0)", "bot"),
+            ("feedbee/1.0", "human"),
+            ("bee", "bot"),
+            ("honeybee", "human"),
+            ("bee hive", "human"),
+            ("Mozilla/5.0 HoneyBot", "bot"),
+            ("no such thing", "bot"),
+            (SPIDER, "bot"),
+            ("", "bot"),
+            ("-", "bot"),
+            (FIREFOX, "human"),
+            (SAFARI, "human"),
+            ("Mozilla/5.0 BeeKeeper/2", "automation"),
+            ("Mozilla/5.0 HoneyBot BeeKeeper/2", "bot"),
+            ("Keeper/2", "bot"),
         ]:
             with self.subTest(agent=agent):
-                self.assertEqual(bot, self.crawlers.is_bot(agent))
+                self.assertEqual(name, self.crawlers.class_of(agent))
 
     def test_bots_are_counted_apart(self):
         answer = self.report(
             log_line(on(10, "09:00:00"), "/a"),
             log_line(on(10, "09:00:01"), "/b", agent="FeedBee/1.0"),
             log_line(on(11, "09:00:01"), "/b", agent="-"),
+            log_line(on(11, "09:00:02"), "/b", agent="Mozilla/5.0 BeeKeeper/2"),
         )
-        self.assertEqual({"human": 1, "bot": 2}, answer["hits_by_class"])
+        self.assertEqual({"human": 1, "bot": 2, "automation": 1}, answer["hits_by_class"])
         self.assertEqual(["2025-03-10"], list(answer["days"]))
         self.assertEqual([("/a", 1)], answer["top_pages"])
         self.assertEqual(({"Firefox": 1}, {"Linux": 1}), (answer["browsers"], answer["operating_systems"]))
@@ -208,9 +212,10 @@ class Bots(OracleCase):
     def test_every_pattern_of_the_real_list_is_read(self):
         rules = oracle.read_rules(oracle.RULES)
         crawlers = oracle.Crawlers(REAL_CRAWLERS, oracle.RULES)
-        own = sum(len(patterns) for heading, patterns in rules.items() if heading not in ("left out", "browser"))
+        own = sum(len(patterns) for heading, patterns in rules.items() if heading not in ("left out", "drives a browser", "browser"))
         listed = len(json.loads(REAL_CRAWLERS.read_text()))
         self.assertEqual(listed - len(rules["left out"]) + own, len(crawlers.patterns))
+        self.assertEqual(len(rules["drives a browser"]), len(crawlers.driven))
 
 
 class Sessions(OracleCase):

@@ -72,5 +72,7 @@ fn hits_are_shown_as_they_come() {
     );
     assert_eq!((&lines[0]["protocol"], &lines[3]["protocol"]), (&json!("meridian"), &json!("segment")));
     assert_eq!(lines[2]["field"], "hits[0].age_ms");
-    assert_eq!((&lines[0]["traffic_class"], &lines[1]["traffic_class"]), (&json!("human"), &json!("bot")));
+    let traffic = |line: &Value| (line["traffic_class"].clone(), line["traffic_reason"].clone());
+    assert_eq!(traffic(&lines[0]), (json!("human"), json!("")));
+    assert_eq!(traffic(&lines[1]), (json!("bot"), json!("crawler_user_agent")));
 }

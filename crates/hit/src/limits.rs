@@ -30,6 +30,8 @@ pub const ITEMS: usize = 200;
 pub const ITEM_TEXT_BYTES: usize = 100;
 /// Bytes of a user agent; longer ones are cut, for they are not the client's choice.
 pub const USER_AGENT_BYTES: usize = 1024;
+/// Bytes of each text of the client hints; longer ones are cut, for they are not the client's choice.
+pub const HINT_TEXT_BYTES: usize = 100;
 /// Age of a hit without API secret, milliseconds (72 h).
 pub const AGE_MS: u64 = 259_200_000;
 /// How far ahead of the edge's clock a timestamp may lie, milliseconds.

@@ -3,11 +3,14 @@
 //! In: a decompressed block body, or the parts of a request. Out: [`HitView`]s, or the same bytes that prost writes for the
 //! message. A hit has some fifteen texts, and a `String` for each is an allocation for each. Invariant: bytes and meaning are those of the `.proto` file (a test compares with prost's both ways).
 
+mod output;
+
 use prost::DecodeError;
 use prost::bytes::Buf;
 use prost::encoding::{self, DecodeContext, WireType};
 use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
 
+use self::output::{Length, Output, number, text};
 use crate::block::{Block, BlockError, BlockHeader};
 
 /// A [`RawHit`] that borrows its texts; fields as there.
@@ -43,6 +46,7 @@ pub struct HitView<'a> {
     pub network: &'a str,
     pub client_hints: Option<HintsView<'a>>,
     pub session_number: u32,
+    pub prefetch: bool,
 }
 
 /// [`ClientHints`] that borrow their texts; fields as there.
@@ -190,6 +194,7 @@ impl<'a> HitView<'a> {
             27 => self.network = field.text()?,
             28 => self.client_hints.get_or_insert_default().read(field.bytes()?)?,
             29 => self.session_number = field.small()?,
+            30 => self.prefetch = field.number()? != 0,
             _ => {}
         }
         Ok(())
@@ -227,6 +232,7 @@ impl<'a> HitView<'a> {
             network: &hit.network,
             client_hints: hit.client_hints.as_ref().map(HintsView::of),
             session_number: hit.session_number,
+            prefetch: hit.prefetch,
         }
     }
 
@@ -293,6 +299,7 @@ impl<'a> HitView<'a> {
             hints.write(out);
         }
         number(29, self.session_number.into(), out);
+        number(30, self.prefetch.into(), out);
     }
 }
 
@@ -407,6 +414,17 @@ impl<'a> HintsView<'a> {
         }
     }
 
+    /// Hints that outlive what they were read from.
+    pub fn to_message(self) -> ClientHints {
+        ClientHints {
+            brands: self.brands.to_owned(),
+            platform: self.platform.to_owned(),
+            platform_version: self.platform_version.to_owned(),
+            model: self.model.to_owned(),
+            mobile: self.mobile,
+        }
+    }
+
     fn write(&self, out: &mut impl Output) {
         text(1, self.brands, out);
         text(2, self.platform, out);
@@ -502,83 +520,6 @@ fn each_field<'a>(
 fn wrong(what: &'static str) -> DecodeError {
     #[allow(deprecated)]
     DecodeError::new(what)
-}
-
-/// Where fields go: bytes, or only their number.
-trait Output {
-    /// Tag and length of a field whose bytes follow.
-    fn begin(&mut self, tag: u32, length: u64);
-    /// A whole field.
-    fn bytes(&mut self, tag: u32, bytes: &[u8]);
-    /// A whole field.
-    fn varint(&mut self, tag: u32, number: u64);
-    /// A whole field.
-    fn fixed(&mut self, tag: u32, number: u64);
-}
-
-/// Counts bytes.
-struct Length(u64);
-
-impl Output for Length {
-    fn begin(&mut self, tag: u32, length: u64) {
-        self.0 += key_length(tag) + varint_length(length);
-    }
-
-    fn bytes(&mut self, tag: u32, bytes: &[u8]) {
-        let length = bytes.len() as u64;
-        self.begin(tag, length);
-        self.0 += length;
-    }
-
-    fn varint(&mut self, tag: u32, number: u64) {
-        self.0 += key_length(tag) + varint_length(number);
-    }
-
-    fn fixed(&mut self, tag: u32, _number: u64) {
-        self.0 += key_length(tag) + 8;
-    }
-}
-
-impl Output for Vec<u8> {
-    fn begin(&mut self, tag: u32, length: u64) {
-        encoding::encode_key(tag, WireType::LengthDelimited, self);
-        encoding::encode_varint(length, self);
-    }
-
-    fn bytes(&mut self, tag: u32, bytes: &[u8]) {
-        self.begin(tag, bytes.len() as u64);
-        self.extend_from_slice(bytes);
-    }
-
-    fn varint(&mut self, tag: u32, number: u64) {
-        encoding::encode_key(tag, WireType::Varint, self);
-        encoding::encode_varint(number, self);
-    }
-
-    fn fixed(&mut self, tag: u32, number: u64) {
-        encoding::encode_key(tag, WireType::SixtyFourBit, self);
-        self.extend_from_slice(&number.to_le_bytes());
-    }
-}
-
-fn key_length(tag: u32) -> u64 {
-    encoding::key_len(tag) as u64
-}
-
-fn varint_length(number: u64) -> u64 {
-    encoding::encoded_len_varint(number) as u64
-}
-
-fn text(tag: u32, text: &str, out: &mut impl Output) {
-    if !text.is_empty() {
-        out.bytes(tag, text.as_bytes());
-    }
-}
-
-fn number(tag: u32, number: u64, out: &mut impl Output) {
-    if number != 0 {
-        out.varint(tag, number);
-    }
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ pub mod money;
 pub mod page;
 pub mod terms;
 pub mod user_agent;
+pub mod traffic;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{HitView, PAGE_VIEW, Rules, RulesSource};
+use hit::{HitView, PAGE_VIEW, Rules, RulesSource, TrafficRules};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
@@ -27,6 +28,7 @@ use crate::enrich::acquisition::Arrival;
 use crate::enrich::address::Address;
 use crate::enrich::page::Pages;
 use crate::enrich::terms::Terms;
+use crate::enrich::traffic::traffic_of;
 use crate::enrich::user_agent::{Detected, Detection};
 use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, Revenue};
 
@@ -42,6 +44,7 @@ struct Resolved {
     terms: Terms,
     pages: Pages,
     ignored_referrers: Arc<[String]>,
+    traffic: TrafficRules,
 }
 
 /// Minute, offset and date of an event.
@@ -94,10 +97,8 @@ impl Enricher {
         if !rules.pages.are_counted(&address) {
             return Err(DropReason::ForeignHostname);
         }
-        let Detected { client, traffic } = match hit.user_agent {
-            "" if hit.sent_by_server => self.detection.unknown(),
-            user_agent => self.detection.classify(user_agent),
-        };
+        let Detected { client, traffic } = self.detection.of(hit);
+        let traffic = traffic_of(hit, &rules.traffic, traffic);
         let enriched = EnrichedHit {
             dimensions: Dimensions {
                 property: Arc::clone(&rules.property),
@@ -171,6 +172,7 @@ impl Enricher {
                 .map(|d| d.to_ascii_lowercase())
                 .collect(),
             currency: rules.currency.clone(),
+            traffic: rules.traffic.clone(),
         })
     }
 

@@ -18,8 +18,9 @@ pub mod aggregate;
 pub mod state;
 pub mod processor;
 
-pub use enrich::user_agent::{Detection, DetectionError};
-pub use handover::{Client, DropReason, TrafficClass};
+pub use enrich::traffic::traffic_of;
+pub use enrich::user_agent::{Detected, Detection, DetectionError};
+pub use handover::{Client, DropReason, TrafficClass, TrafficReason};
 pub use limits::Limits;
 pub use processor::{ProcessError, Processor, Sealed};
 pub use state::StateError;

@@ -7,6 +7,7 @@ use hit::{Parameter, PlainUrl, limits, parameter};
 use jiff::Timestamp;
 use url::Url;
 
+use crate::hints::Hints;
 use crate::json::Json;
 use crate::refusal::{Code, Refusal};
 
@@ -170,6 +171,43 @@ pub fn time(place: Place, name: &'static str, value: &Json<'_>) -> Result<u64, R
         );
         place.invalid(name, value, message)
     })
+}
+
+/// What a browser says of itself beside the user agent: `brands` as `navigator.userAgentData` has them, `platform`, `platform_version`, `model`,
+/// `mobile`. Texts that are too long are cut, for they are not the client's choice.
+pub fn client_hints<'a>(place: Place, value: &Json<'a>) -> Result<Option<Hints<'a>>, Refusal> {
+    let Json::Map(fields) = value else {
+        return Err(place.invalid("client_hints", value, "client_hints must be an object".into()));
+    };
+    let is_text = |value: Option<&Json<'_>>| matches!(value, Some(Json::Text(_)));
+    for (index, (name, value)) in fields.iter().enumerate() {
+        let shown: String = name.chars().take(limits::PARAM_KEY_BYTES).collect();
+        let refuse = |code, message: &str| {
+            Err(Refusal::field(code, place.field(&format!("client_hints.{shown}")), value, message))
+        };
+        if fields[..index].iter().any(|(other, _)| other == name) {
+            return refuse(Code::InvalidField, "it is given twice; send it once");
+        }
+        let wanted = match (name.as_ref(), value) {
+            ("brands" | "platform" | "platform_version" | "model" | "mobile", Json::Null)
+            | ("platform" | "platform_version" | "model", Json::Text(_))
+            | ("mobile", Json::Flag(_)) => continue,
+            ("brands", Json::List(list))
+                if list.iter().all(|brand| is_text(brand.get("brand")) && is_text(brand.get("version"))) =>
+            {
+                continue;
+            }
+            ("brands", _) => "it must be a list of {\"brand\": \"…\", \"version\": \"…\"}",
+            ("mobile", _) => "it must be true or false",
+            ("platform" | "platform_version" | "model", _) => "it must be a string",
+            _ => {
+                let known = "known are brands, platform, platform_version, model and mobile";
+                return refuse(Code::UnknownField, &format!("there is no such field; {known}"));
+            }
+        };
+        return refuse(Code::InvalidField, wanted);
+    }
+    Ok(Hints::of_json(value))
 }
 
 /// Event parameters.

@@ -166,6 +166,10 @@ impl ParsedHit<'_> {
         ] {
             assert!(text.len() <= max_bytes, "{name} has {} bytes", text.len());
         }
+        if let Some(hints) = &self.client_hints {
+            let texts = [&hints.brands, &hints.platform, &hints.platform_version, &hints.model];
+            assert!(texts.iter().all(|text| text.len() <= limits::HINT_TEXT_BYTES), "{hints:?}");
+        }
         for item in &self.items {
             let texts = [&item.id, &item.name, &item.brand, &item.category, &item.variant];
             assert!(texts.iter().all(|text| text.len() <= limits::ITEM_TEXT_BYTES), "{item:?}");
@@ -227,7 +231,7 @@ impl ParsedHit<'_> {
 }
 
 /// A text cut to so many bytes, at a character.
-fn cut(text: Cow<'_, str>, max_bytes: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: Cow<'_, str>, max_bytes: usize) -> Cow<'_, str> {
     let end = text.floor_char_boundary(max_bytes);
     keep(text, end)
 }

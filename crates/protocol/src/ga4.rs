@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::fields::Place;
 use crate::google;
+use crate::hints::Hints;
 use crate::parsed::ParsedHit;
 use crate::query::Query;
 use crate::refusal::{Code, Refusal};
@@ -57,6 +58,10 @@ fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
     }
     if let Some(user_agent) = query.get("_ua") {
         hit.fit_user_agent(user_agent);
+    }
+    hit.client_hints = Hints::of_google(query);
+    if let Some(kind) = query.get("tt") {
+        hit.fit_text("traffic_type", kind);
     }
     if let Some(number) = query.get("sct") {
         hit.fit_number("ga_session_number", number);

@@ -57,6 +57,14 @@ impl<'a> Json<'a> {
         path.iter().try_fold(self, |value, name| value.get(name))
     }
 
+    /// The entries of a list.
+    pub(crate) fn as_list(&self) -> Option<&[Json<'a>]> {
+        match self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
     /// A text, or a number or truth value as text.
     pub(crate) fn as_text(&self) -> Option<Cow<'a, str>> {
         match self {

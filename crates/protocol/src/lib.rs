@@ -9,6 +9,7 @@ pub mod fields;
 pub mod parsed;
 mod fit;
 mod query;
+pub mod hints;
 mod items;
 pub mod sent;
 pub mod own;
@@ -26,6 +27,7 @@ pub mod endpoint;
 
 pub use endpoint::{Endpoint, Protocol};
 pub use fields::Place;
+pub use hints::Hints;
 pub use own::CollectRequest;
 pub use parsed::{HitTime, ParsedHit};
 pub use refusal::{Code, Refusal};

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::fields::Place;
 use crate::fit::Campaign;
+use crate::hints::Hints;
 use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::query::Query;
@@ -118,6 +119,10 @@ fn visitor<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>) -> Result<(), Refusal
     }
     if let Some(user_agent) = query.get("ua") {
         hit.fit_user_agent(user_agent);
+    }
+    if let Some(data) = query.get("uadata") {
+        let data = serde_json::from_str(&data).unwrap_or(Json::Null);
+        hit.client_hints = Hints::of_json(&data).map(Hints::into_owned);
     }
     if let Some(address) = query.get("cip") {
         let parsed: IpAddr = address.parse().map_err(|_| {

@@ -33,7 +33,7 @@ const GIVEN_USER_AGENT_BYTES: usize = limits::REQUEST_BYTES;
 const ATTEMPTS: u64 = 1_000_000;
 
 /// The fields of a hit, in the order of `interfaces.md`.
-const HIT_FIELDS: [&str; 17] = [
+const HIT_FIELDS: [&str; 18] = [
     "event",
     "url",
     "referrer",
@@ -51,6 +51,7 @@ const HIT_FIELDS: [&str; 17] = [
     "timestamp",
     "ip",
     "user_agent",
+    "client_hints",
 ];
 
 /// Parses the body of `POST /v1/collect`.
@@ -171,6 +172,7 @@ impl<'a> ParsedHit<'a> {
                 self.user_agent = Some(fields::text(place, name, value, GIVEN_USER_AGENT_BYTES)?);
                 self.needs_secret.get_or_insert("user_agent");
             }
+            "client_hints" => self.client_hints = fields::client_hints(place, &value)?,
             // `hit` only asks for the names above.
             _ => return Err(unknown(place, name, &value, "those of a hit")),
         }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use hit::{Item, PAGE_VIEW, Parameter};
 
 use crate::fields::Place;
+use crate::hints::Hints;
 
 /// When a hit happened, by the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct ParsedHit<'a> {
     pub ip: Option<IpAddr>,
     /// The visitor's user agent, in place of the request's; needs the API secret in our own protocol.
     pub user_agent: Option<Cow<'a, str>>,
+    /// What the browser says of itself beside the user agent, where the protocol has a place for it.
+    pub client_hints: Option<Hints<'a>>,
     /// Whether a server sent this for the visitor, so that address and user agent of the request are not the visitor's.
     pub sent_by_server: bool,
     /// The first field found that needs the API secret.
@@ -89,6 +92,7 @@ impl ParsedHit<'_> {
             items: Vec::new(),
             ip: None,
             user_agent: None,
+            client_hints: None,
             sent_by_server: false,
             needs_secret: None,
             place,

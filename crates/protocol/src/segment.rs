@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::fields::Place;
 use crate::fit::Campaign;
+use crate::hints::Hints;
 use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::refusal::{Code, Refusal};
@@ -191,6 +192,7 @@ fn page<'a>(hit: &mut ParsedHit<'a>, properties: &Json<'a>, context: &Json<'a>) 
     let user_agent = context.text("userAgent").unwrap_or_default();
     hit.sent_by_server = user_agent.is_empty();
     hit.fit_user_agent(user_agent);
+    hit.client_hints = context.get("userAgentData").and_then(Hints::of_json);
     if let (Some(width), Some(height)) = (context.at(&["screen", "width"]), context.at(&["screen", "height"]))
     {
         hit.fit_screen(Cow::Owned(format!("{width}x{height}")));

@@ -12,6 +12,7 @@ use hit::{PAGE_VIEW, limits};
 use http::StatusCode;
 
 use crate::fields::Place;
+use crate::hints::Hints;
 use crate::items::{self, Fact};
 use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
@@ -125,16 +126,27 @@ fn entry<'a>(place: Place, query: &Query<'a>) -> Entry<'a> {
     }
 }
 
+/// A parameter that is JSON, or the one that is the same in base64.
+fn plain_or_encoded<'a>(query: &Query<'a>, plain: &str, encoded: &str) -> Option<Cow<'a, str>> {
+    query.get(plain).or_else(|| {
+        let bytes = BASE64.decode(query.get(encoded)?.as_bytes()).ok()?;
+        String::from_utf8(bytes).ok().map(Cow::Owned)
+    })
+}
+
+/// The context of the tracker's client hints plugin: `{"schema":…,"data":[{"schema":"iglu:org.ietf/http_client_hints/…","data":{…}},…]}`.
+fn client_hints(query: &Query<'_>) -> Option<Hints<'static>> {
+    const SCHEMA: &str = "iglu:org.ietf/http_client_hints/";
+    let text = plain_or_encoded(query, "co", "cx").filter(|text| text.contains(SCHEMA))?;
+    let envelope: Json<'_> = serde_json::from_str(&text).ok()?;
+    let contexts = envelope.get("data").and_then(Json::as_list)?;
+    let is_it = |context: &&Json<'_>| context.text("schema").is_some_and(|schema| schema.starts_with(SCHEMA));
+    Hints::of_json(contexts.iter().find(is_it)?.get("data")?).map(Hints::into_owned)
+}
+
 /// `{"schema":…,"data":{"schema":"iglu:vendor/name/jsonschema/1-0-0","data":{…}}}`, plain or in base64.
 fn self_describing(hit: &mut ParsedHit<'_>, query: &Query<'_>) -> bool {
-    let text = match (query.get("ue_pr"), query.get("ue_px")) {
-        (Some(text), _) => text.into_owned(),
-        (None, Some(encoded)) => match BASE64.decode(encoded.as_bytes()).map(String::from_utf8) {
-            Ok(Ok(text)) => text,
-            _ => return false,
-        },
-        (None, None) => return false,
-    };
+    let Some(text) = plain_or_encoded(query, "ue_pr", "ue_px") else { return false };
     let Ok(envelope) = serde_json::from_str::<Json<'_>>(&text) else { return false };
     let Some(event) = envelope.get("data") else { return false };
     let Some(schema) = event.text("schema") else { return false };
@@ -165,6 +177,7 @@ fn shared<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>) {
     // Trackers for pages and phones send from where the visitor is, all others (`srv`, `pc`, `app`) as servers.
     hit.sent_by_server = !matches!(query.get("p").as_deref(), None | Some("web" | "mob"));
     hit.fit_user_agent(query.get("ua").unwrap_or_default());
+    hit.client_hints = client_hints(query);
     if let Some(id) = query.first(&["duid", "nuid", "uid"]) {
         hit.fit_client_id(id);
     }

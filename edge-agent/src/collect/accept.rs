@@ -10,8 +10,9 @@ use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use jiff::Timestamp;
+use processing::TrafficReason;
 use property::{Properties, Property};
-use protocol::{Code, CollectRequest, HitTime, ParsedHit, Place, Refusal, own};
+use protocol::{Code, CollectRequest, Hints, HitTime, ParsedHit, Place, Refusal, hints, own};
 use serde_json::{Map, Value, json};
 use service::SharedClock;
 
@@ -94,6 +95,8 @@ pub(super) struct Sender<'a> {
     address: IpAddr,
     located: Located<'a>,
     user_agent: std::borrow::Cow<'a, str>,
+    client_hints: Option<Hints<'a>>,
+    is_prefetch: bool,
     /// For hits that name another address.
     maps: &'a Maps,
 }
@@ -176,6 +179,8 @@ impl Acceptor {
             located: located.unwrap_or_else(|| maps.locate(address)),
             maps,
             user_agent: headers.get(USER_AGENT).map_or("".into(), |v| String::from_utf8_lossy(v.as_bytes())),
+            client_hints: Hints::of_headers(headers),
+            is_prefetch: hints::is_prefetch(headers),
         }
     }
 
@@ -201,6 +206,9 @@ impl Acceptor {
             None if hit.sent_by_server => "",
             None => &sender.user_agent,
         });
+        // Other headers are the visitor's if the user agent is.
+        let is_visitors = hit.user_agent.is_none() && !hit.sent_by_server;
+        let hints_of_request = sender.client_hints.as_ref().filter(|_| is_visitors);
         let address = hit.ip.map_or(sender.address, |ip| ip.to_canonical());
         let traits = Traits { host: &hit.host, address, user_agent };
         let ids = visitor_ids(property, &hit.client_id, traits, event_time_ms, salts);
@@ -233,14 +241,15 @@ impl Acceptor {
             region: &located.region,
             city: &located.city,
             network: network.as_str(),
-            client_hints: None,
+            client_hints: Hints::merged(hit.client_hints.as_ref(), hints_of_request),
             session_number: 0,
+            prefetch: sender.is_prefetch && is_visitors,
         };
         prepared.hits += 1;
         view.push_to(&mut prepared.body);
         if self.tail.is_on() {
-            let class = self.tail.class_of(user_agent, hit.sent_by_server);
-            let line = accepted(&view, protocol, class);
+            let traffic = self.tail.traffic_of(&view, &property.current_rules().traffic);
+            let line = accepted(&view, protocol, traffic);
             prepared.told.push(Told { property_id: property.property_id.clone(), line });
         }
         ids.visitor_id
@@ -265,7 +274,7 @@ impl Acceptor {
 }
 
 /// What is told of a hit that was taken. No address and no client id: whoever looks is not the visitor.
-fn accepted(view: &HitView<'_>, protocol: &str, class: Option<&str>) -> Map<String, Value> {
+fn accepted(view: &HitView<'_>, protocol: &str, traffic: Option<TrafficReason>) -> Map<String, Value> {
     let time = i64::try_from(view.event_time_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let params = view.params.iter().map(|param| {
         let value = match param.value {
@@ -280,7 +289,8 @@ fn accepted(view: &HitView<'_>, protocol: &str, class: Option<&str>) -> Map<Stri
         ("outcome", json!("accepted")),
         ("protocol", json!(protocol)),
         ("event_time", json!(time.map(|time| time.to_string()))),
-        ("traffic_class", json!(class)),
+        ("traffic_class", json!(traffic.map(|reason| reason.class().as_str()))),
+        ("traffic_reason", json!(traffic.map(TrafficReason::as_str))),
         ("event", json!(view.event)),
         ("url", json!(view.url)),
         ("referrer", json!(view.referrer)),

@@ -126,3 +126,41 @@ async fn the_client_is_who_the_trusted_proxy_says_and_its_address_is_cut() {
     assert_eq!(hits[0].user_agent, "Mozilla/5.0 (X11; Linux) Firefox/1");
     edge.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_of_a_browser_are_kept_and_those_of_a_server_are_not() {
+    let site = Site::new();
+    let hub = Hub::start(&site.hub_tls);
+    let edge = site.start(&site.config(&hub.address)).await;
+    let headers = [
+        ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1"),
+        ("sec-ch-ua", r#""Chromium";v="142", "Not_A Brand";v="99", "Brave";v="142""#),
+        ("sec-ch-ua-mobile", "?0"),
+        ("sec-ch-ua-platform", r#""Linux""#),
+        ("sec-purpose", "prefetch;prerender"),
+        ("x-meridian-secret", &site.api_secret),
+    ];
+    let page = r#""url":"https://example.com/""#;
+    let hits = [
+        String::new(),
+        r#","client_hints":{"platform":"Windows","platform_version":"15.0.0"}"#.to_owned(),
+        r#","user_agent":"Mozilla/5.0 (X11; Linux) Firefox/1""#.to_owned(),
+    ];
+    let hits: Vec<String> = hits.iter().map(|more| format!("{{{page}{more}}}")).collect();
+    let body = format!(r#"{{"measurement_id":"{}","hits":[{}]}}"#, site.measurement_id, hits.join(","));
+    let answer = edge.send(Method::POST, "/v1/collect", &headers, body).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    hub.wait_until(|hub| hub.hits().len() == 3).await;
+    let hits = hub.hits();
+    let shown = |n: usize| {
+        let hints = hits[n].client_hints.as_ref();
+        hints.map(|hints| {
+            (hints.brands.as_str(), hints.platform.as_str(), hints.platform_version.as_str(), hints.mobile)
+        })
+    };
+    assert_eq!(shown(0), Some(("Chromium 142, Brave 142", "Linux", "", Some(false))));
+    assert_eq!(shown(1), Some(("Chromium 142, Brave 142", "Windows", "15.0.0", Some(false))));
+    assert_eq!(shown(2), None);
+    assert_eq!([hits[0].prefetch, hits[1].prefetch, hits[2].prefetch], [true, true, false]);
+    edge.kill().await;
+}

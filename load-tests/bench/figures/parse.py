@@ -1,4 +1,4 @@
-"""What it costs to parse a hit of each protocol: the parsers alone, on one thread."""
+"""What it costs to parse a hit of each protocol, and to know its browser: the code alone, on one thread."""
 
 import json
 import subprocess
@@ -12,13 +12,18 @@ NAMES = (
     "parse_umami_us",
     "parse_matomo_us",
     "parse_snowplow_us",
+    "classify_seen_us",
+    "classify_seen_with_hints_us",
+    "classify_new_us",
+    "classify_new_hints_us",
 )
 
 
 def measure(bench):
-    """Runs the example of crates/protocol, which prints one object."""
+    """Runs the examples of crates/protocol and crates/processing, which print one object each."""
+    examples = bench.binaries / "examples"
     with bench.results.expect(*NAMES):
-        program = bench.binaries / "examples" / "parse_cost"
-        output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
-        for name, value in json.loads(output).items():
-            bench.results.add(name, value)
+        for command in ([examples / "parse_cost"], [examples / "classify_cost", bench.assets]):
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            for name, value in json.loads(output).items():
+                bench.results.add(name, value)

@@ -4,7 +4,6 @@ import json
 import subprocess
 
 NAMES = (
-    "stage_find_agent_us",
     "stage_deduplicate_us",
     "stage_enrich_us",
     "stage_fold_us",

@@ -58,6 +58,7 @@ fn hit() -> impl Strategy<Value = RawHit> {
         option::of(any::<bool>()),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     );
     let ip = proptest::collection::vec(any::<u8>(), 0..7);
     (texts, numbers, few, params(), ip, items(), hints(), 0..3_u32).prop_map(
@@ -93,6 +94,7 @@ fn hit() -> impl Strategy<Value = RawHit> {
                 network: text(),
                 client_hints,
                 session_number,
+                prefetch: few.6,
             }
         },
     )

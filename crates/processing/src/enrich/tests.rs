@@ -1,6 +1,7 @@
 //! Local time by zone, with offsets from tzdata; reasons to drop a hit; shares of a hit.
 
 use super::*;
+use crate::handover::TrafficReason;
 
 struct Zoned(&'static str);
 
@@ -129,4 +130,22 @@ fn fields_are_taken_over() {
     assert!(found.is_page_view && found.first_visit && found.has_client_id);
     assert!(found.session_id.is_some());
     assert_eq!(enricher("UTC").enrich(&hit(0), 0).unwrap().0.session_id, None);
+}
+
+#[test]
+fn the_reason_of_a_class_comes_from_hit_and_user_agent() {
+    let people = "Mozilla/5.0 (X11; Linux) Firefox/140";
+    let reason = |hit: HitView<'static>| enricher("UTC").enrich(&hit, 0).unwrap().0.dimensions.traffic;
+    for (user_agent, network, expected) in [
+        (people, "", TrafficReason::None),
+        (people, "hosting", TrafficReason::DataCentre),
+        (people, "internal", TrafficReason::InternalNetwork),
+        ("a bot", "hosting", TrafficReason::CrawlerUserAgent),
+        ("", "", TrafficReason::NoUserAgent),
+    ] {
+        let found = reason(HitView { user_agent, network, ..hit(1_780_272_000) });
+        assert_eq!(found, expected, "{user_agent:?} {network:?}");
+    }
+    let told = HitView { sent_by_server: true, ..hit(1_780_272_000) };
+    assert_eq!(reason(told), TrafficReason::None);
 }

@@ -1,32 +1,40 @@
 //! What a user agent is: traffic class, browser, operating system, device class.
 //!
 //! Rules come from outside: uap-core's `regexes.yaml` and the list of crawler-user-agents. The answer depends on the
-//! text alone, so the bounded cache cannot be seen from outside.
+//! texts alone, so the bounded cache cannot be seen from outside.
 //!
-//! *Bot*: the user agent is empty or `-`, or matches a crawler's pattern, or is no browser's (`crawlers`), or uap-core's device family is
-//! `Spider`.
+//! *Traffic*, first reason that holds: there is no user agent, or `-`; it matches a crawler's pattern, or uap-core's device family is `Spider`;
+//! it is no browser's; it names what drives a browser (`crawlers`), or the client hints do.
 //! *Device*, first rule that holds: `bot` for a bot; `tablet` for a device family, or a browser family, with `iPad`,
 //! `Tablet` or `Kindle` in it, and for Android whose user agent lacks the word `Mobile` (Google's convention for
 //! tablets; televisions say `TV` and are `other`); `mobile` for a telephone's operating system, or a device family
 //! `iPhone`, `iPod`, `Generic Smartphone` or `Generic Feature Phone`; `desktop` for a computer's operating
-//! system; else `other`.
+//! system; else `other`. An iPad that asks for desktop pages says that it is a Mac, and is one here.
+//! *Brand*: uap-core's device brand, unless it is `Generic…`. *Versions*: see `versions`. What hints add: see `hints`.
 
 mod crawlers;
+mod hints;
+mod versions;
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hit::{ClientHints, HintsView, HitView};
 use serde::Deserialize;
 use ua_parser::{Extractor, Regexes};
 
 use self::crawlers::Crawlers;
-use crate::handover::{Client, TrafficReason};
+use crate::handover::{Client, TrafficClass, TrafficReason};
 
-/// Distinct user agents remembered. At the limit all are forgotten and found again.
+/// Distinct user agents remembered, with the hints beside them. At the limit all are forgotten and found again.
 const CACHE_ENTRIES: usize = 50_000;
 /// What uap-core calls what it does not know.
 const UNKNOWN: &str = "Other";
+
+/// Bytes of each text that is kept; longer ones are cut at a character.
+const TEXT_BYTES: usize = 64;
 
 const PHONE_SYSTEMS: [&str; 15] = [
     "iOS",
@@ -112,17 +120,31 @@ struct Crawler {
 pub struct Detection {
     extractor: Extractor<'static>,
     crawlers: Crawlers,
-    cache: Mutex<HashMap<String, Detected, RandomState>>,
+    cache: Mutex<HashTable<Known>>,
+    hashes: RandomState,
     unknown: Arc<Client>,
 }
 
-/// What a user agent is.
+/// What a user agent is, with the hints beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detected {
     /// Browser, system and device.
     pub client: Arc<Client>,
-    /// What the user agent alone speaks for.
+    /// What these alone speak for.
     pub traffic: TrafficReason,
+}
+
+/// What was found before.
+struct Known {
+    user_agent: Box<str>,
+    hints: Option<ClientHints>,
+    detected: Detected,
+}
+
+impl Known {
+    fn key(&self) -> (&str, Option<HintsView<'_>>) {
+        (&self.user_agent, self.hints.as_ref().map(HintsView::of))
+    }
 }
 
 impl Detection {
@@ -147,54 +169,83 @@ impl Detection {
             device: "other".into(),
             device_brand: "".into(),
         });
-        Ok(Self { extractor, crawlers, cache: Mutex::default(), unknown })
+        let hashes = RandomState::default();
+        Ok(Self { extractor, crawlers, cache: Mutex::default(), hashes, unknown })
     }
 
-    /// What this user agent is.
-    pub fn classify(&self, user_agent: &str) -> Detected {
+    /// What a hit's user agent and client hints are. Of a visitor of whom a server told, without a user agent, nothing is known, also nothing
+    /// that a bot would show.
+    pub fn of(&self, hit: &HitView<'_>) -> Detected {
+        match hit.user_agent {
+            "" if hit.sent_by_server => {
+                Detected { client: Arc::clone(&self.unknown), traffic: TrafficReason::None }
+            }
+            user_agent => self.classify(user_agent, hit.client_hints),
+        }
+    }
+
+    /// What this user agent is, with the hints that came beside it.
+    pub fn classify(&self, user_agent: &str, hints: Option<HintsView<'_>>) -> Detected {
+        // Nothing here depends on the model, of which there are many.
+        let hints = hints.map(|hints| HintsView { model: "", ..hints });
+        let hash = self.hashes.hash_one((user_agent, hints));
+        let is_it = |known: &Known| known.key() == (user_agent, hints);
         let cached = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(detected) = cached().get(user_agent) {
-            return detected.clone();
+        if let Some(known) = cached().find(hash, is_it) {
+            return known.detected.clone();
         }
         // Found outside the lock: another thread may find the same meanwhile, with the same result.
-        let detected = self.find(user_agent);
+        let detected = match hints {
+            Some(hints) => hints::refine(&self.classify(user_agent, None), hints),
+            None => self.find(user_agent),
+        };
         let mut cache = cached();
         if cache.len() >= CACHE_ENTRIES {
             cache.clear();
         }
-        cache.insert(user_agent.to_owned(), detected.clone());
+        if cache.find(hash, is_it).is_none() {
+            let hints = hints.map(HintsView::to_message);
+            let known = Known { user_agent: user_agent.into(), hints, detected: detected.clone() };
+            cache.insert_unique(hash, known, |known| self.hashes.hash_one(known.key()));
+        }
         detected
-    }
-
-    /// A visitor of whom a server told, without a user agent: nothing is known, also nothing that a bot would show.
-    pub fn unknown(&self) -> Detected {
-        Detected { client: Arc::clone(&self.unknown), traffic: TrafficReason::None }
     }
 
     fn find(&self, user_agent: &str) -> Detected {
         let (browser, system, device) = self.extractor.extract(user_agent);
-        let browser = browser.map_or(UNKNOWN.to_owned(), |value| value.family.into_owned());
-        let system = system.map_or(UNKNOWN.to_owned(), |value| value.os.into_owned());
-        let family = device.map_or(UNKNOWN.to_owned(), |value| value.device.into_owned());
-        let traffic = if user_agent.is_empty() || user_agent == "-" {
-            TrafficReason::NoUserAgent
-        } else if family == "Spider" || self.crawlers.have(user_agent) {
-            TrafficReason::CrawlerUserAgent
-        } else {
-            TrafficReason::None
+        let browser_version = versions::of_browser(browser.as_ref().and_then(|value| value.major));
+        let browser = browser.as_ref().map_or(UNKNOWN, |value| &value.family);
+        let (major, minor) =
+            system.as_ref().map_or((None, None), |value| (value.major.as_deref(), value.minor.as_deref()));
+        let system = system.as_ref().map_or(UNKNOWN, |value| &value.os);
+        let family = device.as_ref().map_or(UNKNOWN, |value| &value.device);
+        let brand = device.as_ref().and_then(|value| value.brand.as_deref()).filter(|brand| is_maker(brand));
+        let traffic = match user_agent {
+            "" | "-" => TrafficReason::NoUserAgent,
+            _ if family == "Spider" => TrafficReason::CrawlerUserAgent,
+            _ => self.crawlers.reason(user_agent),
         };
-        let is_bot = traffic != TrafficReason::None;
-        let device = if is_bot { "bot" } else { device_class(user_agent, &browser, &system, &family) };
+        let is_bot = traffic.class() == TrafficClass::Bot;
+        let device = if is_bot { "bot" } else { device_class(user_agent, browser, system, family) };
         let client = Client {
-            browser: browser.into(),
-            browser_version: "".into(),
-            operating_system: system.into(),
-            operating_system_version: "".into(),
+            browser: cut(browser).into(),
+            browser_version: browser_version.into(),
+            operating_system: cut(system).into(),
+            operating_system_version: versions::of_system(system, major, minor).into(),
             device: device.into(),
-            device_brand: "".into(),
+            device_brand: cut(brand.unwrap_or_default()).into(),
         };
         Detected { client: Arc::new(client), traffic }
     }
+}
+
+/// Whether a device brand of uap-core's is somebody's: not `Generic`, `Generic_Android`, `Generic_Feature_Phone` and the like, and not a crawler's.
+fn is_maker(brand: &str) -> bool {
+    !brand.starts_with("Generic") && brand != "Spider"
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES)]
 }
 
 fn device_class(user_agent: &str, browser: &str, system: &str, family: &str) -> &'static str {

@@ -40,6 +40,11 @@ fn requests_of_its_clients_are_read() {
             "&_cvar=%7B%221%22%3A%5B%22plan%22%2C%22pro%22%5D%7D",
             format!(r#"7: page_view {SHOWN} ua=UA plan="pro""#),
         ),
+        (
+            "&uadata=%7B%22fullVersionList%22%3A%5B%7B%22brand%22%3A%22Chromium%22%2C%22version%22%3A%22131.0.6778.265%22%7D%5D%2C%22mobile%22%3Afalse%2C%22model%22%3A%22%22%2C%22platform%22%3A%22macOS%22%2C%22platformVersion%22%3A%2213.7.2%22%7D",
+            format!("7: page_view {SHOWN} ua=UA hints=Chromium 131/macOS/13.7.2//Some(false)"),
+        ),
+        ("&uadata=%7Bbroken", format!("7: page_view {SHOWN} ua=UA")),
         ("&cdt=1795565302", format!("7: page_view {SHOWN} Claimed(1795565302000) ua=UA")),
         // Unix time by GNU date: `date -u -d '2011-04-05 00:11:42' +%s`.
         ("&cdt=2011-04-05%2000%3A11%3A42", format!("7: page_view {SHOWN} Claimed(1301962302000) ua=UA")),

@@ -40,6 +40,17 @@ fn calls_of_its_libraries_are_read() {
 }
 
 #[test]
+fn client_hints_of_a_page_are_kept() {
+    let context = r#""context":{"userAgent":"UA","userAgentData":{"brands":[{"brand":"Brave","version":"142"}],"mobile":true,"platform":"Android"}}"#;
+    let body = format!(r#"{{"batch":[{{"type":"page","userId":"u",{context}}}]}}"#);
+    let mut headers = HeaderMap::new();
+    assert_eq!(
+        shown(parse_batch(&with_key(&mut headers, &body))),
+        "WRITEKEY1: page_view client=u ua=UA hints=Brave 142/Android///Some(true)"
+    );
+}
+
+#[test]
 fn the_age_of_a_call_is_the_difference_of_its_own_times() {
     let parsed = |times: &str, sent_at: &str| {
         let body = format!(r#"{{"batch":[{{"type":"page","userId":"u"{times}}}]{sent_at}}}"#);

@@ -63,6 +63,13 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
     if let Some(user_agent) = &hit.user_agent {
         let _infallible = write!(text, " ua={user_agent}");
     }
+    if let Some(hints) = &hit.client_hints {
+        let _infallible = write!(
+            text,
+            " hints={}/{}/{}/{}/{:?}",
+            hints.brands, hints.platform, hints.platform_version, hints.model, hints.mobile
+        );
+    }
     if hit.sent_by_server {
         text.push_str(" server");
     }

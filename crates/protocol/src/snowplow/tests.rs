@@ -43,6 +43,19 @@ fn events_of_its_trackers_are_read() {
     }
 }
 
+/// `co` in JSON, `cx` the same in base64.
+#[test]
+fn client_hints_are_found_among_contexts() {
+    const SAID: &str = "hints=Chromium 99/Linux///Some(false)";
+    let context = r#"{\"schema\":\"iglu:x/contexts/jsonschema/1-0-0\",\"data\":[{\"schema\":\"iglu:x/web_page/jsonschema/1-0-0\",\"data\":{\"id\":\"1\"}},{\"schema\":\"iglu:org.ietf/http_client_hints/jsonschema/1-0-0\",\"data\":{\"isMobile\":false,\"platform\":\"Linux\",\"brands\":[{\"brand\":\" Not A;Brand\",\"version\":\"99\"},{\"brand\":\"Chromium\",\"version\":\"99\"}]}}]}"#;
+    let encoded = BASE64.encode(context.replace('\\', ""));
+    for event in [format!(r#""e":"pv","co":"{context}""#), format!(r#""e":"pv","cx":"{encoded}""#)] {
+        let expected = SHOWN.replace(" ua=UA", &format!(" ua=UA {SAID}"));
+        assert_eq!(parsed(&event), format!("shop: page_view {expected}"), "{event}");
+    }
+    assert_eq!(parsed(r#""e":"pv","cx":"%%%""#), format!("shop: page_view {SHOWN}"));
+}
+
 #[test]
 fn a_page_is_where_the_visitor_is_and_true_times_are_believed() {
     let query = "e=pv&aid=shop&p=web&url=https%3A%2F%2Fa.example%2F&ttm=1795565302396&sid=s-1&nuid=n&uid=u";

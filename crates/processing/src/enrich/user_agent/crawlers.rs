@@ -1,4 +1,4 @@
-//! Which user agents are crawlers': the list of crawler-user-agents, less the patterns that catch people, and rules of our own.
+//! Which user agents are not a person's: the list of crawler-user-agents, less the patterns that catch people, and rules of our own.
 //!
 //! `crawlers.txt` holds the rules and says why each counts. Classes (`\w`, `\b`) are ASCII: a user agent with other letters is matched byte by byte.
 
@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use super::{Crawler, DetectionError};
+use crate::handover::TrafficReason;
 
 /// Memory a compiled list may take; the longer one of 2026 needs about a tenth.
 const SET_BYTES: usize = 256 * 1024 * 1024;
@@ -18,6 +19,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::parse(include_str!("craw
 struct Rules {
     left_out: Vec<&'static str>,
     crawlers: Vec<&'static str>,
+    driven: Vec<&'static str>,
     browsers: Vec<&'static str>,
 }
 
@@ -29,6 +31,7 @@ impl Rules {
             match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 Some(name) if !name.contains('[') => heading = name,
                 _ if heading == "left out" => rules.left_out.push(line),
+                _ if heading == "drives a browser" => rules.driven.push(line),
                 _ if heading == "browser" => rules.browsers.push(line),
                 _ => rules.crawlers.push(line),
             }
@@ -41,6 +44,7 @@ impl Rules {
 pub(super) struct Crawlers {
     listed: RegexSet,
     own: RegexSet,
+    driven: RegexSet,
     browsers: RegexSet,
 }
 
@@ -60,14 +64,23 @@ impl Crawlers {
         Ok(Self {
             listed: listed.map_err(|error| blame(&patterns, error))?,
             own: own(&RULES.crawlers)?,
+            driven: own(&RULES.driven)?,
             browsers: own(&RULES.browsers)?,
         })
     }
 
-    /// Whether a user agent is a crawler's, or of something that is no browser.
-    pub(super) fn have(&self, user_agent: &str) -> bool {
+    /// What a user agent speaks for: a crawler, something that is no browser, a browser that a tool drives; else nothing.
+    pub(super) fn reason(&self, user_agent: &str) -> TrafficReason {
         let bytes = user_agent.as_bytes();
-        self.listed.is_match(bytes) || self.own.is_match(bytes) || !self.browsers.is_match(bytes)
+        if self.listed.is_match(bytes) || self.own.is_match(bytes) {
+            TrafficReason::CrawlerUserAgent
+        } else if !self.browsers.is_match(bytes) {
+            TrafficReason::NoBrowser
+        } else if self.driven.is_match(bytes) {
+            TrafficReason::Headless
+        } else {
+            TrafficReason::None
+        }
     }
 }
 

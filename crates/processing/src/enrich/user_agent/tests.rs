@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 use super::*;
 use crate::handover::TrafficClass;
 
+mod expectations;
+mod modern;
+
 fn asset(path: &str) -> String {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../third-party/node_modules");
     let folder = std::env::var_os("MERIDIAN_ASSETS").map_or(PathBuf::from(default), PathBuf::from);
@@ -24,7 +27,7 @@ fn real() -> &'static Detection {
     })
 }
 
-use TrafficClass::{Bot, Human};
+use TrafficClass::{Automation, Bot, Human};
 
 /// (user agent, class, browser, operating system, device)
 const KNOWN: [(&str, TrafficClass, &str, &str, &str); 16] = [
@@ -110,11 +113,11 @@ const KNOWN: [(&str, TrafficClass, &str, &str, &str); 16] = [
 #[test]
 fn user_agents_are_what_they_are() {
     for (user_agent, class, browser, system, device) in KNOWN {
-        let Detected { client, traffic } = real().classify(user_agent);
+        let Detected { client, traffic } = real().classify(user_agent, None);
         let found = (traffic.class(), &*client.browser, &*client.operating_system, &*client.device);
         assert_eq!(found, (class, browser, system, device), "{user_agent}");
         assert_eq!(
-            real().classify(user_agent),
+            real().classify(user_agent, None),
             Detected { client, traffic },
             "the second time: {user_agent}"
         );
@@ -146,7 +149,7 @@ fn crawlers_of_another_list_are_found() {
     let list = foreign("data/crawlers.txt");
     let foreign: HashSet<&str> =
         list.lines().filter(|line| !line.is_empty() && !known.contains(*line)).collect();
-    let missed = foreign.iter().filter(|text| real().classify(text).traffic.class() == Human).count();
+    let missed = foreign.iter().filter(|text| real().classify(text, None).traffic.class() == Human).count();
     println!("{} of {} crawlers are missed", missed, foreign.len());
     assert!(foreign.len() > 2_500, "{} crawlers", foreign.len());
     assert!(missed * 100 <= foreign.len() * 5, "more than 5 %: {missed} of {}", foreign.len());
@@ -163,7 +166,7 @@ fn browsers_of_another_list_are_no_crawlers() {
     let browsers: Vec<Browser> = serde_json::from_str(&list).unwrap();
     let different: HashSet<&str> = browsers.iter().map(|browser| browser.user_agent.as_str()).collect();
     let caught: Vec<_> =
-        different.iter().filter(|text| real().classify(text).traffic.class() == Bot).collect();
+        different.iter().filter(|text| real().classify(text, None).traffic.class() != Human).collect();
     println!("{} of {} browsers are taken for crawlers", caught.len(), different.len());
     assert!(different.len() > 500, "{} browsers", different.len());
     assert!(caught.len() * 1000 <= different.len(), "more than 0.1 %: {caught:#?}");
@@ -171,10 +174,11 @@ fn browsers_of_another_list_are_no_crawlers() {
 
 /// The list brings examples of each crawler. Those of the patterns that are left out may be people's.
 #[test]
-fn examples_of_the_crawler_list_are_bots() {
+fn examples_of_the_crawler_list_are_not_human() {
     let examples = examples();
     assert!(examples.len() > 1000, "{} examples", examples.len());
-    let missed: Vec<&String> = examples.iter().filter(|text| !real().crawlers.have(text)).collect();
+    let missed: Vec<&String> =
+        examples.iter().filter(|text| real().crawlers.reason(text) == TrafficReason::None).collect();
     assert!(missed.len() * 1000 <= examples.len() * 5, "more than 0.5 %: {missed:#?}");
 }
 
@@ -188,7 +192,7 @@ device_parsers: [{regex: '^.{0,100}zot', device_replacement: 'Spider'}]
     let detection = Detection::new(rules, r#"[{"pattern": "no such"}]"#).unwrap();
     for (length, class, browser) in [(90, Bot, "Fox"), (99, Bot, "Other"), (101, Human, "Other")] {
         let Detected { client, traffic } =
-            detection.classify(&format!("{}zot Fox Android", "x".repeat(length)));
+            detection.classify(&format!("{}zot Fox Android", "x".repeat(length)), None);
         assert_eq!((traffic.class(), &*client.browser), (class, browser), "{length}");
     }
 }
@@ -215,10 +219,10 @@ fn broken_rules_are_refused_by_name() {
 #[test]
 fn cache_at_its_limit_is_not_seen() {
     let detection = Detection::new(RULES, r#"[{"pattern": "x"}]"#).unwrap();
-    let before = detection.classify("Mozilla/5.0 (X11; Linux) Firefox/140");
+    let before = detection.classify("Mozilla/5.0 (X11; Linux) Firefox/140", None);
     for number in 0..CACHE_ENTRIES {
-        detection.classify(&number.to_string());
+        detection.classify(&number.to_string(), None);
     }
     assert!(detection.cache.lock().unwrap().len() <= CACHE_ENTRIES);
-    assert_eq!(detection.classify("Mozilla/5.0 (X11; Linux) Firefox/140"), before);
+    assert_eq!(detection.classify("Mozilla/5.0 (X11; Linux) Firefox/140", None), before);
 }

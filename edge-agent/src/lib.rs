@@ -115,7 +115,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
-    spawn_collect(&mut tasks, &config, &context, &opened, listeners.into_iter().zip(intakes), terminator);
+    spawn_collect(&mut tasks, &config, &context, &opened, listeners.into_iter().zip(intakes), terminator.as_ref());
     let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
     tasks.spawn("salts", salts::watch(salts, clock, shutdown));
     let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());
@@ -182,7 +182,7 @@ fn spawn_collect(
     context: &Context,
     opened: &Opened,
     threads: impl Iterator<Item = (std::net::TcpListener, (Intake, Answers))>,
-    tls: Option<Terminator>,
+    tls: Option<&Terminator>,
 ) {
     let metrics = context.registry.register(CollectMetrics::new);
     let slots = Arc::new(Semaphore::new(config.collect.max_connections));
@@ -199,7 +199,7 @@ fn spawn_collect(
             clock: context.clock.clone(),
         };
         let routes = Routes::new(acceptor, opened.tracker.clone(), large_bodies.clone(), metrics.clone());
-        let thread = collect::Thread { listener, routes, answers, slots: slots.clone(), tls: tls.clone() };
+        let thread = collect::Thread { listener, routes, answers, slots: slots.clone(), tls: tls.cloned() };
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));
     }

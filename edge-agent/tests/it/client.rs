@@ -151,6 +151,11 @@ impl Connection {
 
     /// Sends a page view; the status and HTTP version of the answer.
     pub(crate) async fn page_view(&mut self, site: &Site) -> hyper::Result<(u16, hyper::Version)> {
+        match &mut self.sender {
+            // One request at a time.
+            Sender::Http1(sender) => sender.ready().await?,
+            Sender::Http2(sender) => sender.ready().await?,
+        }
         let answer = self.send(post("/v1/collect", whole(page_view(site)))).await?;
         Ok((answer.status().as_u16(), answer.version()))
     }

@@ -115,7 +115,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
-    spawn_collect(&mut tasks, &config, &context, &opened, listeners.into_iter().zip(intakes), terminator.as_ref());
+    let threads = listeners.into_iter().zip(intakes);
+    spawn_collect(&mut tasks, &config, &context, &opened, threads, terminator.as_ref());
     let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
     tasks.spawn("salts", salts::watch(salts, clock, shutdown));
     let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());

@@ -1,4 +1,4 @@
-//! The HTTP port that hits come to: HTTP/1.1 with keep-alive, and HTTP/2 without TLS (RFC 9113, prior knowledge).
+//! The HTTP port that hits come to: HTTP/1.1 with keep-alive and HTTP/2, within TLS (told by ALPN) or without (RFC 9113, prior knowledge).
 //!
 //! Accept threads share the port (`SO_REUSEPORT`): each has its own listener and runtime, and a connection stays where it
 //! was accepted, so that requests are read, parsed and answered without locks. In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
@@ -6,6 +6,9 @@
 //! whole. Invariant: the full client address goes no further than this module.
 
 pub(crate) mod listen;
+pub(crate) mod pulse;
+pub mod tls;
+pub(crate) mod serve;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod follow;
@@ -26,22 +29,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::locate::told::LocationHeaders;
+use self::pulse::Pulse;
 use self::route::Routes;
+use self::serve::Server;
+use self::tls::Terminator;
 use crate::handoff::Answers;
-
-/// How often an idle connection of HTTP/2 is asked whether it is still there.
-const HTTP2_PING_EVERY: Duration = Duration::from_secs(60);
 
 /// How long accepting pauses after an error such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -54,12 +53,16 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Threads that accept connections; 0: one per core.
     pub threads: usize,
-    /// Connections at once over all threads; further ones wait to be accepted.
+    /// Connections at once over all threads, TLS handshakes among them; further ones wait to be accepted. HTTP/2: as many requests
+    /// at once over all connections, each thread its share; at the limit they are refused with 503 `overloaded`.
     pub max_connections: usize,
     /// HTTP/2: requests at once on a connection; the client waits with further ones.
     pub max_streams: u32,
-    /// How long the head of a request, and then its body, may take, milliseconds; then the request is refused.
+    /// How long a TLS handshake, then the head of a request, and then its body may take, milliseconds; then the connection is closed,
+    /// or the request refused.
     pub request_timeout_ms: u64,
+    /// HTTP/2: how long a connection may be without a new request, milliseconds; then it is closed. HTTP/1.1: `request_timeout_ms`.
+    pub idle_timeout_ms: u64,
     /// Networks of load balancers and CDNs, such as `10.0.0.0/8`: what they say of a client is believed, in the header named below, in
     /// `X-Forwarded-For`, or, without either, in `Forwarded`.
     pub trusted_proxies: Vec<IpNet>,
@@ -83,6 +86,9 @@ pub struct Config {
     /// Headers in which trusted proxies say where the client is. They must set them, or take them away. A country there goes before the
     /// database, which is then not asked.
     pub location_headers: LocationHeaders,
+    /// Certificate and key; absent: no TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::Config>,
 }
 
 impl Default for Config {
@@ -93,6 +99,7 @@ impl Default for Config {
             max_connections: 10_000,
             max_streams: 100,
             request_timeout_ms: 10_000,
+            idle_timeout_ms: 60_000,
             trusted_proxies: Vec::new(),
             client_address_header: String::new(),
             max_large_bodies: 64,
@@ -101,6 +108,7 @@ impl Default for Config {
             queue_submissions: 8_192,
             queue_bytes: 64 << 20,
             location_headers: LocationHeaders::default(),
+            tls: None,
         }
     }
 }
@@ -112,6 +120,10 @@ impl Config {
             0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             threads => threads,
         }
+    }
+
+    fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
     }
 }
 
@@ -125,6 +137,8 @@ pub(crate) struct Thread {
     pub(crate) answers: Answers,
     /// Connections that may still be opened, over all threads.
     pub(crate) slots: Arc<Semaphore>,
+    /// `None`: cleartext.
+    pub(crate) tls: Option<Terminator>,
 }
 
 /// Runs one accept thread: accepts connections until `shutdown`, then answers what is in flight.
@@ -134,74 +148,46 @@ pub(crate) fn run(thread: Thread, config: &Config, shutdown: &CancellationToken)
 }
 
 async fn accept(thread: Thread, config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let Thread { listener, routes, answers, slots } = thread;
+    let Thread { listener, routes, answers, slots, tls } = thread;
     let listener = TcpListener::from_std(listener)?;
     tokio::spawn(answers.deliver());
-    let server = Arc::new(server(config));
-    let timeout = Duration::from_millis(config.request_timeout_ms);
-    let routes = Arc::new(routes);
-    let graceful = GracefulShutdown::new();
-    loop {
-        let slot = tokio::select! {
-            () = shutdown.cancelled() => break,
-            slot = slots.clone().acquire_owned() => slot?,
-        };
-        let (stream, peer) = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
-                    continue;
-                }
-            },
-        };
-        let (routes, server) = (routes.clone(), server.clone());
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            serve(stream, peer.ip(), &routes, timeout, &server, watcher).await;
-            drop(slot);
-        });
+    let pulse = Pulse::new(config.request_timeout());
+    let server = Arc::new(Server::new(config, routes, tls, &pulse));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = pulse.beat(false) => {}
+        error = accept_all(&listener, &slots, &server, &pulse) => return error,
     }
     drop(listener);
-    drop(routes);
-    graceful.shutdown().await;
+    drop(server);
+    tokio::select! {
+        () = pulse.nobody_left() => {}
+        () = pulse.beat(true) => {}
+    }
     Ok(())
 }
 
-fn server(config: &Config) -> auto::Builder<TokioExecutor> {
-    let timeout = Duration::from_millis(config.request_timeout_ms);
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(config.max_streams)
-        .keep_alive_interval(HTTP2_PING_EVERY)
-        .keep_alive_timeout(timeout);
-    server
-}
-
-async fn serve(
-    stream: TcpStream,
-    peer: IpAddr,
-    routes: &Arc<Routes>,
-    timeout: Duration,
-    server: &auto::Builder<TokioExecutor>,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    // Answers are small and each is waited for: no delay for fuller packets.
-    let _older_kernels = stream.set_nodelay(true);
-    routes.metrics().connections.inc();
-    let service = service_fn(|request| {
-        let routes = routes.clone();
-        async move { Ok::<_, std::convert::Infallible>(routes.answer(peer, timeout, request).await) }
-    });
-    let connection = server.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        // A client that goes away in mid-request is everyday life.
-        tracing::debug!(%error, "a connection ended early");
+/// Ends only with an error.
+async fn accept_all(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    server: &Arc<Server>,
+    pulse: &Pulse,
+) -> anyhow::Result<()> {
+    loop {
+        let slot = slots.clone().acquire_owned().await?;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        let (server, beats) = (server.clone(), pulse.beats());
+        tokio::spawn(async move {
+            server.serve(stream, peer.ip(), beats).await;
+            drop(slot);
+        });
     }
-    routes.metrics().connections.dec();
 }

@@ -12,6 +12,7 @@ use service::ServiceConfig;
 use service::logs::LogConfig;
 
 use crate::collect::client::Proxies;
+pub use crate::collect::tls::Config as CollectTlsConfig;
 pub use crate::collect::{Config as CollectConfig, LocationHeaders};
 pub use crate::outbox::Config as OutboxConfig;
 pub use crate::process::Config as ProcessConfig;
@@ -91,6 +92,17 @@ impl ServiceConfig for Config {
         at_least("collect.queue_submissions", self.collect.queue_submissions, 1)?;
         at_least("collect.queue_bytes", self.collect.queue_bytes, 1 << 20)?;
         at_least("collect.request_timeout_ms", self.collect.request_timeout_ms, 1)?;
+        at_least("collect.idle_timeout_ms", self.collect.idle_timeout_ms, 1)?;
+        at_least("collect.max_streams", self.collect.max_streams, 1)?;
+        if let Some(tls) = &self.collect.tls {
+            for (field, path) in [("cert", &tls.cert), ("key", &tls.key)] {
+                if path.as_os_str().is_empty() {
+                    return Err(format!(
+                        "collect.tls.{field} is empty; name a PEM file, or leave [collect.tls] out"
+                    ));
+                }
+            }
+        }
         at_least("wal.block_hits", self.wal.block_hits, 1)?;
         at_least("wal.block_bytes", self.wal.block_bytes, 64 << 10)?;
         at_most("wal.block_bytes", self.wal.block_bytes, 16 << 20)?;
@@ -181,6 +193,19 @@ mod tests {
         let mut config = Config::default();
         config.ship.hubs.clear();
         assert!(config.validate().unwrap_err().starts_with("ship.hubs is empty"));
+        let mut config = Config::default();
+        config.collect.tls = Some(CollectTlsConfig { cert: "cert.pem".into(), key: PathBuf::new() });
+        assert!(config.validate().unwrap_err().starts_with("collect.tls.key is empty"));
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused_by_name() {
+        let read = |text: &str| service::config::parse::<Config>(text, std::path::Path::new("x"));
+        let error = read("[collect.tls]\ncert = \"cert.pem\"").unwrap_err().to_string();
+        assert!(error.contains("collect.tls") && error.contains("`key`"), "{error}");
+        let config = read("[collect.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"").unwrap();
+        let expected = CollectTlsConfig { cert: "cert.pem".into(), key: "key.pem".into() };
+        assert_eq!(config.collect.tls, Some(expected));
     }
 
     #[test]

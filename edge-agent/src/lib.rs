@@ -42,13 +42,14 @@ use crate::collect::client::Proxies;
 use crate::collect::origin::{self, Origins};
 use crate::collect::route::Routes;
 use crate::collect::salts::{self, Salts};
+use crate::collect::tls::{Terminator, Tls};
 use crate::collect::tracker::Tracker;
 pub use crate::config::Config;
 use crate::disk::DataDir;
 use crate::disk::state::Progress;
 use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
-use crate::metrics::{CollectMetrics, OriginMetrics, ProcessMetrics, ShipMetrics, WalMetrics};
+use crate::metrics::{CollectMetrics, OriginMetrics, ProcessMetrics, ShipMetrics, TlsMetrics, WalMetrics};
 use crate::process::restore::Restore;
 use crate::ship::CurrentHub;
 use crate::status::{EdgeStatus, Found};
@@ -71,6 +72,7 @@ struct Opened {
     origins: Arc<Origins>,
     proxies: Arc<Proxies>,
     tracker: Tracker,
+    tls: Option<Tls>,
     tail: Arc<Tail>,
 }
 
@@ -84,7 +86,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let edge: EdgeId = edge.id().parse()?;
     let now_ms = context.clock.now_ms();
     let (to_open, origin_metrics) = (config.clone(), context.registry.register(OriginMetrics::new));
-    let opened = tokio::task::spawn_blocking(move || open(&to_open, &edge, now_ms, origin_metrics)).await??;
+    let mut opened =
+        tokio::task::spawn_blocking(move || open(&to_open, &edge, now_ms, origin_metrics)).await??;
     let ledger = opened.ledger.clone();
     context.registry.register(|registry| ledger::register(ledger.clone(), registry));
     let ship_metrics = context.registry.register(ShipMetrics::new);
@@ -93,7 +96,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let listeners = collect::listen::listeners(config.collect.listen, config.collect.threads())
         .with_context(|| format!("cannot listen on collect.listen = {}", config.collect.listen))?;
     let address = listeners.first().context("collect.threads is 0")?.local_addr()?;
-    let collect_url = format!("http://{address}");
+    let scheme = if opened.tls.is_some() { "https" } else { "http" };
+    let collect_url = format!("{scheme}://{address}");
 
     let gate = Arc::new(Gate::default());
     let limits = (config.collect.queue_submissions, config.collect.queue_bytes);
@@ -114,7 +118,9 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let admin = AdminServer::start(&context, config.admin_listen, answer, seen).await?;
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
-    spawn_collect(&mut tasks, &config, &context, &opened, listeners, intakes);
+    let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
+    let threads = listeners.into_iter().zip(intakes);
+    spawn_collect(&mut tasks, &config, &context, &opened, threads, terminator.as_ref());
     spawn_watchers(&mut tasks, &context, &opened);
     let opened_disk = (opened.disk.clone(), opened.ledger.clone());
     let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, intake_receiver, gate)?;
@@ -145,6 +151,7 @@ fn open(
     let origins = Origins::open(&config.geo_database, config.hosting_ranges.as_ref(), origin_metrics)?;
     let proxies = Proxies::new(&config.collect).map_err(anyhow::Error::msg)?;
     let tracker = Tracker::open(config.collect.tracker_dir.as_deref())?;
+    let tls = config.collect.tls.as_ref().map(Tls::open).transpose()?;
     let properties = Properties::open(&config.properties_dir)?;
     let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
     let disk = disk::open(&config.data_dir, edge, caches)?;
@@ -162,8 +169,16 @@ fn open(
         origins: Arc::new(origins),
         proxies: Arc::new(proxies),
         tracker,
+        tls,
         tail: Arc::new(Tail::new(edge.as_str())),
     })
+}
+
+/// What does the handshakes of the HTTP port, with its certificate followed by a task.
+fn spawn_reload(tasks: &mut TaskGroup, context: &Context, tls: Option<Tls>) -> Option<Terminator> {
+    let (terminator, reload) = tls?.split(context.registry.register(TlsMetrics::new));
+    tasks.spawn("tls", reload.watch(context.shutdown.clone()));
+    Some(terminator)
 }
 
 /// The HTTP port: its threads end when they stopped accepting and everything in flight is answered.
@@ -172,13 +187,13 @@ fn spawn_collect(
     config: &Config,
     context: &Context,
     opened: &Opened,
-    listeners: Vec<std::net::TcpListener>,
-    intakes: Vec<(Intake, Answers)>,
+    threads: impl Iterator<Item = (std::net::TcpListener, (Intake, Answers))>,
+    tls: Option<&Terminator>,
 ) {
     let metrics = context.registry.register(CollectMetrics::new);
     let slots = Arc::new(Semaphore::new(config.collect.max_connections));
     let large_bodies = Arc::new(Semaphore::new(config.collect.max_large_bodies));
-    for (listener, (intake, answers)) in listeners.into_iter().zip(intakes) {
+    for (listener, (intake, answers)) in threads {
         let acceptor = Acceptor {
             properties: opened.properties.clone(),
             salts: opened.salts.clone(),
@@ -190,7 +205,7 @@ fn spawn_collect(
             clock: context.clock.clone(),
         };
         let routes = Routes::new(acceptor, opened.tracker.clone(), large_bodies.clone(), metrics.clone());
-        let thread = collect::Thread { listener, routes, answers, slots: slots.clone() };
+        let thread = collect::Thread { listener, routes, answers, slots: slots.clone(), tls: tls.cloned() };
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));
     }

@@ -22,6 +22,9 @@ type LaneLabel = [(&'static str, &'static str); 1];
 /// `result` of a request: `ok` or the code of its refusal.
 pub(crate) type ResultLabel = [(&'static str, &'static str); 1];
 
+/// `result` of a TLS handshake: `ok`, `timeout`, `closed` (the client went away), `refused` (no common ground, or no TLS).
+type HandshakeLabel = [(&'static str, &'static str); 1];
+
 /// `protocol` and `reason` of what was not counted.
 pub(crate) type DropLabels = [(&'static str, &'static str); 2];
 
@@ -124,6 +127,48 @@ impl OriginMetrics {
     /// Counts readings of the files of a setting that failed.
     pub(crate) fn failures(&self, setting: &'static str) -> Counter {
         self.failures.get_or_create(&[("setting", setting)]).clone()
+    }
+}
+
+/// Metrics of TLS on the collect port; not there without it.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsMetrics {
+    handshakes: Family<HandshakeLabel, Counter>,
+    /// Handshakes that succeeded: looked up once.
+    pub(crate) ok: Counter,
+    /// Changed files that could not be used.
+    pub(crate) reload_failures: Counter,
+    /// When the certificate in use expires, unix seconds.
+    pub(crate) expires_at_s: Gauge,
+}
+
+impl TlsMetrics {
+    /// Registers them.
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let handshakes: Family<HandshakeLabel, Counter> = Family::default();
+        let ok = handshakes.get_or_create(&[("result", "ok")]).clone();
+        let metrics =
+            Self { handshakes, ok, reload_failures: Counter::default(), expires_at_s: Gauge::default() };
+        let handshakes = metrics.handshakes.clone();
+        registry.register("edge_collect_tls_handshakes", "TLS handshakes, by result", handshakes);
+        let failures = metrics.reload_failures.clone();
+        registry.register(
+            "edge_collect_tls_reload_failures",
+            "Changed certificates or keys that could not be used",
+            failures,
+        );
+        let expires = metrics.expires_at_s.clone();
+        registry.register(
+            "edge_collect_tls_certificate_expires_timestamp_seconds",
+            "When the certificate in use expires, unix time",
+            expires,
+        );
+        metrics
+    }
+
+    /// A handshake failed.
+    pub(crate) fn failed(&self, result: &'static str) {
+        self.handshakes.get_or_create(&[("result", result)]).inc();
     }
 }
 

@@ -5,12 +5,10 @@
 //! also checks the name it asked for: one service's ([`Identity::dns_name`]) or any of a role
 //! ([`crate::Role::dns_name`]).
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -19,6 +17,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, ServerTlsConfig};
 
 use crate::name::{Identity, IdentityError};
 use crate::peer::peer_identity;
+use crate::pem::{PemError, PemFile};
 
 /// The `[tls]` table of every service: paths to PEM files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,28 +41,9 @@ impl Default for TlsFiles {
 /// Why the files give no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file could not be read.
-    #[error("cannot read tls.{field} = {path:?}")]
-    Read {
-        /// `ca`, `cert` or `key`.
-        field: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("tls.{field} = {path:?} holds no usable {expected} in PEM form: {reason}")]
-    Content {
-        /// `ca`, `cert` or `key`.
-        field: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// `certificate` or `private key`.
-        expected: &'static str,
-        /// What the parser said.
-        reason: String,
-    },
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// The service's own certificate does not say who it is.
     #[error("tls.cert = {path:?} cannot be this service's certificate: {source}")]
     Identity {
@@ -92,20 +72,29 @@ struct Loaded {
 impl TlsFiles {
     /// Who this service is: the identity in its own certificate.
     pub fn identity(&self) -> Result<Identity, TlsError> {
-        let chain = certificates("cert", &self.cert)?;
+        let chain = self.cert()?.certificates()?;
         peer_identity(&chain).map_err(|source| TlsError::Identity { path: self.cert.clone(), source })
     }
 
+    fn ca(&self) -> Result<PemFile, PemError> {
+        PemFile::read("tls.ca", &self.ca)
+    }
+
+    fn cert(&self) -> Result<PemFile, PemError> {
+        PemFile::read("tls.cert", &self.cert)
+    }
+
+    fn key(&self) -> Result<PemFile, PemError> {
+        PemFile::read("tls.key", &self.key)
+    }
+
     fn load(&self) -> Result<Loaded, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates("ca", &self.ca)? {
-            roots
-                .add(certificate)
-                .map_err(|error| content_error("ca", &self.ca, "certificate", &error.to_string()))?;
+        let (mut roots, ca) = (RootCertStore::empty(), self.ca()?);
+        for certificate in ca.certificates()? {
+            roots.add(certificate).map_err(|error| ca.wrong("certificate", &error))?;
         }
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|error| pem_error("key", &self.key, "private key", error))?;
-        Ok(Loaded { roots: Arc::new(roots), chain: certificates("cert", &self.cert)?, key })
+        let key = self.key()?.private_key()?;
+        Ok(Loaded { roots: Arc::new(roots), chain: self.cert()?.certificates()?, key })
     }
 }
 
@@ -159,37 +148,13 @@ pub fn tonic_client_config(files: &TlsFiles, server_name: &str) -> Result<Client
 fn tonic_parts(files: &TlsFiles) -> Result<(Certificate, tonic::transport::Identity), TlsError> {
     // tonic parses late and says little: check first.
     files.load()?;
-    let identity = tonic::transport::Identity::from_pem(read("cert", &files.cert)?, read("key", &files.key)?);
-    Ok((Certificate::from_pem(read("ca", &files.ca)?), identity))
+    let identity = tonic::transport::Identity::from_pem(files.cert()?.content(), files.key()?.content());
+    Ok((Certificate::from_pem(files.ca()?.content()), identity))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The one provider of cryptography.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn certificates(field: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let wrong = |error| pem_error(field, path, "certificate", error);
-    let found =
-        CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    if found.is_empty() {
-        return Err(wrong(pem::Error::NoItemsFound));
-    }
-    Ok(found)
-}
-
-fn read(field: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read { field, path: path.to_owned(), source })
-}
-
-fn pem_error(field: &'static str, path: &Path, expected: &'static str, error: pem::Error) -> TlsError {
-    match error {
-        pem::Error::Io(source) => TlsError::Read { field, path: path.to_owned(), source },
-        other => content_error(field, path, expected, &other.to_string()),
-    }
-}
-
-fn content_error(field: &'static str, path: &Path, expected: &'static str, reason: &str) -> TlsError {
-    TlsError::Content { field, path: path.to_owned(), expected, reason: reason.to_owned() }
 }
 
 #[cfg(test)]

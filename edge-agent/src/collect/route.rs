@@ -80,6 +80,12 @@ impl Routes {
         answer::refused(refusal)
     }
 
+    /// The answer to a request for which there is no place.
+    pub(crate) fn overloaded(&self) -> Answer {
+        let message = "more requests are under way than this edge takes at a time; send it again after the time in Retry-After";
+        self.refuse(&Refusal::whole(Code::Overloaded, message))
+    }
+
     fn not_found(&self, path: &str) -> Answer {
         let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
         self.refuse(&Refusal::field(Code::NotFound, "", path, message))

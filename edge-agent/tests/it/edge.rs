@@ -1,6 +1,6 @@
 //! An edge process with a site of its own: certificates, one property, rules, a data directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use edge_agent::Config;
@@ -89,6 +89,21 @@ impl Site {
         self.start_as(Command::new(BINARY), config).await
     }
 
+    /// What the binary says when it does not start.
+    pub(crate) async fn refused(&self, config: &Config) -> String {
+        let mut command = Command::new(BINARY);
+        command.arg("--config").arg(self.write(config)).arg("--die-with-parent").kill_on_drop(true);
+        let output = command.output().await.unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn write(&self, config: &Config) -> PathBuf {
+        let file = self.path().join("edge.toml");
+        std::fs::write(&file, toml::to_string(config).unwrap()).unwrap();
+        file
+    }
+
     /// The same under strace, which writes the system calls `calls` to `trace` and ends when the edge has ended.
     pub(crate) async fn start_traced(&self, config: &Config, calls: &str, trace: &Path) -> Edge {
         let mut command = Command::new("strace");
@@ -98,11 +113,9 @@ impl Site {
     }
 
     async fn start_as(&self, mut command: Command, config: &Config) -> Edge {
-        let file = self.path().join("edge.toml");
-        std::fs::write(&file, toml::to_string(config).unwrap()).unwrap();
         let mut child = command
             .arg("--config")
-            .arg(&file)
+            .arg(self.write(config))
             .arg("--die-with-parent")
             .env(service::fail::DIRECTORY, self.path())
             .stdout(Stdio::piped())

@@ -15,13 +15,13 @@ fn page_view(site: &Site, id: &str) -> String {
     )
 }
 
-/// The value of a sample on `/metrics`.
-fn sample(metrics: &str, name: &str) -> u64 {
+/// The value of a sample on `/metrics`, over all labels if it is named without them.
+pub(crate) fn sample(metrics: &str, name: &str) -> u64 {
     let matches = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
     metrics.lines().filter(matches).map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-async fn metrics(edge: &Edge) -> String {
+pub(crate) async fn metrics(edge: &Edge) -> String {
     String::from_utf8(edge.admin("/metrics").await.body.to_vec()).unwrap()
 }
 

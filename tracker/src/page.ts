@@ -19,6 +19,8 @@ let viewedUrl = ''
 export const hitFillers: ((hit: Hit) => void)[] = []
 export const viewListeners: (() => void)[] = []
 export const hideListeners: (() => void)[] = []
+/** Whether what is being sent may be the last of its page view. */
+export let isEnding = false
 
 /** Sends an event. */
 export const send = (event: unknown, params?: object, engagedMs?: number): void => {
@@ -30,8 +32,12 @@ export const send = (event: unknown, params?: object, engagedMs?: number): void 
 
 /** Sends what the page has to say when it may be for the last time. */
 const report = (isLeaving?: boolean): void => {
-  if (FULL && viewedUrl) hideListeners.forEach((listener) => listener())
+  if (FULL && viewedUrl) {
+    hideListeners.forEach((listener) => listener())
+    isEnding = true
+  }
   sendEngagement(isLeaving)
+  if (FULL) isEnding = false
 }
 
 const sendEngagement = (isLeaving?: boolean): void => {

@@ -4,6 +4,7 @@
  */
 import { after, before } from 'node:test'
 import { attention } from './cases/attention.js'
+import { automation } from './cases/automation.js'
 import { features } from './cases/features.js'
 import { leaving } from './cases/leaving.js'
 import { links } from './cases/links.js'
@@ -17,4 +18,4 @@ before(async () => {
 })
 after(() => running?.stop())
 
-for (const cases of [routes, leaving, links, troubles, attention, features]) cases(() => running)
+for (const cases of [routes, leaving, links, troubles, attention, automation, features]) cases(() => running)

@@ -70,6 +70,7 @@ export const createHit = (event: unknown, page: Page, params?: object, engagemen
   language: navigator.language.replace(/[^\w-].*/, ''),
   screen: screen.width + 'x' + screen.height,
   engagement_ms: engagement_ms!,
-  params: clean(params || {}),
+  // Whether a program drives the browser (w3.org/TR/webdriver); first, so that it is among those that count.
+  params: clean({ webdriver: navigator.webdriver || null, ...params }),
   at_ms: Date.now()
 })

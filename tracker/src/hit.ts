@@ -50,7 +50,7 @@ export const cut = (text: unknown, maxBytes: number): string => {
 export const randomId = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-')
 
 /** Parameters that the collect port takes: what is neither a finite number nor a boolean becomes a text, nothing is left out. */
-const clean = (params: object): Params =>
+export const clean = (params: object): Params =>
   Object.fromEntries(
     Object.entries(params)
       .filter(([name, value]) => name && value != null)

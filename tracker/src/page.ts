@@ -6,7 +6,7 @@
  */
 import { HEARTBEAT_MS, settle, takeEngagedMs } from './engagement'
 import { guard, on } from './guard'
-import { createHit, cut, type Hit, type Page, TEXT_BYTES, URL_BYTES } from './hit'
+import { clean, createHit, cut, type Hit, type Page, TEXT_BYTES, URL_BYTES } from './hit'
 import { isOptedOut } from './opt-out'
 import { flush, push } from './queue'
 import { settings } from './settings'
@@ -26,7 +26,11 @@ export let isEnding = false
 export const send = (event: unknown, params?: object, engagedMs?: number): void => {
   if (!event || isOptedOut()) return
   const hit = createHit(event, page, params, engagedMs)
-  if (FULL) hitFillers.forEach((fill) => fill(hit))
+  if (FULL) {
+    hitFillers.forEach((fill) => fill(hit))
+    // What they added may be anything, too, and too much.
+    hit.params = clean(hit.params)
+  }
   push(hit)
 }
 

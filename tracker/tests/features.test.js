@@ -154,6 +154,21 @@ test('money, properties and identity go along as they were given', async () => {
   assert.deepEqual([purchase.client_id, later.client_id], ['user-17', undefined])
 })
 
+test('properties that the collect port would refuse become texts, are cut or are left out', async () => {
+  const browser = open({ identify: true, scroll: true })
+  const { meridian } = browser.window
+  meridian('set', { list: [1, 2], nothing: null, long: 'x'.repeat(2000), seats: 3 })
+  meridian('event', 'wish')
+  meridian('set', Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`p${index}`, index])))
+  await browser.clock.advance(1000)
+  browser.leave()
+  const [, wish, engagement] = browser.server.hits()
+  assert.deepEqual(wish.params, { list: '1,2', long: 'x'.repeat(1000), seats: 3 })
+  assert.equal(engagement.event, 'engagement')
+  assert.equal(Object.keys(engagement.params).length, 50)
+  assert.equal(typeof engagement.params.scroll_depth, 'number')
+})
+
 test('the browser’s signals are followed where the site says so', async () => {
   for (const [settings, navigator, count] of [
     [{}, { doNotTrack: '1', globalPrivacyControl: true }, 1],

@@ -4,10 +4,13 @@
  */
 import { after, before } from 'node:test'
 import { attention } from './cases/attention.js'
+import { automation } from './cases/automation.js'
+import { depth } from './cases/depth.js'
 import { features } from './cases/features.js'
 import { leaving } from './cases/leaving.js'
 import { links } from './cases/links.js'
 import { routes } from './cases/routes.js'
+import { served } from './cases/served.js'
 import { troubles } from './cases/troubles.js'
 import { startWorld } from './harness/world.js'
 
@@ -17,4 +20,4 @@ before(async () => {
 })
 after(() => running?.stop())
 
-for (const cases of [routes, leaving, links, troubles, attention, features]) cases(() => running)
+for (const cases of [routes, leaving, links, troubles, attention, depth, automation, features, served]) cases(() => running)

@@ -50,7 +50,7 @@ export const cut = (text: unknown, maxBytes: number): string => {
 export const randomId = (): string => crypto.getRandomValues(new Uint32Array(4)).join('-')
 
 /** Parameters that the collect port takes: what is neither a finite number nor a boolean becomes a text, nothing is left out. */
-const clean = (params: object): Params =>
+export const clean = (params: object): Params =>
   Object.fromEntries(
     Object.entries(params)
       .filter(([name, value]) => name && value != null)
@@ -70,6 +70,7 @@ export const createHit = (event: unknown, page: Page, params?: object, engagemen
   language: navigator.language.replace(/[^\w-].*/, ''),
   screen: screen.width + 'x' + screen.height,
   engagement_ms: engagement_ms!,
-  params: clean(params || {}),
+  // Whether a program drives the browser (w3.org/TR/webdriver); first, so that it is among those that count.
+  params: clean({ webdriver: navigator.webdriver || null, ...params }),
   at_ms: Date.now()
 })

@@ -6,7 +6,7 @@
  */
 import { HEARTBEAT_MS, settle, takeEngagedMs } from './engagement'
 import { guard, on } from './guard'
-import { createHit, cut, type Hit, type Page, TEXT_BYTES, URL_BYTES } from './hit'
+import { clean, createHit, cut, type Hit, type Page, TEXT_BYTES, URL_BYTES } from './hit'
 import { isOptedOut } from './opt-out'
 import { flush, push } from './queue'
 import { settings } from './settings'
@@ -19,19 +19,29 @@ let viewedUrl = ''
 export const hitFillers: ((hit: Hit) => void)[] = []
 export const viewListeners: (() => void)[] = []
 export const hideListeners: (() => void)[] = []
+/** Whether what is being sent may be the last of its page view. */
+export let isEnding = false
 
 /** Sends an event. */
 export const send = (event: unknown, params?: object, engagedMs?: number): void => {
   if (!event || isOptedOut()) return
   const hit = createHit(event, page, params, engagedMs)
-  if (FULL) hitFillers.forEach((fill) => fill(hit))
+  if (FULL) {
+    hitFillers.forEach((fill) => fill(hit))
+    // What they added may be anything, too, and too much.
+    hit.params = clean(hit.params)
+  }
   push(hit)
 }
 
 /** Sends what the page has to say when it may be for the last time. */
 const report = (isLeaving?: boolean): void => {
-  if (FULL && viewedUrl) hideListeners.forEach((listener) => listener())
+  if (FULL && viewedUrl) {
+    hideListeners.forEach((listener) => listener())
+    isEnding = true
+  }
   sendEngagement(isLeaving)
+  if (FULL) isEnding = false
 }
 
 const sendEngagement = (isLeaving?: boolean): void => {

@@ -25,7 +25,7 @@ export interface Settings {
   downloads: Value
 }
 
-/** Settings of what only the full script has. The server serves it if its object switches on one of them. */
+/** Settings of what only the full script has. */
 export interface FullSettings {
   /** Do nothing when the browser says Do Not Track. */
   dnt: Value

@@ -39,6 +39,34 @@ test('with consent hits carry the visitor, the session and the first source', as
   assert.deepEqual(who(again), { ...who(hit), first_visit: undefined })
 })
 
+test('only the first hit of a visitor says that it is the first, whatever it is', async () => {
+  const storage = {}
+  const startMs = Date.UTC(2026, 0, 31, 12)
+  const session = { session_number: 1, first_visit_at_ms: startMs, first_source: '(direct)' }
+  const browser = await visit({ consent: 'granted', storage, call: ['event', 'early'], hits: false })
+  await browser.clock.advance(1000)
+  browser.window.history.pushState({}, '', '/cart')
+  browser.window.meridian('event', 'late')
+  await browser.clock.advance(500)
+  const seen = (hits) => hits.map(({ event, first_visit, params }) => [event, first_visit, params])
+  assert.deepEqual(seen(browser.server.hits()), [
+    ['early', true, {}],
+    ['page_view', undefined, session],
+    ['engagement', undefined, {}],
+    ['page_view', undefined, session],
+    ['late', undefined, {}]
+  ])
+
+  // As if the last hit had been a day ago.
+  const next = openBrowser({ storage, referrer: 'https://other.example/' })
+  const memory = JSON.parse(storage['meridian:M-1'])
+  storage['meridian:M-1'] = JSON.stringify({ ...memory, seen_at_ms: startMs - 24 * HOUR_MS })
+  next.server.answerAll()
+  next.runTag('t.full.ts', { 'data-measurement-id': 'M-1' }, { consent: 'granted' })
+  await next.clock.advance(500)
+  assert.deepEqual(seen(next.server.hits()), [['page_view', undefined, { ...session, session_number: 2 }]])
+})
+
 test('the first source is the referrer’s host, if that is another one', async () => {
   for (const [referrer, expected] of [
     ['https://search.example/?q=1', 'search.example'],

@@ -42,19 +42,91 @@ test('a form is told by its attributes, never by its fields', async () => {
   assert.deepEqual(await events(browser), [['form_submit', { form_id: 'search', form_action: '/find?q=1' }]])
 })
 
-test('each depth is told once per page view', async () => {
-  const browser = open({ scroll: '50,90' })
-  Object.assign(browser.globals, { innerHeight: 500, scrollY: 0 })
-  Object.defineProperty(browser.document.documentElement, 'scrollHeight', { value: 2000 })
+/** A page of this height in a window, scrolled to where the test says. */
+const openScrolled = (settings, heightPx, windowPx = 500) => {
+  const browser = open({ scroll: '50,90', ...settings })
+  Object.assign(browser.globals, { innerHeight: windowPx, scrollY: 0 })
+  Object.defineProperty(browser.document.documentElement, 'scrollHeight', { value: heightPx })
   const scrollTo = (y) => {
     browser.globals.scrollY = y
     browser.fire(browser.window, 'scroll')
   }
+  return { browser, scrollTo }
+}
+
+/** Address and depth of each engagement hit. */
+const depths = ({ server }) =>
+  server
+    .hits()
+    .filter(({ event }) => event === 'engagement')
+    .map(({ url, params }) => [new URL(url).pathname, params])
+
+test('each depth is told once per page view', async () => {
+  const { browser, scrollTo } = openScrolled({}, 2000)
   for (const y of [400, 500, 900, 0, 900]) scrollTo(y)
   browser.window.history.pushState({}, '', '/cart')
   scrollTo(1500)
   const told = (await events(browser)).map(([event, { percent }]) => [event, percent])
   assert.deepEqual(told, [['scroll', 50], ['scroll', 50], ['scroll', 90]])
+})
+
+test('the deepest percent goes along with the engagement that ends a page view', async () => {
+  for (const [heightPx, windowPx, ys, expected] of [
+    [2000, 500, [], 25],
+    [2000, 500, [900, 0], 70],
+    [2000, 500, [1499.4], 100],
+    [3000, 500, [0, 495], 33],
+    // A page without a scroll bar, one that bounces at its end, and a frame that is not displayed.
+    [500, 500, [], 100],
+    [2000, 500, [1600], 100],
+    [0, 0, [0], 0]
+  ]) {
+    const { browser, scrollTo } = openScrolled({}, heightPx, windowPx)
+    await browser.clock.advance(1000)
+    ys.forEach(scrollTo)
+    browser.leave()
+    assert.deepEqual(depths(browser), [['/', { scroll_depth: expected }]], `${heightPx} in ${windowPx}: ${ys}`)
+  }
+})
+
+test('each page view tells its depth once, and not before it may be over', async () => {
+  const { browser, scrollTo } = openScrolled({}, 2000)
+  const { clock, window } = browser
+  scrollTo(500)
+  // Too short for an engagement hit: the next one tells.
+  await clock.advance(800)
+  browser.hide()
+  browser.show()
+  await clock.advance(16 * 60_000)
+  scrollTo(900)
+  window.history.pushState({}, '', '/cart')
+  browser.globals.scrollY = 0
+  await clock.advance(2000)
+  browser.hide()
+  browser.show()
+  scrollTo(1500)
+  await clock.advance(2000)
+  browser.leave({ persisted: true })
+  browser.comeBack()
+  await clock.advance(2000)
+  browser.leave()
+  await clock.advance(500)
+  assert.deepEqual(depths(browser), [
+    ['/', {}],
+    ['/', { scroll_depth: 70 }],
+    ['/cart', { scroll_depth: 25 }],
+    ['/cart', {}],
+    ['/cart', { scroll_depth: 100 }]
+  ])
+})
+
+test('without the setting no depth is told, nor before the site has counted a page', async () => {
+  for (const settings of [{ scroll: false }, { page_views: false }]) {
+    const { browser } = openScrolled(settings, 2000)
+    await browser.clock.advance(1000)
+    browser.leave()
+    assert.deepEqual(depths(browser), [['/', {}]])
+  }
 })
 
 test('a page that was not found says so once', async () => {
@@ -80,6 +152,21 @@ test('money, properties and identity go along as they were given', async () => {
   ])
   const [, purchase, later] = browser.server.hits()
   assert.deepEqual([purchase.client_id, later.client_id], ['user-17', undefined])
+})
+
+test('properties that the collect port would refuse become texts, are cut or are left out', async () => {
+  const browser = open({ identify: true, scroll: true })
+  const { meridian } = browser.window
+  meridian('set', { list: [1, 2], nothing: null, long: 'x'.repeat(2000), seats: 3 })
+  meridian('event', 'wish')
+  meridian('set', Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`p${index}`, index])))
+  await browser.clock.advance(1000)
+  browser.leave()
+  const [, wish, engagement] = browser.server.hits()
+  assert.deepEqual(wish.params, { list: '1,2', long: 'x'.repeat(1000), seats: 3 })
+  assert.equal(engagement.event, 'engagement')
+  assert.equal(Object.keys(engagement.params).length, 50)
+  assert.equal(typeof engagement.params.scroll_depth, 'number')
 })
 
 test('the browser’s signals are followed where the site says so', async () => {

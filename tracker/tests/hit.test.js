@@ -59,6 +59,15 @@ test('a hit has at most 50 parameters, and no more bytes than its fields may hav
   assert.ok(bytes(hit.event) <= 100)
 })
 
+test('the mark of a driven browser is not cut off behind 50 parameters', () => {
+  const params = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`p${index}`, index]))
+  const browser = openBrowser()
+  browser.globals.navigator.webdriver = true
+  const hit = browser.run('hit.ts').createHit('event', PAGE, params)
+  assert.equal(Object.keys(hit.params).length, 50)
+  assert.equal(hit.params.webdriver, true)
+})
+
 test('a language tag is sent without what some systems append', () => {
   for (const [language, expected] of [
     ['de', 'de'],

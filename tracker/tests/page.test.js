@@ -185,6 +185,24 @@ test('a page that is prepared unseen is counted when it is shown', async () => {
   assert.equal(browser.server.hits().length, 1)
 })
 
+test('every hit of a browser that a program drives says so, and no other does', async () => {
+  for (const [webdriver, expected] of [[true, { webdriver: true }], [false, {}], [undefined, {}]]) {
+    for (const entry of ['t.ts', 't.full.ts']) {
+      const browser = openBrowser()
+      browser.globals.navigator.webdriver = webdriver
+      browser.runTag(entry)
+      browser.window.meridian('event', 'signup', { plan: 'pro' })
+      await browser.clock.advance(1000)
+      browser.leave()
+      assert.deepEqual(browser.server.hits().map(({ event, params }) => [event, params]), [
+        ['page_view', expected],
+        ['signup', { ...expected, plan: 'pro' }],
+        ['engagement', expected]
+      ])
+    }
+  }
+})
+
 test('nothing is sent without a measurement id', async () => {
   const browser = openBrowser()
   browser.runTag('t.ts', {})

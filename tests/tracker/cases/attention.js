@@ -2,17 +2,12 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { launchPlain } from '../harness/chromium.js'
 import { stay, until } from '../harness/until.js'
+import { becomes, windowOf } from '../harness/window.js'
 import { openCase } from '../harness/world.js'
 
 /** How long a person is there before and after, and away between: whoever counts the time away tells far too much. */
 const HERE_MS = 1500
 const AWAY_MS = 8000
-
-const becomes = (page, expected) =>
-  until(`the page is ${expected}`, async () => {
-    const is = () => `${document.visibilityState}, ${document.hasFocus() ? 'focused' : 'not focused'}`
-    return (await page.evaluate(is)) === expected
-  })
 
 /** A visit with an absence: the engagement that was told is at most the time that was spent. */
 const visitWithAbsence = async (visit, page, { goAway, comeBack }) => {
@@ -57,10 +52,7 @@ export const attention = (world) => {
     t.after(plain.stop)
     const visit = await openCase(world(), t, { context: plain.context })
     const page = await visit.newPage()
-    const devtools = await plain.context.newCDPSession(page)
-    const { windowId } = await devtools.send('Browser.getWindowForTarget')
-    const setWindow = (windowState) =>
-      devtools.send('Browser.setWindowBounds', { windowId, bounds: { windowState } })
+    const setWindow = await windowOf(page)
     await visitWithAbsence(visit, page, {
       goAway: async () => {
         await setWindow('minimized')

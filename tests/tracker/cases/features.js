@@ -59,6 +59,7 @@ export const features = (world) => {
     const settings = { engagement: false, consent: 'ask' }
     const visit = await openCase(world(), t, { settings, script: 't.full.js' })
     const page = await visit.newPage()
+    const startMs = Date.now()
     // Before the script is there, as a consent banner that knows the answer does it.
     await page.addInitScript(() => {
       globalThis.meridian = Object.assign(() => {}, { q: [['consent', 'granted']] })
@@ -72,7 +73,13 @@ export const features = (world) => {
     }, `meridian:${visit.site.settings.measurement_id}`)
     await page.reload()
     await visit.untilHits(2)
-    assert.deepEqual(visit.hits().map(({ params }) => params.session_number), [1, 2])
+    const [first, second] = visit.hits()
+    assert.deepEqual([first.first_visit, second.first_visit], [true, undefined])
+    const { first_visit_at_ms: firstAtMs, ...others } = first.params
+    assert.ok(firstAtMs >= startMs && firstAtMs <= Date.now(), String(firstAtMs))
+    assert.deepEqual(others, { session_number: 1, first_source: '(direct)' })
+    assert.deepEqual(second.params, { ...first.params, session_number: 2 })
+    assert.deepEqual([second.client_id, second.session_id === first.session_id], [first.client_id, false])
     await visit.expect({ page_views: 2, events: 2, sessions: 2, visitors: 1, new_visitors: 1 })
   })
 

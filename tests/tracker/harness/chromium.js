@@ -16,11 +16,16 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const USER_AGENT =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36'
 /** As root there is no sandbox; the pages are our own. */
-const ARGS = ['--no-sandbox', '--disable-dev-shm-usage', `--user-agent=${USER_AGENT}`]
+const DRIVEN_ARGS = ['--no-sandbox', '--disable-dev-shm-usage', `--user-agent=${USER_AGENT}`]
+/** A person's browser does not say that a program drives it. */
+const ARGS = [...DRIVEN_ARGS, '--disable-blink-features=AutomationControlled']
 
 /** A browser with the back/forward cache, which playwright switches off. */
-export const launch = () =>
-  chromium.launch({ executablePath, args: ARGS, ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+export const launch = (args = ARGS) =>
+  chromium.launch({ executablePath, args, ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+
+/** A browser that says to pages that a program drives it. */
+export const launchDriven = () => launch(DRIVEN_ARGS)
 
 /**
  * A browser as it is: playwright makes every page believe that it is visible and focused, unless it joins one that runs

@@ -26,6 +26,7 @@ export interface Hit extends Page {
   session_id?: string
   first_visit?: boolean
   engagement_ms?: number
+  client_hints?: Record<string, unknown>
   params: Params
   /** How often it was sent before. */
   attempt?: number

@@ -184,23 +184,26 @@ test('the browser’s signals are followed where the site says so', async () => 
   }
 })
 
-test('client hints go along with the page view that waits for them, and with the next', async () => {
-  const answers = { platform: 'Linux', platformVersion: '6.1', model: '', architecture: 'x86', mobile: false }
+test('client hints go along with the page view that waits for them, and with every hit after it', async () => {
+  const brands = [{ brand: 'Chromium', version: '142' }]
+  const answers = { brands, platform: 'Linux', platformVersion: '6.1', model: '', mobile: false }
+  const asked = []
   const prepare = ({ globals }) => {
-    globals.navigator.userAgentData = { getHighEntropyValues: async () => answers }
+    globals.navigator.userAgentData = {
+      getHighEntropyValues: async (names) => {
+        asked.push(...names)
+        return answers
+      }
+    }
   }
   const browser = open({ client_hints: true }, { prepare })
   await browser.clock.settle()
   browser.window.history.pushState({}, '', '/cart')
   await browser.clock.advance(500)
-  for (const { params } of browser.server.hits()) {
-    assert.deepEqual(params, {
-      ch_platform: 'Linux',
-      ch_platform_version: '6.1',
-      ch_model: '',
-      ch_architecture: 'x86',
-      ch_mobile: false
-    })
+  for (const { client_hints, params } of browser.server.hits()) {
+    assert.deepEqual(client_hints, { brands, platform: 'Linux', platform_version: '6.1', model: '', mobile: false })
+    assert.deepEqual(params, {})
   }
   assert.equal(browser.server.hits().length, 2)
+  assert.deepEqual(asked, ['platformVersion', 'model'])
 })

@@ -45,7 +45,6 @@ pub struct HitView<'a> {
     pub city: &'a str,
     pub network: &'a str,
     pub client_hints: Option<HintsView<'a>>,
-    pub session_number: u32,
     pub prefetch: bool,
 }
 
@@ -193,8 +192,7 @@ impl<'a> HitView<'a> {
             26 => self.city = field.text()?,
             27 => self.network = field.text()?,
             28 => self.client_hints.get_or_insert_default().read(field.bytes()?)?,
-            29 => self.session_number = field.small()?,
-            30 => self.prefetch = field.number()? != 0,
+            29 => self.prefetch = field.number()? != 0,
             _ => {}
         }
         Ok(())
@@ -231,7 +229,6 @@ impl<'a> HitView<'a> {
             city: &hit.city,
             network: &hit.network,
             client_hints: hit.client_hints.as_ref().map(HintsView::of),
-            session_number: hit.session_number,
             prefetch: hit.prefetch,
         }
     }
@@ -298,8 +295,7 @@ impl<'a> HitView<'a> {
             out.begin(28, length.0);
             hints.write(out);
         }
-        number(29, self.session_number.into(), out);
-        number(30, self.prefetch.into(), out);
+        number(29, self.prefetch.into(), out);
     }
 }
 

@@ -242,7 +242,6 @@ impl Acceptor {
             city: &located.city,
             network: network.as_str(),
             client_hints: Hints::merged(hit.client_hints.as_ref(), hints_of_request),
-            session_number: 0,
             prefetch: sender.is_prefetch && is_visitors,
         };
         prepared.hits += 1;

@@ -1,5 +1,5 @@
 /**
- * What Chromium tells of the machine only when asked; it goes along with page views.
+ * What Chromium tells of browser and machine only when asked; it goes along with every hit, so that all hits of a visit are told alike.
  */
 import { guard } from '../guard'
 import type { Hit } from '../hit'
@@ -8,19 +8,16 @@ import { readWaiting, writeWaiting } from '../queue'
 
 /** The part of User-Agent Client Hints that is read. */
 interface UserAgentData {
-  getHighEntropyValues(names: string[]): Promise<Record<string, string | boolean>>
+  getHighEntropyValues(names: string[]): Promise<Record<string, any>>
 }
 
-const HINTS = { ch_platform: 'platform', ch_platform_version: 'platformVersion', ch_model: 'model', ch_architecture: 'architecture', ch_mobile: 'mobile' }
-
-/** Asks, and adds the answers to page views; also to one that waits already. */
+/** Asks, and adds the answers to hits; also to those that wait already. */
 export const askClientHints = (): void => {
   const { userAgentData } = navigator as { userAgentData?: UserAgentData }
-  userAgentData?.getHighEntropyValues(Object.values(HINTS)).then(
-    guard((answers) => {
-      const hints = Object.fromEntries(Object.entries(HINTS).map(([name, hint]) => [name, answers[hint]!]))
+  userAgentData?.getHighEntropyValues(['platformVersion', 'model']).then(
+    guard(({ brands, platform, platformVersion, model, mobile }) => {
       const fill = (hit: Hit): void => {
-        if (hit.event == 'page_view') hit.params = { ...hints, ...hit.params }
+        hit.client_hints = { brands, platform, platform_version: platformVersion, model, mobile }
       }
       const hits = readWaiting()
       hits.forEach(fill)

@@ -61,8 +61,8 @@ fn hit() -> impl Strategy<Value = RawHit> {
         any::<bool>(),
     );
     let ip = proptest::collection::vec(any::<u8>(), 0..7);
-    (texts, numbers, few, params(), ip, items(), hints(), 0..3_u32).prop_map(
-        |(mut texts, numbers, few, params, truncated_ip, items, client_hints, session_number)| {
+    (texts, numbers, few, params(), ip, items(), hints()).prop_map(
+        |(mut texts, numbers, few, params, truncated_ip, items, client_hints)| {
             let mut text = || texts.pop().unwrap();
             RawHit {
                 property_id: text(),
@@ -93,7 +93,6 @@ fn hit() -> impl Strategy<Value = RawHit> {
                 city: text(),
                 network: text(),
                 client_hints,
-                session_number,
                 prefetch: few.6,
             }
         },

@@ -2,7 +2,7 @@
 //!
 //! In: the hit, the property's rules, and what its user agent and client hints speak for. Out: the reason, and with it the class.
 
-use hit::{HitView, ParamValue, TrafficRules};
+use hit::{HitView, ParamValue, ParamView, TrafficRules};
 
 use crate::enrich::address::Address;
 use crate::handover::{TrafficClass, TrafficReason};
@@ -14,6 +14,9 @@ const HOSTING: &str = "hosting";
 /// The parameter, and its value, by which Google Analytics' tags mark the hits of those who run the site.
 const TRAFFIC_TYPE: (&str, &str) = ("traffic_type", "internal");
 
+/// The parameter by which our tracker marks the hits of a browser that a program drives.
+const WEB_DRIVER: &str = "webdriver";
+
 /// What speaks for the class of a hit. `detected` is what its user agent and client hints speak for.
 pub fn traffic_of(hit: &HitView<'_>, rules: &TrafficRules, detected: TrafficReason) -> TrafficReason {
     let holds = |reason: TrafficReason| match reason {
@@ -22,6 +25,12 @@ pub fn traffic_of(hit: &HitView<'_>, rules: &TrafficRules, detected: TrafficReas
         TrafficReason::InternalParameter => hit.params.iter().any(|param| {
             param.key == TRAFFIC_TYPE.0 && param.value == Some(ParamValue::Text(TRAFFIC_TYPE.1))
         }),
+        TrafficReason::WebDriver => {
+            let is_marked = |param: &ParamView<'_>| {
+                param.key == WEB_DRIVER && param.value == Some(ParamValue::Flag(true))
+            };
+            !rules.automation_is_human && hit.params.iter().any(is_marked)
+        }
         TrafficReason::Prefetch => hit.prefetch,
         TrafficReason::SpamReferrer => is_spam(hit.referrer, rules),
         TrafficReason::DataCentre => hit.network == HOSTING && !rules.data_centres_are_human,

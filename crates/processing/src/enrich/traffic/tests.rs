@@ -42,7 +42,9 @@ fn each_reason_holds_alone() {
         (from("", "", false), CrawlerUserAgent, CrawlerUserAgent),
         (from("", "", false), NoBrowser, NoBrowser),
         (from("", "", false), Headless, Headless),
-        (from("", "", false), WebDriver, WebDriver),
+        (marked("webdriver", ParamValue::Flag(true)), None, WebDriver),
+        (marked("webdriver", ParamValue::Flag(false)), None, None),
+        (marked("webdriver", ParamValue::Text("true")), None, None),
         (from("", "", true), None, Prefetch),
         (from("", SPAM, false), None, SpamReferrer),
         (from("", "https://deep.spam.example/", false), None, SpamReferrer),
@@ -79,7 +81,7 @@ fn the_first_of_several_reasons_counts() {
 fn rules_take_automation_and_data_centres_for_people() {
     for (hit, detected, rules, expected) in [
         (from("", "", false), Headless, rules(true, false), None),
-        (from("", "", false), WebDriver, rules(true, false), None),
+        (marked("webdriver", ParamValue::Flag(true)), None, rules(true, false), None),
         (from("", "", false), CrawlerUserAgent, rules(true, true), CrawlerUserAgent),
         (from("hosting", "", false), Headless, rules(true, false), DataCentre),
         (from("hosting", "", false), Headless, rules(true, true), None),

@@ -80,6 +80,8 @@ pub enum Dimension {
     VisitorType,
     FirstSource,
     Currency,
+    /// By slot, from 1.
+    Custom(u8),
 }
 
 /// A sum or set in the warehouse; metrics are made of these.
@@ -227,6 +229,9 @@ impl Metric {
             Dimension::Currency if of_sessions || is_percentile => Some(
                 "only money has a currency; use revenue, or events and visitors of the hits that brought some",
             ),
+            Dimension::Custom(_) if of_sessions || is_percentile => Some(
+                "only hits have custom dimensions; use events, page_views, visitors, key_events or revenue",
+            ),
             Dimension::EventName if is_percentile => {
                 Some("values are told by page, not by the event that brought them; use page_path")
             }
@@ -246,7 +251,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -273,6 +278,11 @@ impl Dimension {
         Self::VisitorType,
         Self::FirstSource,
         Self::Currency,
+        Self::Custom(1),
+        Self::Custom(2),
+        Self::Custom(3),
+        Self::Custom(4),
+        Self::Custom(5),
     ];
 
     /// The name in requests and answers.
@@ -304,6 +314,11 @@ impl Dimension {
             Self::VisitorType => "visitor_type",
             Self::FirstSource => "first_source",
             Self::Currency => "currency",
+            Self::Custom(1) => "custom_1",
+            Self::Custom(2) => "custom_2",
+            Self::Custom(3) => "custom_3",
+            Self::Custom(4) => "custom_4",
+            Self::Custom(_) => "custom_5",
         }
     }
 

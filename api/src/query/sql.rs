@@ -228,6 +228,11 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::VisitorType => "visitor_type",
         Dimension::FirstSource => "first_source",
         Dimension::Currency => "currency",
+        Dimension::Custom(1) => "custom[1]",
+        Dimension::Custom(2) => "custom[2]",
+        Dimension::Custom(3) => "custom[3]",
+        Dimension::Custom(4) => "custom[4]",
+        Dimension::Custom(_) => "custom[5]",
     }
 }
 

@@ -54,6 +54,8 @@ async fn site() -> anyhow::Result<Site> {
     (hits[7].currency, hits[7].revenue_micros, hits[7].key_events) = ("EUR".into(), 999_000_000, 100);
     (hits[1].currency, hits[1].revenue_micros, hits[1].key_events) = ("EUR".into(), 49_500_000, 1);
     (hits[4].currency, hits[4].revenue_micros, hits[4].key_events) = ("EUR".into(), 500_000, 1);
+    (hits[0].custom, hits[1].custom, hits[4].custom) =
+        ("pro".into(), "free\u{1f}\u{1f}3".into(), "pro".into());
     (hits[6].currency, hits[6].revenue_micros) = ("JPY".into(), 7_000_000_000);
     let sessions = [
         closed(at("17T10:00", "/", "google")?, "/a", 1, 300_000),
@@ -147,6 +149,9 @@ async fn reports_are_what_was_computed_by_hand() -> anyhow::Result<()> {
             "(direct) 5000 1 0; google 3000 1 0.5; x' OR 1=1 -- 0 1 0",
         ),
         ("inp_p75", "", "", "0"),
+        ("events visitors", "custom_1", "", " 5 3; pro 2 2; free 1 1"),
+        ("events", "custom_1 custom_3", "custom_3 == 3", "free 3 1"),
+        ("events", "custom_5", "", " 8"),
         ("page_views", "", "traffic_class == bot", "100"),
         ("page_views", "", "traffic_class =~ .", "107"),
         ("page_views", "date", "hour in (0, 23) and page_path != /b", "2015-05-17 1; 2015-05-18 2"),

@@ -15,7 +15,7 @@ use crate::system::{Options, System};
 use crate::traffic::{Site, Traffic, Workload, check_reports};
 
 /// Every durable step: what dies, and where.
-const POINTS: [(&str, &[&str]); 10] = [
+const POINTS: [(&str, &[&str]); 11] = [
     ("edge", &["edge.wal.append.before", "edge.wal.append.after"]),
     ("edge", &["edge.flush.before", "edge.flush.after"]),
     ("hub", &["hub.segment.put.before", "hub.segment.put.after"]),
@@ -27,6 +27,7 @@ const POINTS: [(&str, &[&str]); 10] = [
         "loader",
         &["loader.insert.sessions.before", "loader.insert.sessions.sent", "loader.insert.sessions.after"],
     ),
+    ("loader", &["loader.insert.values.before", "loader.insert.values.sent", "loader.insert.values.after"]),
     (
         "loader",
         &[

@@ -44,6 +44,78 @@ fn rules_of_a_file_act_on_what_comes_after_and_are_read_back() {
     check_refusals(&system, &property);
 }
 
+const MEANING: &str = r#"
+    [urls]
+    keep_parameters = ["q"]
+    trailing_slash = "strip"
+    hostnames = ["shop.example"]
+    [[urls.groups]]
+    pattern = "/product/*"
+    name = "Products"
+    [traffic]
+    internal_networks = ["192.0.2.0/24"]
+    [events]
+    key_events = ["signup"]
+    [[events.custom]]
+    slot = 2
+    parameter = "plan"
+    [[channels]]
+    name = "Letters"
+    source = ["letter-*"]
+    [tracker]
+    scroll = true
+"#;
+
+/// What hits are told to be by the rules: pages, hosts, networks, key events, dimensions, channels.
+#[test]
+fn rules_say_what_hits_mean() {
+    let system = System::start(&Options::default());
+    let property = system.create_property(&["--currency", "JPY"]);
+    system.set_rules(&property, MEANING, &[]);
+    let script = wait_for(Duration::from_secs(60), || script_with(&system, &property, "\"scroll\":true"));
+    assert!(script.is_some(), "the edge does not get the rules");
+    let hit = |event: &str, url: &str, ip: &str, params: Value| {
+        json!({
+            "event": event, "url": url, "timestamp": "2025-03-10T10:00:00Z", "client_id": ip, "ip": ip, "params": params,
+            "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
+        })
+    };
+    let hits = [
+        hit(
+            "page_view",
+            "https://www.shop.example/find/?q=tea&x=1&utm_source=letter-7",
+            "198.51.100.7",
+            json!({}),
+        ),
+        hit("page_view", "https://shop.example/product/green", "198.51.100.7", json!({})),
+        hit("signup", "https://shop.example/product/black/", "198.51.100.7", json!({"plan": "pro"})),
+        hit("purchase", "https://shop.example/cart", "198.51.100.7", json!({"value": 500})),
+        hit("page_view", "https://shop.example/", "192.0.2.7", json!({})),
+        hit("page_view", "https://copy.example/", "198.51.100.7", json!({})),
+    ];
+    let body = json!({"measurement_id": property.measurement_id, "hits": hits});
+    let (status, answer) = system.collect(&body, &[("x-meridian-secret", &property.api_secret)]);
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    let status = system.settle();
+    assert_eq!(status["hits"]["dropped"]["foreign_hostname"], 1, "{status}");
+    let day = "--from 2025-03-10 --to 2025-03-10";
+    let by_page = "--dimensions page_path,custom_2,channel --metrics events,key_events --order-by page_path";
+    let row = |page: &str, custom: &str, key_events: u64| json!({"page_path": page, "custom_2": custom, "channel": "Letters", "events": 1, "key_events": key_events});
+    assert_eq!(
+        system.rows(&property, &format!("{day} {by_page}")),
+        [row("/cart", "", 1), row("/find?q=tea", "", 0), row("Products", "", 0), row("Products", "pro", 1)]
+    );
+    let money = "--metrics revenue --dimensions currency --filter currency!=''";
+    let money = system.rows(&property, &format!("{day} {money}"));
+    assert_eq!(money, [json!({"currency": "JPY", "revenue": 500.0})]);
+    let classes = "--metrics events --dimensions traffic_class,traffic_reason --order-by traffic_class";
+    let class = |class: &str, reason: &str, events: u64| json!({"traffic_class": class, "traffic_reason": reason, "events": events});
+    assert_eq!(
+        system.rows(&property, &format!("{day} {classes}")),
+        [class("human", "", 4), class("internal", "internal_network", 1)]
+    );
+}
+
 fn check_reading_back(system: &System, property: &Property) {
     let text = shown(system, property, &[]);
     assert!(text.contains("session_timeout_s = 300\n") && text.contains("scroll = true\n"), "{text}");

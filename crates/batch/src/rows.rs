@@ -58,6 +58,9 @@ pub struct RowKey {
     pub first_source: Arc<str>,
 }
 
+/// Between the values of [`HitRow::custom`]. Nobody types it, and in values it is replaced by a space.
+pub const CUSTOM_SEPARATOR: char = '\u{1f}';
+
 /// A row of `hit_rollup`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HitRow {
@@ -67,6 +70,8 @@ pub struct HitRow {
     pub event_name: Arc<str>,
     /// Currency of the revenue, ISO 4217; empty: there is none.
     pub currency: Arc<str>,
+    /// Values of custom dimensions by slot, [`CUSTOM_SEPARATOR`] between them; empty: there is none.
+    pub custom: Arc<str>,
     /// Hits whose event is `page_view`.
     pub page_views: u64,
     /// Hits of any event.
@@ -131,11 +136,11 @@ pub struct RollupRows {
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        sort(&mut self.hits, |row| &row.key, |row| (&row.event_name, &row.currency, 0));
+        sort(&mut self.hits, |row| &row.key, |row| ([&row.event_name, &row.currency, &row.custom], 0));
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.sessions, |row| &row.key, |row| (&row.exit_page, &row.exit_page, 0));
+        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page; 3], 0));
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.values, |row| &row.key, |row| (&row.name, &row.name, row.value));
+        sort(&mut self.values, |row| &row.key, |row| ([&row.name; 3], row.value));
         self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
@@ -164,7 +169,7 @@ impl RollupRows {
 fn sort<T>(
     rows: &mut [T],
     key: impl Fn(&T) -> &RowKey,
-    beside: impl for<'a> Fn(&'a T) -> (&'a Arc<str>, &'a Arc<str>, u32),
+    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; 3], u32),
 ) {
     let ranks = property_ranks(rows.iter().map(|row| &*key(row).property));
     let numbered = rows.iter().zip(0..);
@@ -174,11 +179,10 @@ fn sort<T>(
     order.sort_unstable_by(|(prefix_a, a), (prefix_b, b)| {
         prefix_a.cmp(prefix_b).then_with(|| {
             let (a, b) = (row(*a), row(*b));
-            let ((first_a, second_a, value_a), (first_b, second_b, value_b)) = (beside(a), beside(b));
+            let ((texts_a, value_a), (texts_b, value_b)) = (beside(a), beside(b));
             key(a)
                 .cmp_texts(key(b))
-                .then_with(|| cmp_text(first_a, first_b))
-                .then_with(|| cmp_text(second_a, second_b))
+                .then_with(|| cmp_texts(texts_a, texts_b))
                 .then_with(|| value_a.cmp(&value_b))
         })
     });
@@ -221,10 +225,7 @@ impl RowKey {
 
     /// Compares what [`RowKey::prefix`] leaves out.
     fn cmp_texts(&self, other: &Self) -> Ordering {
-        self.texts()
-            .into_iter()
-            .zip(other.texts())
-            .fold(Ordering::Equal, |so_far, (a, b)| so_far.then_with(|| cmp_text(a, b)))
+        cmp_texts(self.texts(), other.texts())
     }
 
     fn texts(&self) -> [&Arc<str>; 18] {
@@ -251,6 +252,10 @@ impl RowKey {
     }
 }
 
+fn cmp_texts<const N: usize>(a: [&Arc<str>; N], b: [&Arc<str>; N]) -> Ordering {
+    a.into_iter().zip(b).fold(Ordering::Equal, |so_far, (a, b)| so_far.then_with(|| cmp_text(a, b)))
+}
+
 /// Most equal texts are one and the same.
 fn cmp_text(a: &Arc<str>, b: &Arc<str>) -> Ordering {
     if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
@@ -258,7 +263,10 @@ fn cmp_text(a: &Arc<str>, b: &Arc<str>) -> Ordering {
 
 impl HitRow {
     fn same_key(&self, other: &Self) -> bool {
-        self.key == other.key && self.event_name == other.event_name && self.currency == other.currency
+        self.key == other.key
+            && self.event_name == other.event_name
+            && self.currency == other.currency
+            && self.custom == other.custom
     }
 
     /// Adds the measures of a row of the same key; always true, so that it fits `dedup_by`. Rows may come from

@@ -146,7 +146,23 @@ pub struct EventRules {
     /// Events that the site is there for; `purchase` is one always.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_events: Vec<String>,
+    /// Parameters that reports know as `custom_1` to `custom_5`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom: Vec<CustomDimension>,
 }
+
+/// A parameter of events that reports are grouped and filtered by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomDimension {
+    /// 1 to [`CUSTOM_DIMENSIONS`]: the dimension `custom_SLOT`. What was counted keeps its slot, so a slot is not given to another parameter.
+    pub slot: u8,
+    /// Name of the parameter, such as `plan`, or `user.plan` for what clients say of the visitor.
+    pub parameter: String,
+}
+
+/// How many a property may have.
+pub const CUSTOM_DIMENSIONS: u8 = 5;
 
 /// A channel of the property's own. Every condition that is given has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

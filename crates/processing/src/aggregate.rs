@@ -24,6 +24,7 @@ struct HitKey {
     acquisition: Arc<Acquisition>,
     event: Arc<str>,
     currency: Option<Arc<str>>,
+    custom: Arc<str>,
 }
 
 /// Key of a value row.
@@ -126,12 +127,14 @@ impl Aggregator {
             acquisition: placement.acquisition,
             event: hit.event,
             currency,
+            custom: hit.custom,
         };
         let sums = match self.hits.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let key = entry.key();
-                self.bytes += key_bytes(&key.dimensions, &key.acquisition) + key.event.len();
+                self.bytes +=
+                    key_bytes(&key.dimensions, &key.acquisition) + key.event.len() + key.custom.len();
                 entry.insert(HitSums::default())
             }
         };
@@ -254,6 +257,7 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
         visitors: set_of(sums.visitors),
         new_visitors: set_of(sums.new_visitors),
         currency: key.currency.unwrap_or_default(),
+        custom: key.custom,
         revenue_micros: sums.revenue_micros,
         key_events: sums.key_events,
     }

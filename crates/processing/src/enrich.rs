@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod acquisition;
+pub mod custom;
 pub mod measured;
 pub mod memory;
 pub mod money;
@@ -19,7 +20,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{HitView, PAGE_VIEW, Rules, RulesSource, TrafficRules};
+use hit::{CustomDimension, HitView, PAGE_VIEW, Rules, RulesSource, TrafficRules};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
@@ -40,6 +41,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 struct Resolved {
     property: Arc<str>,
     currency: String,
+    custom: Vec<CustomDimension>,
     zone: TimeZone,
     terms: Terms,
     pages: Pages,
@@ -125,6 +127,7 @@ impl Enricher {
             is_key_event: rules.terms.is_key_event(hit.event),
             revenue: self.revenue(hit, &rules.currency),
             values: measured::values(hit),
+            custom: self.share(&custom::values(hit, &rules.custom)),
             engagement_ms: hit.engagement_ms,
             is_passive: rules.terms.is_passive(hit.event),
             day: rules.terms.day(hit.event_time_ms, &rules.zone),
@@ -172,6 +175,7 @@ impl Enricher {
                 .map(|d| d.to_ascii_lowercase())
                 .collect(),
             currency: rules.currency.clone(),
+            custom: rules.events.custom.clone(),
             traffic: rules.traffic.clone(),
         })
     }

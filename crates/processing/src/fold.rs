@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use batch::CUSTOM_SEPARATOR;
 use foldhash::fast::RandomState;
 use siphasher::sip::SipHasher24;
 
@@ -99,23 +100,35 @@ impl PageCounts {
         }
     }
 
-    /// Replaces the page path when its property has too many in this local hour.
-    pub fn fold(&mut self, dimensions: &mut Dimensions, received_at_ms: u64) {
+    /// Replaces the page path, and the values of custom dimensions as a whole, when their property has too many in this local hour. Both
+    /// count to one limit.
+    pub fn fold(&mut self, dimensions: &mut Dimensions, custom: &mut Arc<str>, received_at_ms: u64) {
         let number = self.hour_of(dimensions, received_at_ms);
-        let page = hash_of(&dimensions.page_path);
-        let Some(hour) = self.hours.get_mut(&number) else { return };
-        if hour.pages.contains(&page) {
-            return;
+        if !self.has_room(number, hash_of("", &dimensions.page_path)) {
+            dimensions.page_path = Arc::clone(&self.other);
+        }
+        if !custom.is_empty() && !self.has_room(number, hash_of("custom", custom)) {
+            let values =
+                custom.split(CUSTOM_SEPARATOR).map(|value| if value.is_empty() { "" } else { OTHER });
+            *custom = values.collect::<Vec<_>>().join(&CUSTOM_SEPARATOR.to_string()).into();
+        }
+    }
+
+    /// Whether a text may have rows of its own in this hour; counts it then.
+    fn has_room(&mut self, number: u64, text: u64) -> bool {
+        let Some(hour) = self.hours.get_mut(&number) else { return true };
+        if hour.pages.contains(&text) {
+            return true;
         }
         if count(hour.pages.len()) >= self.max_pages_per_hour {
-            dimensions.page_path = Arc::clone(&self.other);
-            return;
+            return false;
         }
-        hour.pages.insert(page);
-        hour.fresh.push(page);
+        hour.pages.insert(text);
+        hour.fresh.push(text);
         self.dirty.insert(number);
         self.pages += 1;
         self.shrink();
+        true
     }
 
     /// Paths counted in all hours.
@@ -236,9 +249,11 @@ impl Hour {
     }
 }
 
-fn hash_of(path: &str) -> u64 {
+/// Of a text; `kind` tells texts apart that are none of a page.
+fn hash_of(kind: &str, text: &str) -> u64 {
     let mut hasher = SipHasher24::new();
-    hasher.write(path.as_bytes());
+    hasher.write(kind.as_bytes());
+    hasher.write(text.as_bytes());
     hasher.finish()
 }
 

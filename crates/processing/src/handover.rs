@@ -273,6 +273,8 @@ pub struct EnrichedHit {
     pub revenue: Option<Revenue>,
     /// What was measured.
     pub values: Vec<MeasuredValue>,
+    /// Values of the property's custom dimensions, as in `batch::HitRow::custom`.
+    pub custom: Arc<str>,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
     /// Whether its event is one that neither opens a session nor makes it longer, by the property's rules.

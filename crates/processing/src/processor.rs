@@ -268,7 +268,7 @@ impl Processor {
             }
         };
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
-        self.pages.fold(&mut enriched.dimensions, received_at_ms);
+        self.pages.fold(&mut enriched.dimensions, &mut enriched.custom, received_at_ms);
         let placement = self.sessions.place(&enriched, || arrival.acquisition());
         self.aggregator.add_hit(enriched, placement);
     }

@@ -12,6 +12,7 @@ ALTER TABLE hit_rollup
     ADD COLUMN IF NOT EXISTS visitor_type LowCardinality(String) COMMENT 'new, returning or (not set), of the session' AFTER traffic_reason,
     ADD COLUMN IF NOT EXISTS first_source String COMMENT 'Source of the first visit; (not set): the client does not say' AFTER visitor_type,
     ADD COLUMN IF NOT EXISTS currency LowCardinality(String) COMMENT 'ISO 4217; empty: no revenue' AFTER event_name,
+    ADD COLUMN IF NOT EXISTS custom Array(String) COMMENT 'Values of custom dimensions, by slot' AFTER currency,
     ADD COLUMN IF NOT EXISTS revenue_micros UInt64 COMMENT 'Millionths of the currency''s unit' AFTER new_visitors,
     ADD COLUMN IF NOT EXISTS key_events UInt64 COMMENT 'Hits that are key events' AFTER revenue_micros;
 
@@ -37,11 +38,12 @@ ALTER TABLE hit_hourly
     ADD COLUMN IF NOT EXISTS visitor_type LowCardinality(String) COMMENT 'new, returning or (not set), of the session' CODEC(ZSTD(1)) AFTER traffic_reason,
     ADD COLUMN IF NOT EXISTS first_source String COMMENT 'Source of the first visit; (not set): the client does not say' CODEC(ZSTD(1)) AFTER visitor_type,
     ADD COLUMN IF NOT EXISTS currency LowCardinality(String) COMMENT 'ISO 4217; empty: no revenue' CODEC(ZSTD(1)) AFTER first_source,
+    ADD COLUMN IF NOT EXISTS custom Array(String) COMMENT 'Values of custom dimensions, by slot' CODEC(ZSTD(1)) AFTER currency,
     ADD COLUMN IF NOT EXISTS revenue_micros SimpleAggregateFunction(sum, UInt64) COMMENT 'Millionths of the currency''s unit' CODEC(T64, ZSTD(1)) AFTER engagement_ms,
     ADD COLUMN IF NOT EXISTS key_events SimpleAggregateFunction(sum, UInt64) COMMENT 'Hits that are key events' CODEC(T64, ZSTD(1)) AFTER revenue_micros,
     MODIFY ORDER BY (property, generation, traffic_class, local_date, local_hour, utc_offset_s, page_path, event_name, source,
         medium, campaign, country, device, browser, operating_system, plan_group, hostname, region, city, browser_version,
-        operating_system_version, device_brand, traffic_reason, visitor_type, first_source, currency);
+        operating_system_version, device_brand, traffic_reason, visitor_type, first_source, currency, custom);
 
 ALTER TABLE session_hourly
     ADD COLUMN IF NOT EXISTS hostname LowCardinality(String) COMMENT 'Host of the page, without www.' CODEC(ZSTD(1)) AFTER operating_system,

@@ -7,7 +7,7 @@ SELECT
     toStartOfHour(minute + toIntervalSecond(utc_offset_s)) AS local_hour, utc_offset_s,
     page_path, event_name, source, medium, campaign,
     country, device, browser, operating_system, hostname, region, city, browser_version, operating_system_version,
-    device_brand, traffic_reason, visitor_type, first_source, currency,
+    device_brand, traffic_reason, visitor_type, first_source, currency, custom,
     intDiv(plan, 4096) AS plan_group,
     sum(minute_rows.page_views) AS page_views,
     sum(minute_rows.events) AS events,
@@ -22,7 +22,7 @@ GROUP BY
     property, generation, traffic_class, local_date, local_hour, utc_offset_s,
     page_path, event_name, source, medium, campaign,
     country, device, browser, operating_system, hostname, region, city, browser_version, operating_system_version,
-    device_brand, traffic_reason, visitor_type, first_source, currency, plan_group;
+    device_brand, traffic_reason, visitor_type, first_source, currency, custom, plan_group;
 
 ALTER TABLE session_hourly_view MODIFY QUERY
 SELECT

@@ -3,7 +3,7 @@
 //! Dates are days since 1970-01-01, times seconds (`DateTime`) or milliseconds (`DateTime64(3)`) since then, as RowBinary
 //! has them. The client checks names and types against the server's table before it sends.
 
-use batch::{HitRow, SessionRow, ValueRow};
+use batch::{CUSTOM_SEPARATOR, HitRow, SessionRow, ValueRow};
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,8 @@ pub struct HitRollupRow<'a> {
     pub event_name: &'a str,
     /// Currency of the revenue.
     pub currency: &'a str,
+    /// Values of custom dimensions, by slot.
+    pub custom: Vec<&'a str>,
     /// Page views.
     pub page_views: u64,
     /// Hits of any event.
@@ -268,6 +270,7 @@ impl<'a> HitRollupRow<'a> {
             first_source: &key.first_source,
             event_name: &row.event_name,
             currency: &row.currency,
+            custom: custom(row),
             page_views: row.page_views,
             events: row.events,
             sessions: row.sessions,
@@ -359,4 +362,8 @@ impl<'a> ValueRollupRow<'a> {
             not_after,
         }
     }
+}
+
+fn custom(row: &HitRow) -> Vec<&str> {
+    if row.custom.is_empty() { Vec::new() } else { row.custom.split(CUSTOM_SEPARATOR).collect() }
 }

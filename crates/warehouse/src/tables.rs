@@ -96,6 +96,7 @@ pub const HIT_HOURLY: HourlyTable = HourlyTable {
         "visitor_type",
         "first_source",
         "currency",
+        "custom",
         "plan_group",
     ],
     sums: &["page_views", "events", "sessions", "engagement_ms", "revenue_micros", "key_events"],

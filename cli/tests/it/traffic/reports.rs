@@ -6,7 +6,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::expected::{Bounds, Day, Expected, Figures, page_views};
-use super::workload::Site;
+use super::workload::{DEPTH, PRICE, PURCHASE, Site};
 use crate::system::System;
 
 /// Reports that are asked for at the same time.
@@ -14,10 +14,14 @@ const AT_ONCE: usize = 6;
 /// Hits may be a day and a quarter old, and a run some hours long.
 const FROM: &str = "4daysAgo";
 
-/// The reports of one property: by day, event and class, and by day and class (sessions know no event).
+/// The reports of one property: by day, event and class, by day and class (sessions know no event), and by class what brought money, and
+/// how far pages were read.
+#[derive(Default)]
 struct Reported {
     events: Vec<Value>,
     sessions: Vec<Value>,
+    money: Vec<Value>,
+    depths: Vec<Value>,
 }
 
 /// Asks for the reports of all sites.
@@ -26,19 +30,21 @@ struct Reported {
 /// When any of them says something else than the client counted, with all that differ.
 pub(crate) fn check_reports(system: &System, sites: &[Site], expected: &Expected) {
     let asked = sites.iter().enumerate().map(|(index, site)| async move {
-        let rows = |dimensions: Value, metrics: Value| async move {
+        let rows = |dimensions: Value, metrics: Value, filter: &'static str| async move {
             let id = &site.property.property_id;
             let body = json!({
                 "property_id": id, "from": FROM, "to": "today", "dimensions": dimensions, "metrics": metrics,
-                "limit": 10_000,
+                "filter": filter, "limit": 10_000,
             });
             let answer = system.call_api("/v1/reports/run", &body).await.unwrap();
             answer["rows"].as_array().unwrap_or_else(|| panic!("no rows of {id}: {answer}")).clone()
         };
         let events =
-            rows(json!(["date", "event_name", "traffic_class"]), json!(["events", "page_views"])).await;
-        let sessions = rows(json!(["date", "traffic_class"]), json!(["visitors", "sessions"])).await;
-        (index, Reported { events, sessions })
+            rows(json!(["date", "event_name", "traffic_class"]), json!(["events", "page_views"]), "").await;
+        let sessions = rows(json!(["date", "traffic_class"]), json!(["visitors", "sessions"]), "").await;
+        let money = rows(json!(["traffic_class"]), json!(["revenue", "key_events"]), "currency != ''").await;
+        let depths = rows(json!(["traffic_class"]), json!(["scroll_depth_p50"]), "").await;
+        (index, Reported { events, sessions, money, depths })
     });
     let mut wrong: Vec<String> = system.runtime().block_on(
         futures::stream::iter(asked)
@@ -85,6 +91,19 @@ fn differences(expected: &BTreeMap<&str, &Figures>, reported: &Reported) -> Vec<
         if sum != figures.session_count() {
             found.push(format!("{class}: {} sessions begun, {sum} reported", figures.session_count()));
         }
+        let bought = figures.totals.get(PURCHASE).copied().unwrap_or_default();
+        let money = (bought > 0)
+            .then(|| json!({"traffic_class": class, "revenue": bought as f64 * PRICE, "key_events": bought}));
+        let reported_money = reported.money.iter().find(|row| row["traffic_class"] == *class);
+        if money.as_ref() != reported_money {
+            found.push(format!("{class}: {money:?} sent, {reported_money:?} reported"));
+        }
+        let is_read = figures.totals.contains_key("click");
+        let depth = is_read.then(|| json!({"traffic_class": class, "scroll_depth_p50": DEPTH}));
+        let reported_depth = reported.depths.iter().find(|row| row["traffic_class"] == *class);
+        if depth.as_ref() != reported_depth {
+            found.push(format!("{class}: {depth:?} sent, {reported_depth:?} reported"));
+        }
         found.extend(outside(class, "sessions", &figures.sessions_by_day(), &sessions));
         found.extend(outside(class, "visitors", &figures.visitors_by_day(), &sessions));
     }
@@ -122,8 +141,10 @@ fn a_hit_that_is_missing_doubled_or_of_another_day_or_event_is_noticed() {
     let sessions = |date: &str, count: u64| {
         vec![json!({"date": date, "traffic_class": "human", "visitors": 1, "sessions": count})]
     };
-    let check =
-        |events: Vec<Value>, sessions: Vec<Value>| differences(&of_site, &Reported { events, sessions });
+    let read = |depth: f64| vec![json!({"traffic_class": "human", "scroll_depth_p50": depth})];
+    let check = |events: Vec<Value>, sessions: Vec<Value>| {
+        differences(&of_site, &Reported { events, sessions, depths: read(28.0), ..Reported::default() })
+    };
     let day = "2026-03-01";
     let fair = || vec![row(day, "click", 1), row(day, "page_view", 1)];
     assert_eq!(check(fair(), sessions(day, 1)), Vec::<String>::new());
@@ -136,6 +157,11 @@ fn a_hit_that_is_missing_doubled_or_of_another_day_or_event_is_noticed() {
     ];
     for events in wrong {
         assert!(!check(events.clone(), sessions(day, 1)).is_empty(), "{events:?}");
+    }
+    let bought = |revenue: f64| vec![json!({"traffic_class": "human", "revenue": revenue, "key_events": 1})];
+    for (money, depths) in [(bought(1.25), read(28.0)), (vec![], read(29.0)), (vec![], vec![])] {
+        let reported = Reported { events: fair(), sessions: sessions(day, 1), money, depths };
+        assert_eq!(differences(&of_site, &reported).len(), 1);
     }
     assert!(!check(fair(), sessions(day, 2)).is_empty());
     assert!(!check(fair(), sessions("2026-03-02", 1)).is_empty());

@@ -21,7 +21,12 @@ const LATE_ONE_IN: u64 = 20;
 const LATE_MS: std::ops::Range<u64> = 18 * 3_600_000..30 * 3_600_000;
 /// Clients of a property at one edge.
 const CLIENTS: u64 = 30;
-const EVENTS: [&str; 4] = [PAGE_VIEW, PAGE_VIEW, "click", "purchase"];
+const EVENTS: [&str; 4] = [PAGE_VIEW, PAGE_VIEW, "click", PURCHASE];
+pub(super) const PURCHASE: &str = "purchase";
+/// What each purchase brings, euros: sums of it are exact in binary.
+pub(super) const PRICE: f64 = 1.25;
+/// How far each click's page was read, percent.
+pub(super) const DEPTH: f64 = 28.0;
 pub(super) const PAGE_VIEW: &str = "page_view";
 
 /// Zones without daylight saving, and their offsets (2025a), seconds: local midnight is at different hours for each.
@@ -117,11 +122,19 @@ impl Workload {
             .map(|hit| {
                 json!({
                     "event": hit.event, "url": "https://shop.example/a", "client_id": hit.client, "id": hit.id,
-                    "age_ms": hit.age_ms,
+                    "age_ms": hit.age_ms, "params": params_of(hit.event),
                 })
             })
             .collect();
         let measurement_id = &self.sites[request.site].property.measurement_id;
         Bytes::from(json!({"measurement_id": measurement_id, "hits": hits}).to_string())
+    }
+}
+
+fn params_of(event: &str) -> Value {
+    match event {
+        PURCHASE => json!({"value": PRICE, "currency": "EUR"}),
+        "click" => json!({"scroll_depth": DEPTH}),
+        _ => json!({}),
     }
 }

@@ -52,6 +52,7 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
         is_key_event: false,
         revenue: None,
         values: Vec::new(),
+        custom: "".into(),
         engagement_ms: 10,
         is_passive: false,
         day: None,

@@ -13,7 +13,7 @@ fn counts(max_pages_per_property_hour: u64, page_window_pages: u64) -> PageCount
     })
 }
 
-fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, received_at_ms: u64) -> String {
+fn dimensions(property: &str, minute: u32, page: &str) -> Dimensions {
     let client = Client {
         browser_version: "".into(),
         operating_system_version: "".into(),
@@ -22,7 +22,7 @@ fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, receiv
         operating_system: "".into(),
         device: "other".into(),
     };
-    let mut dimensions = Dimensions {
+    Dimensions {
         property: property.into(),
         local_date: 0,
         minute,
@@ -32,10 +32,34 @@ fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, receiv
         place: Arc::new(Place { country: "".into(), region: "".into(), city: "".into() }),
         client: Arc::new(client),
         traffic: TrafficReason::None,
-    };
+    }
+}
+
+fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, received_at_ms: u64) -> String {
+    let mut dimensions = dimensions(property, minute, page);
     counts.begin_block(received_at_ms);
-    counts.fold(&mut dimensions, received_at_ms);
+    counts.fold(&mut dimensions, &mut Arc::default(), received_at_ms);
     dimensions.page_path.to_string()
+}
+
+#[test]
+fn custom_values_count_to_the_same_limit_and_become_other_as_a_whole() {
+    let mut pages = counts(3, 100);
+    let mut folded = |page: &str, custom: &str| {
+        let (mut dimensions, mut custom) = (dimensions("p_a", 0, page), Arc::from(custom));
+        pages.fold(&mut dimensions, &mut custom, 0);
+        (dimensions.page_path.to_string(), custom.to_string())
+    };
+    let same = |page: &str, custom: &str| (page.to_owned(), custom.to_owned());
+    assert_eq!(folded("/1", "pro"), same("/1", "pro"));
+    assert_eq!(
+        folded("pro", "pro"),
+        same("pro", "pro"),
+        "a page that is called like a value is another text"
+    );
+    assert_eq!(folded("/1", "free\u{1f}\u{1f}3"), same("/1", "(other)\u{1f}\u{1f}(other)"));
+    assert_eq!(folded("/2", "pro"), same(OTHER, "pro"));
+    assert_eq!(folded("/1", ""), same("/1", ""));
 }
 
 #[test]

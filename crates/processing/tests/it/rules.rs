@@ -16,7 +16,7 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
         let (session_timeout_s, session_grace_s) = times;
         let (key_events, ignored_referrers) = names;
         let traffic = TrafficRules { ignored_referrers, ..TrafficRules::default() };
-        let events = EventRules { key_events };
+        let events = EventRules { key_events, ..EventRules::default() };
         Rules { session_timeout_s, session_grace_s, session, urls, traffic, events, ..Rules::first(zone) }
     })
 }

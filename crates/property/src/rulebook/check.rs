@@ -7,8 +7,8 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use hit::rules::{ChannelRule, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules};
-use hit::{Rules, limits};
+use hit::rules::{ChannelRule, CustomDimension, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules};
+use hit::{CUSTOM_DIMENSIONS, Rules, limits};
 use ipnet::IpNet;
 
 use super::known_zone;
@@ -72,8 +72,9 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     check_session(session)?;
     check_traffic(traffic)?;
     check_urls(urls)?;
-    let EventRules { key_events } = events;
+    let EventRules { key_events, custom } = events;
     texts("events.key_events", key_events, LIST_MAX, check_event)?;
+    check_custom(custom)?;
     each("channels", channels, LIST_MAX, check_channel)
 }
 
@@ -139,6 +140,22 @@ fn check_urls(urls: &UrlRules) -> Result<(), Invalid> {
         name.iter().try_for_each(|name| {
             check_name(name).map_err(|problem| Invalid::new(format!("{field}.name"), name, problem))
         })
+    })
+}
+
+/// A slot means one parameter, and a parameter needs one slot only.
+fn check_custom(custom: &[CustomDimension]) -> Result<(), Invalid> {
+    each("events.custom", custom, LIST_MAX, |field, dimension| {
+        let CustomDimension { slot, parameter } = dimension;
+        number(&format!("{field}.slot"), (*slot).into(), 1..=CUSTOM_DIMENSIONS.into())?;
+        check_name(parameter)
+            .map_err(|problem| Invalid::new(format!("{field}.parameter"), parameter, problem))?;
+        let is_there = |other: &&CustomDimension| other.slot == *slot || other.parameter == *parameter;
+        if custom.iter().filter(is_there).count() > 1 {
+            let problem = "but another entry has this slot or this parameter; give each parameter one slot";
+            return Err(Invalid::new(format!("{field}.slot"), slot, problem));
+        }
+        Ok(())
     })
 }
 

@@ -21,6 +21,10 @@ fn channel(name: &str, source: &[&str]) -> ChannelRule {
     ChannelRule { name: name.into(), source: list(source), medium: vec![], campaign: vec![] }
 }
 
+fn custom(slot: u8, parameter: &str) -> CustomDimension {
+    CustomDimension { slot, parameter: parameter.into() }
+}
+
 #[test]
 fn good_rules_pass() {
     assert_eq!(said(|_| ()), "");
@@ -137,6 +141,17 @@ fn bad_names_are_refused_by_field_with_the_way_out() {
     let long = "x".repeat(101);
     check_said(&[
         (said(|r| r.events.key_events = list(&[&long])), "events.key_events[0]", "1 to 100"),
+        (
+            said(|r| r.events.custom = vec![custom(6, "a")]),
+            "events.custom[0].slot is \"6\"",
+            "between 1 and 5",
+        ),
+        (said(|r| r.events.custom = vec![custom(1, "")]), "events.custom[0].parameter is \"\"", "1 to 100"),
+        (
+            said(|r| r.events.custom = vec![custom(1, "a"), custom(1, "b")]),
+            "events.custom[0].slot is \"1\"",
+            "one slot",
+        ),
         (said(|r| r.session.passive_events = list(&[""])), "session.passive_events[0] is \"\"", "1 to 100"),
         (said(|r| r.channels = vec![channel("", &["a"])]), "channels[0].name is \"\"", "1 to 100"),
         (

@@ -1,6 +1,6 @@
 //! Findings into a report: rows of several tables joined, ordered and cut; sums into metrics.
 //!
-//! A row is there when either table has it; what the other lacks is 0. Rates of no session are 0.
+//! A row is there when any table has it; what another lacks is 0. Rates of no session are 0.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -18,6 +18,8 @@ pub enum Value {
     Integer(u64),
     /// A rate, a mean, a time.
     Number(f64),
+    /// There is no such number: money of different currencies has no sum.
+    Nothing,
 }
 
 /// A finished report.
@@ -59,7 +61,7 @@ pub fn answer(plan: Plan, findings: Findings) -> Report {
     let until = findings.data_until_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     Report {
         rows: rows.into_iter().map(|row| (row.labels, values(&row.sums))).collect(),
-        totals: values(&findings.totals),
+        totals: totals(&plan, values(&findings.totals)),
         row_count,
         time_zone: plan.property.time_zone.clone(),
         data_until: until.map(|until| until.to_string()).unwrap_or_default(),
@@ -67,6 +69,16 @@ pub fn answer(plan: Plan, findings: Findings) -> Report {
         dimensions: plan.dimensions,
         metrics: plan.metrics,
     }
+}
+
+/// Money has a total only where all of it is of one currency.
+fn totals(plan: &Plan, mut values: Vec<Value>) -> Vec<Value> {
+    for (metric, value) in plan.metrics.iter().zip(&mut values) {
+        if *metric == Metric::Revenue && !plan.is_of_one_currency {
+            *value = Value::Nothing;
+        }
+    }
+    values
 }
 
 fn join(parts: Vec<Vec<Row>>) -> Vec<Row> {

@@ -239,10 +239,11 @@ fn patience(metadata: &MetadataMap) -> Option<Duration> {
 fn response(report: Report) -> RunReportResponse {
     let values = |values: Vec<Value>| {
         let value = |value| match value {
-            Value::Integer(integer) => ProtoValue::Integer(integer),
-            Value::Number(number) => ProtoValue::Number(number),
+            Value::Integer(integer) => Some(ProtoValue::Integer(integer)),
+            Value::Number(number) => Some(ProtoValue::Number(number)),
+            Value::Nothing => None,
         };
-        values.into_iter().map(|v| MetricValue { value: Some(value(v)) }).collect::<Vec<_>>()
+        values.into_iter().map(|v| MetricValue { value: value(v) }).collect::<Vec<_>>()
     };
     let rows = report.rows.into_iter();
     RunReportResponse {

@@ -297,6 +297,7 @@ impl Serialize for Named<'_> {
             match value {
                 Value::Integer(integer) => map.serialize_entry(metric.name(), integer)?,
                 Value::Number(number) => map.serialize_entry(metric.name(), number)?,
+                Value::Nothing => map.serialize_entry(metric.name(), &())?,
             }
         }
         map.end()

@@ -1,7 +1,7 @@
 //! What a report asks, checked, and which tables answer it.
 //!
 //! In: a request, the property it may read, the present instant. Out: a [`Plan`] in which nothing can be wrong: known
-//! fields, possible pairs, days, a filter tree, an order, a bound on rows, and one or two tables with the measures each
+//! fields, possible pairs, days, a filter tree, an order, a bound on rows, and one table or several with the measures each
 //! gives. The narrowest table that has every dimension named answers. Invariant: no text of the request reaches SQL but
 //! as a bound value.
 
@@ -23,7 +23,7 @@ use filter::Filter;
 /// Rows when the request names no limit.
 pub const LIMIT_DEFAULT: usize = 10_000;
 
-/// Most rows of an answer, and of what is joined from two tables.
+/// Most rows of an answer, and of what is joined from several tables.
 pub const LIMIT_MAX: usize = 250_000;
 
 const METRICS_MAX: usize = 10;
@@ -93,6 +93,8 @@ pub struct Plan {
     pub offset: usize,
     /// Whether `sessions` counts closed ones.
     pub closed_sessions_only: bool,
+    /// Whether all money is of one currency, so that it has a total.
+    pub is_of_one_currency: bool,
     /// One table, or hits, sessions and values.
     pub parts: Vec<Part>,
 }
@@ -118,7 +120,8 @@ pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) ->
         .map_err(|error| Refusal::invalid("filter", &request.filter, format!("which is wrong {error}")))?;
     let filtered = filter.as_ref().map(Filter::dimensions).unwrap_or_default();
     refuse_impossible_pairs(&metrics, &dimensions, &filtered)?;
-    refuse_mixed_money(&metrics, &dimensions, &filtered)?;
+    let is_of_one_currency = filter.as_ref().is_some_and(|filter| filter.holds_to_one(Dimension::Currency));
+    refuse_mixed_money(&metrics, &dimensions, is_of_one_currency)?;
     let days = dates::parse(&request.from, &request.to, now_ms, property.zone())?;
     let order = order(&request.order_by, &metrics, &dimensions)?;
     let named = || dimensions.iter().chain(&filtered);
@@ -135,6 +138,7 @@ pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) ->
         filter,
         order,
         closed_sessions_only,
+        is_of_one_currency,
     })
 }
 
@@ -186,18 +190,18 @@ fn refuse_impossible_pairs(
     Ok(())
 }
 
-/// Sums of different currencies mean nothing.
+/// Sums of different currencies mean nothing: money needs its currency as a dimension, or one that the filter holds it to.
 fn refuse_mixed_money(
     metrics: &[Metric],
     dimensions: &[Dimension],
-    filtered: &[Dimension],
+    is_of_one_currency: bool,
 ) -> Result<(), Refusal> {
-    let is_apart = dimensions.iter().chain(filtered).any(|dimension| *dimension == Dimension::Currency);
+    let is_apart = is_of_one_currency || dimensions.contains(&Dimension::Currency);
     if is_apart || !metrics.contains(&Metric::Revenue) {
         return Ok(());
     }
-    let problem = "which would add up different currencies; add the dimension currency, or a filter such as \
-                   currency==EUR";
+    let problem = "which would add up different currencies; add the dimension currency, or hold the filter to one, as in \
+                   currency==EUR or currency==EUR and country==DE";
     Err(Refusal::invalid("metrics", Metric::Revenue.name(), problem))
 }
 

@@ -23,6 +23,9 @@ use sql::Sql;
 /// After the deadline the warehouse gets this long to say itself that it gave up.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// What a channel is takes 150 kB, a property's own channels some hundred more; ClickHouse's default is 256 KiB.
+const MAX_QUERY_BYTES: &str = "4194304";
+
 /// ClickHouse's error codes that mean something to a caller.
 mod server {
     pub(super) const UNKNOWN_TABLE: u32 = 60;
@@ -107,6 +110,7 @@ impl Warehouse {
             .client
             .query_raw(&sql.text)
             .with_setting("readonly", "2")
+            .with_setting("max_query_size", MAX_QUERY_BYTES)
             .with_setting("additional_table_filters", sql::additional_table_filters(property_id))
             .with_setting("max_execution_time", seconds.to_string())
             .with_setting("max_memory_usage", self.max_memory_bytes.to_string())

@@ -47,8 +47,9 @@ class Warehouse:
         return [int(value) for value in self.query(sql)[0]]
 
     def minute_tables(self):
-        """Rows and sums of the minute tables of hits and sessions."""
+        """Rows and sums of the minute tables of hits and sessions; rows of values are counted with those of hits."""
         rows, events, opened = self.numbers("SELECT count(), sum(events), sum(sessions) FROM hit_rollup")
+        rows += self.numbers("SELECT count() FROM value_rollup")[0]
         session_rows, closed = self.numbers("SELECT count(), sum(sessions) FROM session_rollup")
         return {"hit_rows": rows, "events": events, "opened": opened, "session_rows": session_rows, "closed": closed}
 

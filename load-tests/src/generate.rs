@@ -229,7 +229,9 @@ impl Generator {
         if event >= 2 {
             body.extend_from_slice(b",\"params\":{\"value\":");
             push_number(body, 5 + id % 200);
-            body.extend_from_slice(b",\"currency\":\"EUR\"}");
+            body.extend_from_slice(b",\"currency\":\"EUR\",\"scroll_depth\":");
+            push_number(body, id % 101);
+            body.extend_from_slice(b"}");
         }
         body.extend_from_slice(b"}");
         Counted { event, is_bot, age_ms }

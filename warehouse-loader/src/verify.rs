@@ -139,7 +139,7 @@ impl Verifier {
     /// When the warehouse does not answer, or is still at work on earlier statements.
     pub async fn compare(&self, plans: &[Plan]) -> Result<Differences, VerifyError> {
         self.metrics.verifications.inc();
-        let running: u64 = self.within("SELECT", self.client.query_raw(sql::RUNNING).fetch_one()).await?;
+        let running: u64 = self.within("SELECT", self.client.query_raw(&sql::running()).fetch_one()).await?;
         if running > 0 {
             return Err(VerifyError::Busy(running));
         }

@@ -75,6 +75,17 @@ impl Filter {
             Self::Condition(condition) => vec![condition.dimension],
         }
     }
+
+    /// Whether all rows that it lets through have the same value of this dimension.
+    pub fn holds_to_one(&self, dimension: Dimension) -> bool {
+        match self {
+            Self::And(parts) => parts.iter().any(|part| part.holds_to_one(dimension)),
+            Self::Or(_) => false,
+            Self::Condition(condition) => {
+                condition.dimension == dimension && condition.operator == Operator::Equal
+            }
+        }
+    }
 }
 
 /// Reads a filter; `None` for a blank text.

@@ -109,10 +109,23 @@ fn narrowest_table_answers() {
 fn money_of_different_currencies_is_not_added_up() {
     let refused = planned(&request("visitors revenue", "date", "source==a")).unwrap_err();
     assert!(refused.contains("revenue") && refused.contains("currency==EUR"), "{refused}");
-    for (dimensions, filter) in
-        [("currency", ""), ("date currency", ""), ("date", "source==a and currency==EUR")]
-    {
-        assert!(planned(&request("revenue", dimensions, filter)).is_ok(), "{dimensions} where {filter}");
+    for (dimensions, filter, has_total) in [
+        ("currency", "", false),
+        ("date currency", "currency!=USD", false),
+        ("currency", "currency==EUR", true),
+        ("date", "source==a and currency==EUR", true),
+    ] {
+        let plan = planned(&request("revenue", dimensions, filter)).unwrap();
+        assert_eq!(plan.is_of_one_currency, has_total, "{dimensions} where {filter}");
+    }
+    for filter in [
+        "currency!=USD",
+        "currency in(EUR,USD)",
+        "currency=~.",
+        "currency==EUR or country==DE",
+        "country==DE",
+    ] {
+        assert!(planned(&request("revenue", "date", filter)).is_err(), "{filter}");
     }
 }
 

@@ -43,7 +43,7 @@ pub fn rows(plan: &Plan, part: &Part, paged: bool, max_rows: usize) -> Sql {
     let measures =
         part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
     sql.text += &labels(plan).chain(measures).collect::<Vec<_>>().join(", ");
-    sql.scope(plan, part.table);
+    sql.scope(plan, part);
     sql.group_by(plan);
     if paged {
         let keys = plan.order.iter().map(|key| {
@@ -64,7 +64,7 @@ pub fn totals(plan: &Plan, part: &Part) -> Sql {
     let measures =
         part.measures.iter().map(|measure| format!("{} AS {}", aggregate(*measure), alias(*measure)));
     sql.text += &measures.collect::<Vec<_>>().join(", ");
-    sql.scope(plan, part.table);
+    sql.scope(plan, part);
     sql
 }
 
@@ -72,7 +72,7 @@ pub fn totals(plan: &Plan, part: &Part) -> Sql {
 pub fn count(plan: &Plan, part: &Part) -> Sql {
     let mut sql = Sql::select(plan, "SELECT count() FROM (");
     sql.text += &labels(plan).collect::<Vec<_>>().join(", ");
-    sql.scope(plan, part.table);
+    sql.scope(plan, part);
     sql.group_by(plan);
     sql.text.push(')');
     sql
@@ -144,15 +144,19 @@ impl Sql {
         format!("multiIf({}, {})", cases.join(", "), channel::expression())
     }
 
-    fn scope(&mut self, plan: &Plan, table: Table) {
+    fn scope(&mut self, plan: &Plan, part: &Part) {
         self.params.push(("property".to_owned(), plan.property.property_id.clone()));
         self.params.push(("day_from".to_owned(), plan.days.from.to_string()));
         self.params.push(("day_to".to_owned(), plan.days.to.to_string()));
         self.text += &format!(
             " FROM {} WHERE property = {{property:String}} AND generation = {LIVE_GENERATION} \
              AND local_date BETWEEN toDate({{day_from:String}}) AND toDate({{day_to:String}})",
-            table.name()
+            part.table.name()
         );
+        if part.table == Table::Values {
+            let names: Vec<_> = part.measures.iter().filter_map(|measure| measured_by(*measure)).collect();
+            self.text += &format!(" AND name IN ({})", names.join(", "));
+        }
         if plan.humans_only {
             self.text += " AND traffic_class = 'human'";
         }
@@ -247,7 +251,8 @@ fn aggregate(measure: Measure) -> String {
         Measure::Events => "sum(events)",
         Measure::EngagementMs => "sum(engagement_ms)",
         Measure::KeyEvents => "sum(key_events)",
-        Measure::RevenueMicros => "sum(revenue_micros)",
+        // Beyond 64 bits it stays at the most rather than begin anew.
+        Measure::RevenueMicros => "toUInt64(least(sum(toUInt128(revenue_micros)), 18446744073709551615))",
         Measure::Percentile(measured, percentile) => {
             let (name, level) = (value_name(measured), level(percentile));
             // 0 of none.
@@ -255,6 +260,14 @@ fn aggregate(measure: Measure) -> String {
         }
     };
     sum.to_owned()
+}
+
+/// The values that a measure is made of, as a literal.
+fn measured_by(measure: Measure) -> Option<String> {
+    match measure {
+        Measure::Percentile(measured, _) => Some(format!("'{}'", value_name(measured))),
+        _ => None,
+    }
 }
 
 /// The column `name` of values of this kind.

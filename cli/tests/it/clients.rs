@@ -216,7 +216,7 @@ fn check_report(system: &System, case: &Case, property: &Property) {
     let pages = system.rows(property, &format!("{days} --metrics page_views {filter}"));
     for page in &pages {
         let expected = ["shop.example.com", "/pricing", "newsletter"];
-        assert_eq!(["hostname", "page_path", "source"].map(|name| &page[name]), expected, "{page}");
+        assert_eq!(["hostname", "page_path", "source"].map(|name| &page[name]), expected, "{}", case.driver);
     }
     assert!(!pages.is_empty(), "{}", case.driver);
 }

@@ -58,6 +58,9 @@ pub struct RowKey {
     pub first_source: Arc<str>,
 }
 
+/// The most revenue that a row may have, millionths: the edge counts no further, and the loader takes no more.
+pub const MAX_REVENUE_MICROS: u64 = 1 << 60;
+
 /// Between the values of [`HitRow::custom`]. Nobody types it, and in values it is replaced by a space.
 pub const CUSTOM_SEPARATOR: char = '\u{1f}';
 

@@ -1,6 +1,6 @@
 //! Minute rows: the sums of what happened since the last seal.
 //!
-//! In: hits with their placement, and sessions that are over. Out: rows of both tables in their one normal form.
+//! In: hits with their placement, and sessions that are over. Out: rows of all tables in their one normal form.
 //! Every measure only grows, so the order in which hits and sessions come does not matter.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 
-use batch::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow};
 
 use crate::handover::{
     Acquisition, ClosedSession, Dimensions, EnrichedHit, MeasuredValue, Placement, TrafficClass,
@@ -146,7 +146,8 @@ impl Aggregator {
         if is_new {
             self.bytes += push_id(&mut sums.new_visitors, hit.visitor_id);
         }
-        sums.revenue_micros = sums.revenue_micros.saturating_add(revenue_micros.unwrap_or(0));
+        let revenue = sums.revenue_micros.saturating_add(revenue_micros.unwrap_or(0));
+        sums.revenue_micros = revenue.min(MAX_REVENUE_MICROS);
         sums.key_events += u64::from(hit.is_key_event);
     }
 

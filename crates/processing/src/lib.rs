@@ -1,6 +1,6 @@
 //! From raw hits to rollup rows: a function of the blocks of one edge and epoch in WAL order, and of versioned rules.
 //!
-//! In: [`hit::Block`]s without a gap. Out: sealed rows of both minute tables, and the change of state that makes a
+//! In: [`hit::Block`]s without a gap. Out: sealed rows of the minute tables, and the change of state that makes a
 //! crash invisible. There is no clock (time is the blocks' `received_at_ms`), no randomness and no I/O in here, so
 //! that a replay of the archive gives the same rows.
 //!

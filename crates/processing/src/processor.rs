@@ -65,7 +65,7 @@ pub enum ProcessError {
 /// What leaves at a seal; to be written in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Rows of both tables, normalized.
+    /// Rows of all tables, normalized.
     pub rows: RollupRows,
     /// First position the rows were made from.
     pub from: u64,
@@ -170,7 +170,7 @@ impl Processor {
         Ok(())
     }
 
-    /// Rows that a seal would give, both tables together.
+    /// Rows that a seal would give, all tables together.
     pub fn rows(&self) -> u64 {
         self.aggregator.rows()
     }

@@ -49,7 +49,7 @@ pub struct HourlyTable {
     pub name: &'static str,
     /// The minute table its view reads.
     pub source: MinuteTable,
-    /// Columns of the key, in its order.
+    /// Columns of the key, in the order of the view's columns.
     pub key: &'static [&'static str],
     /// `SimpleAggregateFunction(sum, UInt64)` columns: read with `sum(…)`.
     pub sums: &'static [&'static str],

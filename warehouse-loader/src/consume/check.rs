@@ -2,7 +2,8 @@
 //!
 //! In: header and rows of a batch whose checksum is right, so a broken edge made them. Out: the reason for quarantine.
 
-use batch::{BatchHeader, RollupRows, RowKey};
+use batch::{BatchHeader, CUSTOM_SEPARATOR, HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey};
+use hit::CUSTOM_DIMENSIONS;
 
 /// Greatest offset of a zone from UTC, seconds: the time zone database stays below 16 h, jiff allows 26 h.
 const MAX_OFFSET_S: i32 = 26 * 3600;
@@ -36,11 +37,10 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
             ("sessions", row.sessions),
             ("engagement_ms", row.engagement_ms),
             ("key_events", row.key_events),
-            // Millionths: beyond what one minute of a site could bring.
-            ("revenue_micros / 4096", row.revenue_micros >> 12),
         ] {
             check_measure(name, value)?;
         }
+        check_extras(row)?;
         events = events.saturating_add(row.events);
     }
     // A hit is counted in one row; repeats and drops make it fewer.
@@ -66,6 +66,24 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
     Ok(())
 }
 
+/// Money, key events and custom values of a row.
+fn check_extras(row: &HitRow) -> Result<(), String> {
+    if row.revenue_micros > MAX_REVENUE_MICROS {
+        return Err(format!("a row has revenue_micros {}, which cannot be", row.revenue_micros));
+    }
+    if row.revenue_micros > 0 && row.currency.is_empty() {
+        return Err("a row has revenue without a currency".to_owned());
+    }
+    if row.key_events > row.events {
+        return Err(format!("a row has {} key events among {} events", row.key_events, row.events));
+    }
+    let values = row.custom.split(CUSTOM_SEPARATOR).count();
+    if values > usize::from(CUSTOM_DIMENSIONS) || row.custom.ends_with(CUSTOM_SEPARATOR) {
+        return Err(format!("a row has {values} custom values, or none behind the last separator"));
+    }
+    Ok(())
+}
+
 fn check_measure(name: &str, value: u64) -> Result<(), String> {
     if value > MAX_MEASURE { Err(format!("a row has {name} {value}, which cannot be")) } else { Ok(()) }
 }
@@ -87,7 +105,7 @@ fn check_key(key: &RowKey) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use batch::{BatchId, HitRow};
+    use batch::BatchId;
     use hit::Epoch;
     use proto::batch::Lane;
 

@@ -3,17 +3,24 @@
 //! In: tables, a plan's number in rows or its group, dates; all of them numbers and names of our own, so they stand in the
 //! text. Out: SQL. The fingerprint is a sum over rows of hash(key) × count, so it does not depend on how rows are merged.
 
-use warehouse::tables::{HourlyTable, MinuteTable};
+use warehouse::tables::{HOURLY, HourlyTable, MinuteTable};
 
 use super::group_range;
 use crate::document::LocalDate;
 
 /// Statements that may still change the tables: running ones, and mutations that go on after a restart.
 /// A scalar subquery is Nullable to ClickHouse, whatever it selects; the count is never NULL.
-pub(super) const RUNNING: &str = "SELECT assumeNotNull(\
-     (SELECT count() FROM system.processes WHERE query_kind IN ('Insert', 'Alter') \
-      AND match(query, '(hit|session|total)_(rollup|hourly)') AND current_database = currentDatabase()) \
-     + (SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done))";
+pub(super) fn running() -> String {
+    let minutes = MinuteTable::ALL.map(MinuteTable::name);
+    let tables: Vec<_> = minutes.into_iter().chain(HOURLY.map(|table| table.name)).collect();
+    format!(
+        "SELECT assumeNotNull(\
+         (SELECT count() FROM system.processes WHERE query_kind IN ('Insert', 'Alter') \
+          AND match(query, '{}') AND current_database = currentDatabase()) \
+         + (SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done))",
+        tables.join("|")
+    )
+}
 
 pub(super) fn minute_counts(table: MinuteTable, rows_plans: &[u64], dates: &[LocalDate]) -> String {
     format!(

@@ -118,23 +118,39 @@ impl Engine {
 
     /// Each hourly table holds what its view would make of its minute table now.
     pub(crate) async fn assert_hours_are_those_of_minutes(&self) {
-        let hits = "sum(page_views), sum(events), sum(sessions), sum(engagement_ms)";
-        let sets = |minutes: bool| {
+        let sums = "sum(page_views), sum(events), sum(sessions), sum(engagement_ms), sum(key_events)";
+        let sets = |more: &str, minutes: bool| {
             let count = if minutes { "uniqCombined64Array(14)" } else { "uniqCombined64Merge(14)" };
-            format!("{hits}, {count}(visitors), {count}(new_visitors)")
+            format!("{sums}{more}, {count}(visitors), {count}(new_visitors)")
         };
+        let money = ", sum(revenue_micros)";
         let sessions = "sum(sessions), sum(engaged_sessions), sum(page_views), sum(events), sum(duration_ms)";
         let place = "property, traffic_class, local_date, utc_offset_s, intDiv(plan, 4096)";
-        let page = "page_path, source, medium, campaign, country, device, browser, operating_system";
+        let page = "page_path, source, medium, campaign, country, device, browser, operating_system, hostname, region, \
+                    city, browser_version, operating_system_version, device_brand, traffic_reason, visitor_type, \
+                    first_source";
         for (hourly, minute, key, of_minutes, of_hours) in [
-            ("hit_hourly", "hit_rollup", format!("{place}, {page}, event_name"), sets(true), sets(false)),
-            ("total_hourly", "hit_rollup", place.to_owned(), sets(true), sets(false)),
+            (
+                "hit_hourly",
+                "hit_rollup",
+                format!("{place}, {page}, event_name, currency, custom"),
+                sets(money, true),
+                sets(money, false),
+            ),
+            ("total_hourly", "hit_rollup", place.to_owned(), sets("", true), sets("", false)),
             (
                 "session_hourly",
                 "session_rollup",
                 format!("{place}, {page}, exit_page"),
                 sessions.into(),
                 sessions.into(),
+            ),
+            (
+                "value_hourly",
+                "value_rollup",
+                format!("{place}, {page}, name, value"),
+                "sum(count)".into(),
+                "sum(count)".into(),
             ),
         ] {
             let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";

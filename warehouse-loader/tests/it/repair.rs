@@ -46,6 +46,17 @@ async fn planted_differences_are_found_and_repaired() {
             format!("ALTER TABLE hit_hourly DELETE WHERE page_path = '/2' {sync}"),
             true,
         ),
+        (
+            "a value is missing",
+            format!("ALTER TABLE value_rollup DELETE WHERE plan = {last} AND value % 2 = 0 {sync}"),
+            true,
+        ),
+        (
+            "values of a view have another city",
+            "INSERT INTO value_hourly SELECT * REPLACE ('other' AS city) FROM (SELECT * FROM value_hourly LIMIT 1)"
+                .to_owned(),
+            true,
+        ),
         ("another view's rows are missing", format!("ALTER TABLE total_hourly DELETE WHERE 1 {sync}"), true),
         (
             "a view row is doubled",
@@ -62,12 +73,23 @@ async fn planted_differences_are_found_and_repaired() {
     ];
     for (what, sql, differs) in plants {
         engine.execute(&sql).await;
-        store.forget_last_done();
-        let loader = Running::start(store.config("loader-1", &engine));
-        loader.wait_loaded(&[&edge]).await;
-        let metrics = loader.metrics();
-        assert_eq!(metrics.contains("loader_repairs_total{"), differs, "{what}\n{metrics}");
-        loader.stop().await;
-        engine.assert_holds(&sums).await;
+        check_repair(&store, &engine, &edge, &sums, (what, differs)).await;
     }
+}
+
+/// A loader that looks finds whether something differs, and puts it right.
+async fn check_repair(
+    store: &Store,
+    engine: &Engine,
+    edge: &Edge,
+    sums: &Sums,
+    (what, differs): (&str, bool),
+) {
+    store.forget_last_done();
+    let loader = Running::start(store.config("loader-1", engine));
+    loader.wait_loaded(&[edge]).await;
+    let metrics = loader.metrics();
+    assert_eq!(metrics.contains("loader_repairs_total{"), differs, "{what}\n{metrics}");
+    loader.stop().await;
+    engine.assert_holds(sums).await;
 }

@@ -97,11 +97,22 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
         let property = number % 40;
         let offset = OFFSETS[usize::try_from(property % 5).unwrap()];
         let minute = BASE_MINUTE + u32::try_from(number * 7 % 2880).unwrap();
-        let key = key(&format!("p_{property}"), minute, offset, &format!("/{}", number % 97));
+        let mut key = key(&format!("p_{property}"), minute, offset, &format!("/{}", number % 97));
+        // Each dimension has values of its own, so that two that are mixed up are noticed.
+        key.hostname = format!("host-{}", number % 2).into();
+        key.region = format!("region-{}", number % 3).into();
+        key.city = format!("city-{}", number % 5).into();
+        key.browser_version = format!("browser-{}", number % 7).into();
+        key.operating_system_version = format!("system-{}", number % 11).into();
+        key.device_brand = format!("brand-{}", number % 13).into();
+        key.visitor_type = ["new", "returning"][at as usize % 2].into();
+        key.first_source = format!("first-{}", number % 17).into();
         let mut hit = hit_row(key.clone(), 1 + number % 3, vec![number % 1009]);
         if number.is_multiple_of(5) {
             (hit.currency, hit.revenue_micros) = (["EUR", "JPY"][at as usize % 2].into(), number % 10_000);
         }
+        hit.custom = ["", "a", "a\u{1f}b"][at as usize % 3].into();
+        hit.key_events = number % 2;
         rows.hits.push(hit);
         if number.is_multiple_of(7) {
             let value = u32::try_from(number % 3_000).unwrap();

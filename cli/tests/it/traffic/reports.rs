@@ -42,7 +42,7 @@ pub(crate) fn check_reports(system: &System, sites: &[Site], expected: &Expected
         let events =
             rows(json!(["date", "event_name", "traffic_class"]), json!(["events", "page_views"]), "").await;
         let sessions = rows(json!(["date", "traffic_class"]), json!(["visitors", "sessions"]), "").await;
-        let money = rows(json!(["traffic_class"]), json!(["revenue", "key_events"]), "currency != ''").await;
+        let money = rows(json!(["traffic_class"]), json!(["revenue", "key_events"]), "currency == EUR").await;
         let depths = rows(json!(["traffic_class"]), json!(["scroll_depth_p50"]), "").await;
         (index, Reported { events, sessions, money, depths })
     });

@@ -62,6 +62,18 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
 }
 
 #[test]
+fn money_of_a_row_is_no_more_than_a_loader_takes() {
+    let mut aggregator = Aggregator::default();
+    for _ in 0..200 {
+        let mut paid = hit(1, true, false);
+        paid.revenue = Some(crate::handover::Revenue { currency: "EUR".into(), micros: 10_u64.pow(16) });
+        aggregator.add_hit(paid, Placement { opens_session: false, acquisition: acquisition() });
+    }
+    let rows = aggregator.take();
+    assert_eq!((rows.hits.len(), rows.hits[0].revenue_micros), (1, MAX_REVENUE_MICROS));
+}
+
+#[test]
 fn hits_add_up_in_one_row_per_key() {
     let mut rows = Aggregator::default();
     // (visitor, client id, first visit, opens): new are 2 (cookieless, opens) and 4 (says so).

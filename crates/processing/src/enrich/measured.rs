@@ -16,6 +16,8 @@ struct Measure {
     params: [&'static str; 2],
     most: f64,
     scale: f64,
+    /// Whether values are told by their bucket: there are few percents, and 100 should stay 100.
+    is_rounded: bool,
     name: &'static str,
 }
 
@@ -24,14 +26,19 @@ const VITALS: [Measure; 5] = [
     milliseconds(["inp_ms", "inp"], "inp_ms"),
     milliseconds(["fcp_ms", "fcp"], "fcp_ms"),
     milliseconds(["ttfb_ms", "ttfb"], "ttfb_ms"),
-    Measure { params: ["cls", "cls"], most: 60.0, scale: 1000.0, name: "cls_thousandths" },
+    Measure { params: ["cls", "cls"], most: 60.0, scale: 1000.0, is_rounded: true, name: "cls_thousandths" },
 ];
 
-const SCROLL: Measure =
-    Measure { params: ["scroll_depth", "scroll_depth"], most: 100.0, scale: 1.0, name: "scroll_percent" };
+const SCROLL: Measure = Measure {
+    params: ["scroll_depth", "scroll_depth"],
+    most: 100.0,
+    scale: 1.0,
+    is_rounded: false,
+    name: "scroll_percent",
+};
 
 const fn milliseconds(params: [&'static str; 2], name: &'static str) -> Measure {
-    Measure { params, most: TEN_MINUTES_MS, scale: 1.0, name }
+    Measure { params, most: TEN_MINUTES_MS, scale: 1.0, is_rounded: true, name }
 }
 
 /// What the hit measured; empty for nearly every hit.
@@ -54,7 +61,9 @@ impl Measure {
         if !(0.0..=self.most).contains(&number) {
             return None;
         }
-        Some(MeasuredValue { name: self.name, value: batch::values::rounded(whole(number * self.scale)) })
+        let whole = whole(number * self.scale);
+        let value = if self.is_rounded { batch::values::rounded(whole) } else { whole };
+        Some(MeasuredValue { name: self.name, value })
     }
 }
 
@@ -84,6 +93,7 @@ mod tests {
             [("lcp_ms", 20), ("inp_ms", 8), ("cls_thousandths", 10)]
         );
         assert_eq!(measured("engagement", &[("scroll_depth", Number(30.0))]), [("scroll_percent", 30)]);
+        assert_eq!(measured("engagement", &[("scroll_depth", Number(100.0))]), [("scroll_percent", 100)]);
         assert_eq!(measured("page_view", &[("lcp_ms", Number(20.0))]), []);
         for impossible in [-1.0, 600_001.0, f64::NAN, f64::INFINITY] {
             assert_eq!(measured("web_vitals", &[("lcp_ms", Number(impossible))]), [], "{impossible}");

@@ -214,8 +214,10 @@ fn check_report(system: &System, case: &Case, property: &Property) {
     assert_eq!(totals["visitors"], case.visitors, "{}: {totals}", case.driver);
     let filter = "--dimensions hostname,page_path,source --filter event_name==page_view";
     let pages = system.rows(property, &format!("{days} --metrics page_views {filter}"));
+    // This library knows paths alone, and sends them as app://localhost/….
+    let host = if case.driver == "plausible_python.py" { "localhost" } else { "shop.example.com" };
     for page in &pages {
-        let expected = ["shop.example.com", "/pricing", "newsletter"];
+        let expected = [host, "/pricing", "newsletter"];
         assert_eq!(["hostname", "page_path", "source"].map(|name| &page[name]), expected, "{}", case.driver);
     }
     assert!(!pages.is_empty(), "{}", case.driver);

@@ -174,7 +174,7 @@ impl<'a> Oracle<'a> {
             self.dropped += 1;
             return;
         }
-        let [class, browser, system, device] =
+        let [class, browser, version, system, system_version, device] =
             USER_AGENTS.iter().find(|(text, _)| *text == raw.user_agent).unwrap().1;
         let class = if self.errs(Mistake::ABotIsHuman) { "human" } else { class };
         let unix_s = i64::try_from(raw.event_time_ms / 1000).unwrap();
@@ -190,7 +190,9 @@ impl<'a> Oracle<'a> {
         let mut key = RowKey {
             device: device.into(),
             browser: browser.into(),
+            browser_version: version.into(),
             operating_system: system.into(),
+            operating_system_version: system_version.into(),
             ..plain_key(raw, (date, minute, offset), class, &page)
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);

@@ -42,15 +42,18 @@ pub(crate) fn offset_s(zone: &str, unix_s: i64) -> i32 {
     changes.iter().rev().find(|(from, _)| *from <= unix_s).unwrap().1
 }
 
-/// A user agent and what it is: class, browser, operating system, device.
-pub(crate) const USER_AGENTS: [(&str, [&str; 4]); 4] = [
+/// A user agent and what it is: class, browser and version, operating system and version, device.
+pub(crate) const USER_AGENTS: [(&str, [&str; 6]); 4] = [
     (
         "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        ["human", "Firefox", "Linux", "desktop"],
+        ["human", "Firefox", "140", "Linux", "", "desktop"],
     ),
-    ("Mozilla/5.0 (Linux; Android 16) Mobile Firefox/141.0", ["human", "Firefox", "Android", "mobile"]),
-    ("Hungrybot/1.0 (+https://bot.example)", ["bot", "Other", "Other", "bot"]),
-    ("", ["bot", "Other", "Other", "bot"]),
+    (
+        "Mozilla/5.0 (Linux; Android 16) Mobile Firefox/141.0",
+        ["human", "Firefox", "141", "Android", "16", "mobile"],
+    ),
+    ("Hungrybot/1.0 (+https://bot.example)", ["bot", "Other", "", "Other", "", "bot"]),
+    ("", ["bot", "Other", "", "Other", "", "bot"]),
 ];
 
 /// An address and its parts.

@@ -208,7 +208,9 @@ fn check_report(system: &System, case: &Case, property: &Property) {
     let money = "--metrics revenue,key_events --dimensions currency --filter currency!=''";
     let money = system.rows(property, &format!("{days} {money}"));
     let sold = case.events.iter().any(|(event, _)| matches!(*event, "purchase" | "Order Completed"));
-    let expected = sold.then(|| json!({"currency": "EUR", "revenue": 49.5, "key_events": 1}));
+    // Matomo's requests name no currency: it is the site's, here the default of a property.
+    let currency = if case.protocol == "matomo" { "USD" } else { "EUR" };
+    let expected = sold.then(|| json!({"currency": currency, "revenue": 49.5, "key_events": 1}));
     assert_eq!(money, Vec::from_iter(expected), "{}", case.driver);
     let totals = system.report(property, &format!("{days} --metrics visitors,page_views"))["totals"].clone();
     assert_eq!(totals["visitors"], case.visitors, "{}: {totals}", case.driver);

@@ -2,7 +2,7 @@
 //!
 //! In: the two PEM files of `collect.tls`, and connections. Out: connections within TLS; a handshake that fails is counted by
 //! its reason and not logged, because anybody can cause it. Invariant: a connection is shown a certificate and its own key, those
-//! that were last found good ([`reload`]). There is no early data (RFC 8446 section 8): it could be replayed.
+//! that were last found good (`reload`). There is no early data (RFC 8446 section 8): it could be replayed.
 
 pub(crate) mod reload;
 

@@ -143,7 +143,7 @@ pub struct PageGroup {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventRules {
-    /// Events that the site is there for; `purchase` is one always.
+    /// Events that the site is there for; `purchase` and `Order Completed` always are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_events: Vec<String>,
     /// Parameters that reports know as `custom_1` to `custom_5`.

@@ -55,7 +55,6 @@ pub struct HintsView<'a> {
     pub brands: &'a str,
     pub platform: &'a str,
     pub platform_version: &'a str,
-    pub model: &'a str,
     pub mobile: Option<bool>,
 }
 
@@ -391,7 +390,6 @@ impl<'a> HintsView<'a> {
                 1 => self.brands = field.text()?,
                 2 => self.platform = field.text()?,
                 3 => self.platform_version = field.text()?,
-                4 => self.model = field.text()?,
                 5 => self.mobile = Some(field.number()? != 0),
                 _ => {}
             }
@@ -405,7 +403,6 @@ impl<'a> HintsView<'a> {
             brands: &hints.brands,
             platform: &hints.platform,
             platform_version: &hints.platform_version,
-            model: &hints.model,
             mobile: hints.mobile,
         }
     }
@@ -416,7 +413,6 @@ impl<'a> HintsView<'a> {
             brands: self.brands.to_owned(),
             platform: self.platform.to_owned(),
             platform_version: self.platform_version.to_owned(),
-            model: self.model.to_owned(),
             mobile: self.mobile,
         }
     }
@@ -425,7 +421,6 @@ impl<'a> HintsView<'a> {
         text(1, self.brands, out);
         text(2, self.platform, out);
         text(3, self.platform_version, out);
-        text(4, self.model, out);
         if let Some(mobile) = self.mobile {
             out.varint(5, mobile.into());
         }

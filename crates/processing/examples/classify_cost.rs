@@ -22,7 +22,7 @@ fn user_agent(n: u32) -> String {
 
 fn hints(platform_version: &str) -> Option<HintsView<'_>> {
     let brands = "Chromium 142, Google Chrome 142";
-    Some(HintsView { brands, platform: "Windows", platform_version, model: "", mobile: Some(false) })
+    Some(HintsView { brands, platform: "Windows", platform_version, mobile: Some(false) })
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -173,7 +173,7 @@ pub fn time(place: Place, name: &'static str, value: &Json<'_>) -> Result<u64, R
     })
 }
 
-/// What a browser says of itself beside the user agent: `brands` as `navigator.userAgentData` has them, `platform`, `platform_version`, `model`,
+/// What a browser says of itself beside the user agent: `brands` as `navigator.userAgentData` has them, `platform`, `platform_version`,
 /// `mobile`. Texts that are too long are cut, for they are not the client's choice.
 pub fn client_hints<'a>(place: Place, value: &Json<'a>) -> Result<Option<Hints<'a>>, Refusal> {
     let Json::Map(fields) = value else {
@@ -189,8 +189,8 @@ pub fn client_hints<'a>(place: Place, value: &Json<'a>) -> Result<Option<Hints<'
             return refuse(Code::InvalidField, "it is given twice; send it once");
         }
         let wanted = match (name.as_ref(), value) {
-            ("brands" | "platform" | "platform_version" | "model" | "mobile", Json::Null)
-            | ("platform" | "platform_version" | "model", Json::Text(_))
+            ("brands" | "platform" | "platform_version" | "mobile", Json::Null)
+            | ("platform" | "platform_version", Json::Text(_))
             | ("mobile", Json::Flag(_)) => continue,
             ("brands", Json::List(list))
                 if list.iter().all(|brand| is_text(brand.get("brand")) && is_text(brand.get("version"))) =>
@@ -199,9 +199,9 @@ pub fn client_hints<'a>(place: Place, value: &Json<'a>) -> Result<Option<Hints<'
             }
             ("brands", _) => "it must be a list of {\"brand\": \"…\", \"version\": \"…\"}",
             ("mobile", _) => "it must be true or false",
-            ("platform" | "platform_version" | "model", _) => "it must be a string",
+            ("platform" | "platform_version", _) => "it must be a string",
             _ => {
-                let known = "known are brands, platform, platform_version, model and mobile";
+                let known = "known are brands, platform, platform_version and mobile";
                 return refuse(Code::UnknownField, &format!("there is no such field; {known}"));
             }
         };

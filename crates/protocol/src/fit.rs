@@ -167,7 +167,7 @@ impl ParsedHit<'_> {
             assert!(text.len() <= max_bytes, "{name} has {} bytes", text.len());
         }
         if let Some(hints) = &self.client_hints {
-            let texts = [&hints.brands, &hints.platform, &hints.platform_version, &hints.model];
+            let texts = [&hints.brands, &hints.platform, &hints.platform_version];
             assert!(texts.iter().all(|text| text.len() <= limits::HINT_TEXT_BYTES), "{hints:?}");
         }
         for item in &self.items {

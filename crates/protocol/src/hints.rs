@@ -18,13 +18,12 @@ static FULL_VERSIONS: HeaderName = HeaderName::from_static("sec-ch-ua-full-versi
 static MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
 static PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
 static PLATFORM_VERSION: HeaderName = HeaderName::from_static("sec-ch-ua-platform-version");
-static MODEL: HeaderName = HeaderName::from_static("sec-ch-ua-model");
 
 static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 static PURPOSE: HeaderName = HeaderName::from_static("purpose");
 static X_MOZ: HeaderName = HeaderName::from_static("x-moz");
 
-/// Hints of one hit or one request; each text has at most [`limits::HINT_TEXT_BYTES`], empty: not said.
+/// Hints of one hit or one request. The device's model is not among them: no report needs it, and it tells people apart. Each text has at most [`limits::HINT_TEXT_BYTES`], empty: not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hints<'a> {
     /// Brands with their major versions, the made-up ones left out: `Chromium 142, Google Chrome 142`.
@@ -33,8 +32,6 @@ pub struct Hints<'a> {
     pub platform: Cow<'a, str>,
     /// `15.0.0`.
     pub platform_version: Cow<'a, str>,
-    /// `Pixel 9`.
-    pub model: Cow<'a, str>,
     /// Whether it is a telephone's browser, by itself; absent: not said.
     pub mobile: Option<bool>,
 }
@@ -54,7 +51,6 @@ impl<'a> Hints<'a> {
             brands: Cow::Owned(brands_of_header(brands.unwrap_or_default())),
             platform: first_item(&PLATFORM),
             platform_version: first_item(&PLATFORM_VERSION),
-            model: first_item(&MODEL),
             mobile: text(&MOBILE).and_then(|value| match value.trim() {
                 "?1" => Some(true),
                 "?0" => Some(false),
@@ -83,7 +79,6 @@ impl<'a> Hints<'a> {
             brands: Cow::Owned(brands.0),
             platform: text(["platform", "platform"]),
             platform_version: text(["platformVersion", "platform_version"]),
-            model: text(["model", "model"]),
             mobile: ["mobile", "isMobile"].iter().find_map(|name| match data.get(name)? {
                 Json::Flag(flag) => Some(*flag),
                 _ => None,
@@ -92,7 +87,7 @@ impl<'a> Hints<'a> {
         hints.unless_empty()
     }
 
-    /// Of Google's `uafvl` (`Chromium;142.0.7444.60|Not_A%20Brand;99.0.0.0`), `uap`, `uapv`, `uam` and `uamb`.
+    /// Of Google's `uafvl` (`Chromium;142.0.7444.60|Not_A%20Brand;99.0.0.0`), `uap`, `uapv` and `uamb`.
     pub(crate) fn of_google(query: &Query<'a>) -> Option<Self> {
         let text = |name| fit::cut(query.get(name).unwrap_or_default(), limits::HINT_TEXT_BYTES);
         let mut brands = Brands::default();
@@ -105,7 +100,6 @@ impl<'a> Hints<'a> {
             brands: Cow::Owned(brands.0),
             platform: text("uap"),
             platform_version: text("uapv"),
-            model: text("uam"),
             mobile: query.get("uamb").map(|flag| flag == "1"),
         };
         hints.unless_empty()
@@ -125,7 +119,6 @@ impl<'a> Hints<'a> {
             brands: either(&first.brands, &second.brands),
             platform: either(&first.platform, &second.platform),
             platform_version: either(&first.platform_version, &second.platform_version),
-            model: either(&first.model, &second.model),
             mobile: first.mobile.or(second.mobile),
         })
     }
@@ -137,7 +130,6 @@ impl<'a> Hints<'a> {
             brands: own(self.brands),
             platform: own(self.platform),
             platform_version: own(self.platform_version),
-            model: own(self.model),
             mobile: self.mobile,
         }
     }

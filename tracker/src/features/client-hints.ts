@@ -14,10 +14,10 @@ interface UserAgentData {
 /** Asks, and adds the answers to hits; also to those that wait already. */
 export const askClientHints = (): void => {
   const { userAgentData } = navigator as { userAgentData?: UserAgentData }
-  userAgentData?.getHighEntropyValues(['platformVersion', 'model']).then(
-    guard(({ brands, platform, platformVersion, model, mobile }) => {
+  userAgentData?.getHighEntropyValues(['platformVersion']).then(
+    guard(({ brands, platform, platformVersion, mobile }) => {
       const fill = (hit: Hit): void => {
-        hit.client_hints = { brands, platform, platform_version: platformVersion, model, mobile }
+        hit.client_hints = { brands, platform, platform_version: platformVersion, mobile }
       }
       const hits = readWaiting()
       hits.forEach(fill)

@@ -40,10 +40,10 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
 }
 
 fn hints() -> impl Strategy<Value = Option<ClientHints>> {
-    let hints = (proptest::collection::vec("[a-zé ]{0,5}", 4), option::of(any::<bool>()));
+    let hints = (proptest::collection::vec("[a-zé ]{0,5}", 3), option::of(any::<bool>()));
     option::of(hints.prop_map(|(mut texts, mobile)| {
         let mut text = || texts.pop().unwrap();
-        ClientHints { brands: text(), platform: text(), platform_version: text(), model: text(), mobile }
+        ClientHints { brands: text(), platform: text(), platform_version: text(), mobile }
     }))
 }
 

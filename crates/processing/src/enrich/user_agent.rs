@@ -186,8 +186,6 @@ impl Detection {
 
     /// What this user agent is, with the hints that came beside it.
     pub fn classify(&self, user_agent: &str, hints: Option<HintsView<'_>>) -> Detected {
-        // Nothing here depends on the model, of which there are many.
-        let hints = hints.map(|hints| HintsView { model: "", ..hints });
         let hash = self.hashes.hash_one((user_agent, hints));
         let is_it = |known: &Known| known.key() == (user_agent, hints);
         let cached = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,11 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Brands, platform, platform version, model, mobile.
+/// Brands, platform, platform version, mobile.
 fn shown(hints: Option<&Hints<'_>>) -> String {
     hints.map_or("none".to_owned(), |hints| {
-        let Hints { brands, platform, platform_version, model, mobile } = hints;
-        format!("{brands} | {platform} | {platform_version} | {model} | {mobile:?}")
+        let Hints { brands, platform, platform_version, mobile } = hints;
+        format!("{brands} | {platform} | {platform_version} | {mobile:?}")
     })
 }
 
@@ -30,9 +30,8 @@ fn headers_of_browsers_are_read() {
                 ("sec-ch-ua-mobile", "?0"),
                 ("sec-ch-ua-platform", r#""Windows""#),
                 ("sec-ch-ua-platform-version", r#""15.0.0""#),
-                ("sec-ch-ua-model", r#""""#),
             ][..],
-            "Chromium 133, Google Chrome 133 | Windows | 15.0.0 |  | Some(false)",
+            "Chromium 133, Google Chrome 133 | Windows | 15.0.0 | Some(false)",
         ),
         (
             // Debian's Chromium 156, to http://127.0.0.1.
@@ -41,7 +40,7 @@ fn headers_of_browsers_are_read() {
                 ("sec-ch-ua-mobile", "?0"),
                 ("sec-ch-ua-platform", r#""Linux""#),
             ],
-            "Chromium 156 | Linux |  |  | Some(false)",
+            "Chromium 156 | Linux |  | Some(false)",
         ),
         (
             // The example of the specification, a telephone.
@@ -53,19 +52,18 @@ fn headers_of_browsers_are_read() {
                 ),
                 ("sec-ch-ua-mobile", "?1"),
                 ("sec-ch-ua-platform", r#""Android""#),
-                ("sec-ch-ua-model", r#""Pixel 2 XL""#),
             ],
-            "Examplary Browser 73 | Android |  | Pixel 2 XL | Some(true)",
+            "Examplary Browser 73 | Android | Some(true)",
         ),
         (
             // Only what was asked for arrived.
             &[("sec-ch-ua-full-version-list", r#""Chromium";v="124.0.6367.158", "Opera";v="110.0.5130.13""#)],
-            "Chromium 124, Opera 110 |  |  |  | None",
+            "Chromium 124, Opera 110 |  |  | None",
         ),
-        (&[("sec-ch-ua", r#""HeadlessChrome";v="131""#)], "HeadlessChrome 131 |  |  |  | None"),
+        (&[("sec-ch-ua", r#""HeadlessChrome";v="131""#)], "HeadlessChrome 131 |  |  | None"),
         (
             &[("sec-ch-ua-platform", "Windows"), ("sec-ch-ua-platform-version", "14.0.0")],
-            " | Windows | 14.0.0 |  | None",
+            " | Windows | 14.0.0 | None",
         ),
         (&[("sec-ch-ua-mobile", "?1")], "none"),
         (&[("sec-ch-ua", "")], "none"),
@@ -115,17 +113,14 @@ fn what_scripts_read_is_the_same() {
         (
             r#"{"fullVersionList":[{"brand":"Not_A Brand","version":"24.0.0.0"},{"brand":"Chromium","version":"131.0.6778.265"}],
             "mobile":false,"model":"","platform":"macOS","platformVersion":"13.7.2"}"#,
-            "Chromium 131 | macOS | 13.7.2 |  | Some(false)",
+            "Chromium 131 | macOS | 13.7.2 | Some(false)",
         ),
         // Snowplow's context.
         (
             r#"{"isMobile":true,"brands":[{"brand":" Not A;Brand","version":"99"},{"brand":"Chromium","version":"99"}]}"#,
-            "Chromium 99 |  |  |  | Some(true)",
+            "Chromium 99 |  |  | Some(true)",
         ),
-        (
-            r#"{"brands":[],"fullVersionList":[{"brand":"Brave","version":"142"}]}"#,
-            "Brave 142 |  |  |  | None",
-        ),
+        (r#"{"brands":[],"fullVersionList":[{"brand":"Brave","version":"142"}]}"#, "Brave 142 |  |  | None"),
         (r#"{"brands":"Chromium","mobile":"yes","platform":null}"#, "none"),
         ("[]", "none"),
     ] {
@@ -173,12 +168,12 @@ proptest! {
     #[test]
     fn any_header_is_read_within_the_limits(list in "[ -~]{0,300}", text in "[ -~]{0,300}") {
         let mut headers = HeaderMap::new();
-        for name in [&BRANDS, &PLATFORM, &PLATFORM_VERSION, &MODEL, &MOBILE] {
+        for name in [&BRANDS, &PLATFORM, &PLATFORM_VERSION, &MOBILE] {
             let value = if name == BRANDS { &list } else { &text };
             headers.insert(name.clone(), HeaderValue::from_str(value).unwrap());
         }
-        if let Some(Hints { brands, platform, platform_version, model, .. }) = Hints::of_headers(&headers) {
-            for text in [brands, platform, platform_version, model] {
+        if let Some(Hints { brands, platform, platform_version, .. }) = Hints::of_headers(&headers) {
+            for text in [brands, platform, platform_version] {
                 prop_assert!(text.len() <= limits::HINT_TEXT_BYTES);
             }
         }

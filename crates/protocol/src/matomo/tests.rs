@@ -42,7 +42,7 @@ fn requests_of_its_clients_are_read() {
         ),
         (
             "&uadata=%7B%22fullVersionList%22%3A%5B%7B%22brand%22%3A%22Chromium%22%2C%22version%22%3A%22131.0.6778.265%22%7D%5D%2C%22mobile%22%3Afalse%2C%22model%22%3A%22%22%2C%22platform%22%3A%22macOS%22%2C%22platformVersion%22%3A%2213.7.2%22%7D",
-            format!("7: page_view {SHOWN} ua=UA hints=Chromium 131/macOS/13.7.2//Some(false)"),
+            format!("7: page_view {SHOWN} ua=UA hints=Chromium 131/macOS/13.7.2/Some(false)"),
         ),
         ("&uadata=%7Bbroken", format!("7: page_view {SHOWN} ua=UA")),
         ("&cdt=1795565302", format!("7: page_view {SHOWN} Claimed(1795565302000) ua=UA")),

@@ -46,7 +46,7 @@ fn client_hints_of_a_page_are_kept() {
     let mut headers = HeaderMap::new();
     assert_eq!(
         shown(parse_batch(&with_key(&mut headers, &body))),
-        "WRITEKEY1: page_view client=u ua=UA hints=Brave 142/Android///Some(true)"
+        "WRITEKEY1: page_view client=u ua=UA hints=Brave 142/Android//Some(true)"
     );
 }
 

@@ -66,8 +66,8 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
     if let Some(hints) = &hit.client_hints {
         let _infallible = write!(
             text,
-            " hints={}/{}/{}/{}/{:?}",
-            hints.brands, hints.platform, hints.platform_version, hints.model, hints.mobile
+            " hints={}/{}/{}/{:?}",
+            hints.brands, hints.platform, hints.platform_version, hints.mobile
         );
     }
     if hit.sent_by_server {

@@ -46,7 +46,7 @@ fn events_of_its_trackers_are_read() {
 /// `co` in JSON, `cx` the same in base64.
 #[test]
 fn client_hints_are_found_among_contexts() {
-    const SAID: &str = "hints=Chromium 99/Linux///Some(false)";
+    const SAID: &str = "hints=Chromium 99/Linux//Some(false)";
     let context = r#"{\"schema\":\"iglu:x/contexts/jsonschema/1-0-0\",\"data\":[{\"schema\":\"iglu:x/web_page/jsonschema/1-0-0\",\"data\":{\"id\":\"1\"}},{\"schema\":\"iglu:org.ietf/http_client_hints/jsonschema/1-0-0\",\"data\":{\"isMobile\":false,\"platform\":\"Linux\",\"brands\":[{\"brand\":\" Not A;Brand\",\"version\":\"99\"},{\"brand\":\"Chromium\",\"version\":\"99\"}]}}]}"#;
     let encoded = BASE64.encode(context.replace('\\', ""));
     for event in [format!(r#""e":"pv","co":"{context}""#), format!(r#""e":"pv","cx":"{encoded}""#)] {

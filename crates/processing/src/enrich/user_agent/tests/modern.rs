@@ -19,7 +19,7 @@ const fn hints(
     platform_version: &'static str,
     mobile: Option<bool>,
 ) -> Option<HintsView<'static>> {
-    Some(HintsView { brands, platform, platform_version, model: "Pixel 9", mobile })
+    Some(HintsView { brands, platform, platform_version, mobile })
 }
 
 fn shown(detected: &Detected) -> String {

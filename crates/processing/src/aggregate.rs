@@ -45,39 +45,47 @@ struct SessionKey {
 
 impl Hash for HitKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_key(&self.dimensions, &self.acquisition, &self.event, state);
+        state.write(self.currency.as_deref().unwrap_or_default().as_bytes());
+        hash_key(&self.dimensions, &self.acquisition, [&self.event, &self.custom], state);
     }
 }
 
 impl Hash for ValueKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u32(self.value.value);
-        hash_key(&self.dimensions, &self.acquisition, self.value.name, state);
+        hash_key(&self.dimensions, &self.acquisition, [self.value.name, ""], state);
     }
 }
 
 impl Hash for SessionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_key(&self.dimensions, &self.acquisition, &self.exit_page, state);
+        hash_key(&self.dimensions, &self.acquisition, [&self.exit_page, ""], state);
     }
 }
 
-/// Hashes what tells keys apart; the other fields nearly follow from these.
-fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: &str, state: &mut H) {
-    let Dimensions { property, minute, page_path, place, client, .. } = dimensions;
+/// Hashes every text that clients make up, and what tells the others apart: keys that differ only in what is left out are few, whoever
+/// sends them.
+fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: [&str; 2], state: &mut H) {
+    let Dimensions { property, minute, page_path, hostname, place, client, traffic, .. } = dimensions;
+    let Acquisition { source, medium, campaign, first_source, visitor_type } = acquisition;
     state.write_u32(*minute);
-    for text in [
-        property,
-        page_path,
-        &place.country,
-        &place.city,
+    state.write_u16(u16::from(*traffic as u8) << 8 | u16::from(*visitor_type as u8));
+    let texts = [property, page_path, hostname, &place.country, &place.region, &place.city];
+    let more = [
         &client.browser,
+        &client.browser_version,
         &client.operating_system,
-        &acquisition.source,
-    ] {
+        source,
+        medium,
+        campaign,
+        first_source,
+    ];
+    for text in texts.into_iter().chain(more) {
         state.write(text.as_bytes());
     }
-    state.write(beside.as_bytes());
+    for text in beside {
+        state.write(text.as_bytes());
+    }
 }
 
 /// Measures of a hit row.

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod acquisition;
 pub mod custom;
+pub mod domains;
 pub mod measured;
 pub mod memory;
 pub mod money;
@@ -20,16 +21,17 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{CustomDimension, HitView, PAGE_VIEW, Rules, RulesSource, TrafficRules};
+use hit::{CustomDimension, HitView, PAGE_VIEW, Rules, RulesSource};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
 use crate::enrich::acquisition::Arrival;
 use crate::enrich::address::Address;
+use crate::enrich::domains::Domains;
 use crate::enrich::page::Pages;
 use crate::enrich::terms::Terms;
-use crate::enrich::traffic::traffic_of;
+use crate::enrich::traffic::{TrafficTerms, traffic_of};
 use crate::enrich::user_agent::{Detected, Detection};
 use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, Revenue};
 
@@ -45,8 +47,8 @@ struct Resolved {
     zone: TimeZone,
     terms: Terms,
     pages: Pages,
-    ignored_referrers: Arc<[String]>,
-    traffic: TrafficRules,
+    ignored_referrers: Arc<Domains>,
+    traffic: TrafficTerms,
 }
 
 /// Minute, offset and date of an event.
@@ -64,7 +66,7 @@ pub struct Enricher {
     /// By property; of each the few versions that hits still name. Versions never change, so an entry stays true.
     resolved: HashMap<String, Vec<(u32, Arc<Resolved>)>, RandomState>,
     resolved_count: usize,
-    /// Paths, events and countries that were seen, so that equal texts share memory.
+    /// Texts of rows that were seen (paths, hosts, events, places, values), so that equal ones share memory.
     strings: HashSet<Arc<str>, RandomState>,
     /// Places that were seen, likewise.
     places: HashSet<Arc<Place>, RandomState>,
@@ -100,7 +102,8 @@ impl Enricher {
             return Err(DropReason::ForeignHostname);
         }
         let Detected { client, traffic } = self.detection.of(hit);
-        let traffic = traffic_of(hit, &rules.traffic, traffic);
+        let referrer = Address::parse(hit.referrer);
+        let traffic = traffic_of(hit, &referrer, &rules.traffic, traffic);
         let enriched = EnrichedHit {
             dimensions: Dimensions {
                 property: Arc::clone(&rules.property),
@@ -136,7 +139,7 @@ impl Enricher {
         };
         let arrival = Arrival {
             page: address,
-            referrer: hit.referrer,
+            referrer,
             visitor_type: enriched.visitor_type,
             first_source: Arc::clone(&enriched.first_source),
             ignored_referrers: Arc::clone(&rules.ignored_referrers),
@@ -168,15 +171,10 @@ impl Enricher {
             zone,
             terms: Terms::new(rules),
             pages: Pages::new(&rules.urls),
-            ignored_referrers: rules
-                .traffic
-                .ignored_referrers
-                .iter()
-                .map(|d| d.to_ascii_lowercase())
-                .collect(),
+            ignored_referrers: Arc::new(Domains::new(&rules.traffic.ignored_referrers)),
             currency: rules.currency.clone(),
             custom: rules.events.custom.clone(),
-            traffic: rules.traffic.clone(),
+            traffic: TrafficTerms::new(&rules.traffic),
         })
     }
 

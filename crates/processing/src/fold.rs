@@ -1,9 +1,9 @@
-//! Folding: a property with very many page paths in one local hour gets `(other)` for those that come new.
+//! Folding: a property with very many page paths, hosts or custom values in one local hour gets `(other)` for those that come new.
 //!
-//! In: enriched hits. Out: the same, their page path folded when the limit of its property and local hour is
+//! In: enriched hits. Out: the same, each of these texts folded when the limit of its property and local hour is
 //! reached. An hour's count begins with its first hit and is forgotten 26 h of received time later (a live hit of
 //! that hour has long come by then; a later one begins a new count), or earlier when all counts together reach
-//! their memory limit: the one that began first goes first. Paths are kept as 64-bit hashes.
+//! their memory limit: the one that began first goes first. Texts are kept as 64-bit hashes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hasher;
@@ -100,12 +100,15 @@ impl PageCounts {
         }
     }
 
-    /// Replaces the page path, and the values of custom dimensions as a whole, when their property has too many in this local hour. Both
-    /// count to one limit.
+    /// Replaces the page path, the host, and the values of custom dimensions as a whole, when their property has too many in this local
+    /// hour. All count to one limit.
     pub fn fold(&mut self, dimensions: &mut Dimensions, custom: &mut Arc<str>, received_at_ms: u64) {
         let number = self.hour_of(dimensions, received_at_ms);
         if !self.has_room(number, hash_of("", &dimensions.page_path)) {
             dimensions.page_path = Arc::clone(&self.other);
+        }
+        if !dimensions.hostname.is_empty() && !self.has_room(number, hash_of("host", &dimensions.hostname)) {
+            dimensions.hostname = Arc::clone(&self.other);
         }
         if !custom.is_empty() && !self.has_room(number, hash_of("custom", custom)) {
             let values =

@@ -323,7 +323,7 @@ pub struct Revenue {
 pub struct MeasuredValue {
     /// The value of the column `name`.
     pub name: &'static str,
-    /// In the unit that the name says, rounded to a bucket.
+    /// In the unit that the name says; of web vitals the middle of a bucket.
     pub value: u32,
 }
 

@@ -18,7 +18,6 @@ pub mod aggregate;
 pub mod state;
 pub mod processor;
 
-pub use enrich::traffic::traffic_of;
 pub use enrich::user_agent::{Detected, Detection, DetectionError};
 pub use handover::{Client, DropReason, TrafficClass, TrafficReason};
 pub use limits::Limits;

@@ -133,8 +133,12 @@ pub fn is_payment_gateway(host: &str) -> bool {
 /// Whether a referrer's host is a spammer's: it is on Matomo's list of them, or below an entry. Sites that never linked here are
 /// named as referrers so that whoever reads the report looks at them. The host is lower case, in its `xn--` form.
 pub fn is_spam_referrer(host: &str) -> bool {
-    let mut suffixes = std::iter::successors(Some(host), |rest| rest.split_once('.').map(|(_, tail)| tail));
-    suffixes.any(|suffix| SPAM.contains(suffix))
+    with_parents(host).any(|domain| SPAM.contains(domain))
+}
+
+/// A host and the domains above it: `a.b.example`, `b.example`, `example`.
+pub fn with_parents(host: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(host), |rest| rest.split_once('.').map(|(_, tail)| tail))
 }
 
 /// Every text of a category, lower case, sorted: names, hosts, and hosts under many countries' suffixes.

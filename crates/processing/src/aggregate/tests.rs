@@ -61,6 +61,48 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
     }
 }
 
+/// Whoever makes up texts does not make rows that are looked for among all others.
+#[test]
+fn keys_that_differ_in_one_text_of_a_client_have_different_hashes() {
+    use std::hash::BuildHasher;
+    let hashes = RandomState::default();
+    let key = |change: &dyn Fn(&mut HitKey)| {
+        let acquisition = acquisition();
+        let mut key = HitKey {
+            dimensions: dimensions("/"),
+            acquisition,
+            event: "e".into(),
+            currency: None,
+            custom: "".into(),
+        };
+        change(&mut key);
+        hashes.hash_one(key)
+    };
+    let from = |change: &dyn Fn(&mut Acquisition)| {
+        let mut other = Acquisition::clone(&acquisition());
+        change(&mut other);
+        let other = Arc::new(other);
+        key(&|key| key.acquisition = Arc::clone(&other))
+    };
+    let mut all = vec![
+        key(&|_| ()),
+        key(&|key| key.dimensions.page_path = "/x".into()),
+        key(&|key| key.dimensions.hostname = "x".into()),
+        key(&|key| key.event = "x".into()),
+        key(&|key| key.currency = Some("EUR".into())),
+        key(&|key| key.custom = "x".into()),
+        from(&|other| other.source = "x".into()),
+        from(&|other| other.medium = "x".into()),
+        from(&|other| other.campaign = "x".into()),
+        from(&|other| other.first_source = "x".into()),
+        from(&|other| other.visitor_type = VisitorType::New),
+    ];
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}
+
 #[test]
 fn money_of_a_row_is_no_more_than_a_loader_takes() {
     let mut aggregator = Aggregator::default();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sources::Category;
 
 use crate::enrich::address::{Address, CAMPAIGN_BYTES};
+use crate::enrich::domains::Domains;
 use crate::handover::{Acquisition, NOT_SET, VisitorType};
 
 /// The medium and the campaign of what an assistant sent, as Google Analytics names them.
@@ -61,21 +62,21 @@ const SHARED_IDS: [(&str, &str, &str); 10] = [
 pub struct Arrival<'a> {
     /// The page it came to.
     pub page: Address<'a>,
-    /// Address of the page it came from.
-    pub referrer: &'a str,
+    /// The page it came from.
+    pub referrer: Address<'a>,
     /// Whether its visitor was there before.
     pub visitor_type: VisitorType,
     /// Source of its visitor's first visit.
     pub first_source: Arc<str>,
-    /// Registrable domains that nobody comes from, by the property's rules.
-    pub ignored_referrers: Arc<[String]>,
+    /// Domains that nobody comes from, by the property's rules.
+    pub ignored_referrers: Arc<Domains>,
 }
 
 impl Arrival<'_> {
     /// Where a session comes from that begins with this hit.
     pub fn acquisition(&self) -> Acquisition {
         let found = campaign(&self.page)
-            .or_else(|| of_referrer(&self.page, self.referrer, &self.ignored_referrers))
+            .or_else(|| of_referrer(&self.page, &self.referrer, &self.ignored_referrers))
             .or_else(|| by_id(&self.page, &SHARED_IDS))
             .unwrap_or_else(|| from("(direct)", "(none)", ""));
         Acquisition { visitor_type: self.visitor_type, first_source: Arc::clone(&self.first_source), ..found }
@@ -118,12 +119,11 @@ fn by_id(page: &Address<'_>, ids: &[(&str, &str, &str)]) -> Option<Acquisition> 
     Some(from(source, medium, ""))
 }
 
-fn of_referrer(page: &Address<'_>, referrer: &str, ignored: &[String]) -> Option<Acquisition> {
-    let referrer = Address::parse(referrer);
+fn of_referrer(page: &Address<'_>, referrer: &Address<'_>, ignored: &Domains) -> Option<Acquisition> {
     let host = referrer.host()?;
     if page.host().is_some_and(|own| is_same_site(own, host))
         || sources::is_payment_gateway(host)
-        || ignored.iter().any(|domain| lies_in(host, domain))
+        || ignored.have(host)
     {
         return None;
     }
@@ -140,11 +140,6 @@ fn of_referrer(page: &Address<'_>, referrer: &str, ignored: &[String]) -> Option
 /// Whether two hosts have the same registrable domain (public suffix list); hosts without one are compared as they are.
 fn is_same_site(own: &str, other: &str) -> bool {
     own == other || psl::domain_str(own).is_some_and(|domain| psl::domain_str(other) == Some(domain))
-}
-
-/// Whether a host is this domain or one below it.
-fn lies_in(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

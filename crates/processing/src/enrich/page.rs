@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 use hit::{PageGroup, TrailingSlash, UrlRules};
-use url::Host;
+use url::{Host, Url, form_urlencoded};
 
 use crate::enrich::address::{Address, PAGE_PATH_BYTES, cut};
 
@@ -163,7 +163,7 @@ impl Keep {
     fn each(&self, query: &str, mut take: impl FnMut(&str)) {
         let name_of = |pair: &str| pair.split_once('=').map_or(pair.len(), |(name, _)| name.len());
         let pairs = || query.split('&').filter(|pair| !pair.is_empty());
-        let is = |pair: &str, name: &String| cut(pair, name_of(pair)) == name.as_str();
+        let is = |pair: &str, name: &String| is_called(cut(pair, name_of(pair)), name);
         match self {
             Self::Named(names) => {
                 for name in names {
@@ -177,9 +177,23 @@ impl Keep {
     }
 }
 
+/// Whether the name of a parameter as it was sent is this one: `user%5Bemail%5D` is `user[email]`.
+fn is_called(sent: &str, name: &str) -> bool {
+    let decoded = || form_urlencoded::parse(sent.as_bytes()).next();
+    sent == name || sent.contains(['%', '+']) && decoded().is_some_and(|(decoded, _)| decoded == name)
+}
+
+/// A path as it stands in addresses, which escape what is no letter of ASCII.
+fn escaped(path: &str) -> String {
+    let Ok(mut url) = Url::parse("http://a.invalid") else { return path.to_owned() };
+    url.set_path(path);
+    url.path().to_owned()
+}
+
 impl Group {
     fn new(group: &PageGroup, lower_case: bool) -> Self {
-        let pattern = if lower_case { lower(&group.pattern) } else { Cow::Borrowed(group.pattern.as_str()) };
+        let pattern = escaped(&group.pattern);
+        let pattern = if lower_case { lower(&pattern).into_owned() } else { pattern };
         let mut parts: Vec<String> = parts(&pattern).map(str::to_owned).collect();
         let takes_rest = parts.pop_if(|last| last.as_str() == ANY_REST).is_some();
         Self { parts, takes_rest, name: group.name.clone().unwrap_or_else(|| group.pattern.clone()) }

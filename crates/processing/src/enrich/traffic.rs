@@ -5,6 +5,7 @@
 use hit::{HitView, ParamValue, ParamView, TrafficRules};
 
 use crate::enrich::address::Address;
+use crate::enrich::domains::Domains;
 use crate::handover::{TrafficClass, TrafficReason};
 
 /// [`HitView::network`] of an address in a network that the property's rules name.
@@ -17,8 +18,32 @@ const TRAFFIC_TYPE: (&str, &str) = ("traffic_type", "internal");
 /// The parameter by which our tracker marks the hits of a browser that a program drives.
 const WEB_DRIVER: &str = "webdriver";
 
-/// What speaks for the class of a hit. `detected` is what its user agent and client hints speak for.
-pub fn traffic_of(hit: &HitView<'_>, rules: &TrafficRules, detected: TrafficReason) -> TrafficReason {
+/// What a property's rules say of traffic, as it is asked for each hit.
+#[derive(Debug)]
+pub struct TrafficTerms {
+    automation_is_human: bool,
+    data_centres_are_human: bool,
+    spam_referrers: Domains,
+}
+
+impl TrafficTerms {
+    /// Of these rules.
+    pub fn new(rules: &TrafficRules) -> Self {
+        Self {
+            automation_is_human: rules.automation_is_human,
+            data_centres_are_human: rules.data_centres_are_human,
+            spam_referrers: Domains::new(&rules.spam_referrers),
+        }
+    }
+}
+
+/// What speaks for the class of a hit. `referrer` is its own, and `detected` what its user agent and client hints speak for.
+pub fn traffic_of(
+    hit: &HitView<'_>,
+    referrer: &Address<'_>,
+    rules: &TrafficTerms,
+    detected: TrafficReason,
+) -> TrafficReason {
     let holds = |reason: TrafficReason| match reason {
         TrafficReason::None => false,
         TrafficReason::InternalNetwork => hit.network == INTERNAL,
@@ -32,7 +57,7 @@ pub fn traffic_of(hit: &HitView<'_>, rules: &TrafficRules, detected: TrafficReas
             !rules.automation_is_human && hit.params.iter().any(is_marked)
         }
         TrafficReason::Prefetch => hit.prefetch,
-        TrafficReason::SpamReferrer => is_spam(hit.referrer, rules),
+        TrafficReason::SpamReferrer => is_spam(referrer, rules),
         TrafficReason::DataCentre => hit.network == HOSTING && !rules.data_centres_are_human,
         reason if reason.class() == TrafficClass::Automation => {
             reason == detected && !rules.automation_is_human
@@ -42,13 +67,8 @@ pub fn traffic_of(hit: &HitView<'_>, rules: &TrafficRules, detected: TrafficReas
     TrafficReason::ALL.into_iter().find(|reason| holds(*reason)).unwrap_or(TrafficReason::None)
 }
 
-fn is_spam(referrer: &str, rules: &TrafficRules) -> bool {
-    let referrer = Address::parse(referrer);
-    let Some(host) = referrer.host() else { return false };
-    let lies_in = |site: &String| {
-        host.strip_suffix(site.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    sources::is_spam_referrer(host) || rules.spam_referrers.iter().any(lies_in)
+fn is_spam(referrer: &Address<'_>, rules: &TrafficTerms) -> bool {
+    referrer.host().is_some_and(|host| sources::is_spam_referrer(host) || rules.spam_referrers.have(host))
 }
 
 #[cfg(test)]

@@ -63,6 +63,21 @@ fn custom_values_count_to_the_same_limit_and_become_other_as_a_whole() {
 }
 
 #[test]
+fn hosts_count_to_the_same_limit() {
+    let mut pages = counts(3, 100);
+    let mut host = |host: &str| {
+        let mut dimensions = dimensions("p_a", 0, "/");
+        dimensions.hostname = host.into();
+        pages.fold(&mut dimensions, &mut Arc::default(), 0);
+        dimensions.hostname.to_string()
+    };
+    assert_eq!(
+        ["a.example", "b.example", "c.example", "a.example", ""].map(&mut host),
+        ["a.example", "b.example", OTHER, "a.example", ""]
+    );
+}
+
+#[test]
 fn pages_beyond_the_limit_become_other() {
     let mut pages = counts(2, 100);
     assert_eq!(fold(&mut pages, "p_a", 0, "/1", 0), "/1");

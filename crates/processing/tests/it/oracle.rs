@@ -183,7 +183,11 @@ impl<'a> Oracle<'a> {
         let offset = offset_s(&rules.time_zone, if by_receipt { receipt_s } else { unix_s });
         let local_s = unix_s + i64::from(offset);
         let name = naming::name(&page_of(&raw.url), &rules.urls, self.mistake);
-        let page = self.page_or_other(raw, name, local_s / 3600, now);
+        let page = self.text_or_other(raw, name, local_s / 3600, now);
+        // A host that is called like a page is another text.
+        let host = page_of(&raw.url).host;
+        let is_other = !host.is_empty()
+            && self.text_or_other(raw, format!("host {host}"), local_s / 3600, now) == "(other)";
         self.count(raw, rules, page.clone(), now);
         let minute = u32::try_from(unix_s / 60).unwrap();
         let date = u16::try_from(local_s / 86_400).unwrap();
@@ -193,6 +197,7 @@ impl<'a> Oracle<'a> {
             browser_version: version.into(),
             operating_system: system.into(),
             operating_system_version: system_version.into(),
+            hostname: if is_other { "(other)" } else { host }.into(),
             ..plain_key(raw, (date, minute, offset), class, &page)
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
@@ -255,7 +260,7 @@ impl<'a> Oracle<'a> {
         seen
     }
 
-    fn page_or_other(&mut self, raw: &RawHit, path: String, hour: i64, now: u64) -> String {
+    fn text_or_other(&mut self, raw: &RawHit, text: String, hour: i64, now: u64) -> String {
         let known = self.hours.iter().position(|h| h.property == raw.property_id && h.hour == hour);
         let at = known.unwrap_or_else(|| {
             let property = raw.property_id.clone();
@@ -263,14 +268,14 @@ impl<'a> Oracle<'a> {
             self.hours.len() - 1
         });
         let pages = &mut self.hours[at].pages;
-        if pages.contains(&path) {
-            return path;
+        if pages.contains(&text) {
+            return text;
         }
         if pages.len() >= self.bounds.pages_per_hour {
             return "(other)".to_owned();
         }
-        pages.push(path.clone());
-        path
+        pages.push(text.clone());
+        text
     }
 
     /// The session of a hit, if it is in one, and whether the hit opens it.
@@ -495,7 +500,6 @@ fn plain_key(raw: &RawHit, (date, minute, offset): (u16, u32, i32), class: &str,
         traffic_class: class.into(),
         page_path: page.into(),
         country: raw.country.as_str().into(),
-        hostname: page_of(&raw.url).host.into(),
         traffic_reason: match raw.user_agent.as_str() {
             _ if class == "human" => "",
             "" => "no_user_agent",

@@ -6,7 +6,7 @@ fn arrival<'a>(page: &'a str, referrer: &'a str) -> Arrival<'a> {
     let visitor_type = VisitorType::NotSet;
     Arrival {
         page: Address::parse(page),
-        referrer,
+        referrer: Address::parse(referrer),
         visitor_type,
         first_source: "(not set)".into(),
         ignored_referrers: Arc::default(),
@@ -87,7 +87,8 @@ fn long_source_is_cut() {
 fn ignored_referrers_are_no_source() {
     let source = |page, referrer| {
         let ignored = ["bank.example".to_owned()];
-        let arrival = Arrival { ignored_referrers: ignored.into(), ..arrival(page, referrer) };
+        let arrival =
+            Arrival { ignored_referrers: Arc::new(Domains::new(&ignored)), ..arrival(page, referrer) };
         arrival.acquisition().source.to_string()
     };
     let page = "https://shop.example/";

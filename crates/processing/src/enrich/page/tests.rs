@@ -176,3 +176,27 @@ fn first_group_that_fits_names_the_page() {
     let lower = UrlRules { groups: vec![group("/Shop/*", None)], lower_case: true, ..UrlRules::default() };
     check(&lower, &[("/SHOP/X", "/Shop/*")]);
 }
+
+#[test]
+fn names_in_rules_are_written_as_people_read_them() {
+    let groups = vec![
+        PageGroup { pattern: "/\u{fc}ber/**".into(), name: Some("About".into()) },
+        PageGroup { pattern: "/{id}/*".into(), name: None },
+    ];
+    let rules = UrlRules {
+        groups,
+        keep_parameters: texts(&["*"]),
+        strip_parameters: texts(&["user[email]", "gr\u{f6}\u{df}e"]),
+        ..UrlRules::default()
+    };
+    check(
+        &rules,
+        &[
+            ("/%C3%BCber/uns", "About"),
+            ("/\u{fc}ber/uns", "About"),
+            ("/{id}/7", "/{id}/*"),
+            ("/a?user%5Bemail%5D=a@b.example&x=1", "/a?x=1"),
+            ("/a?user[email]=a@b.example&gr%C3%B6%C3%9Fe=38", "/a"),
+        ],
+    );
+}

@@ -8,13 +8,17 @@ use TrafficReason::{
     Prefetch, SpamReferrer, WebDriver,
 };
 
-fn rules(automation_is_human: bool, data_centres_are_human: bool) -> TrafficRules {
-    TrafficRules {
+fn rules(automation_is_human: bool, data_centres_are_human: bool) -> TrafficTerms {
+    TrafficTerms::new(&TrafficRules {
         automation_is_human,
         data_centres_are_human,
         spam_referrers: vec!["spam.example".to_owned()],
         ..TrafficRules::default()
-    }
+    })
+}
+
+fn found(hit: &HitView<'_>, rules: &TrafficTerms, detected: TrafficReason) -> TrafficReason {
+    traffic_of(hit, &Address::parse(hit.referrer), rules, detected)
 }
 
 fn from(network: &'static str, referrer: &'static str, prefetch: bool) -> HitView<'static> {
@@ -54,7 +58,7 @@ fn each_reason_holds_alone() {
         (from("hosting", "", false), None, DataCentre),
         (from("other", "", false), None, None),
     ] {
-        assert_eq!(traffic_of(&hit, &rules(false, false), detected), expected, "{hit:?} {detected:?}");
+        assert_eq!(found(&hit, &rules(false, false), detected), expected, "{hit:?} {detected:?}");
     }
 }
 
@@ -73,7 +77,7 @@ fn the_first_of_several_reasons_counts() {
         (from("hosting", SPAM, true), None, Prefetch),
         (from("hosting", SPAM, false), None, SpamReferrer),
     ] {
-        assert_eq!(traffic_of(&hit, &rules(false, false), detected), expected, "{hit:?} {detected:?}");
+        assert_eq!(found(&hit, &rules(false, false), detected), expected, "{hit:?} {detected:?}");
     }
 }
 
@@ -88,6 +92,6 @@ fn rules_take_automation_and_data_centres_for_people() {
         (from("hosting", "", false), None, rules(false, true), None),
         (from("", "", true), Headless, rules(true, false), Prefetch),
     ] {
-        assert_eq!(traffic_of(&hit, &rules, detected), expected, "{hit:?} {detected:?}");
+        assert_eq!(found(&hit, &rules, detected), expected, "{hit:?} {detected:?}");
     }
 }

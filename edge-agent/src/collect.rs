@@ -1,7 +1,7 @@
 //! The HTTP port that hits come to: HTTP/1.1 with keep-alive and HTTP/2, within TLS (told by ALPN) or without (RFC 9113, prior knowledge).
 //!
 //! Accept threads share the port (`SO_REUSEPORT`): each has its own listener and runtime, and a connection stays where it
-//! was accepted, so that requests are read, parsed and answered without locks. In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
+//! was accepted, so that requests are read, parsed and answered where they came in, with short locks for what all threads look up. In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
 //! committer; 204 only after their commit, else the error shape of `docs/errors.md`. A request is taken whole or refused
 //! whole. Invariant: the full client address goes no further than this module.
 

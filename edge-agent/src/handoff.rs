@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use bytes::Bytes;
 use hit::BlockHeader;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 /// Why hits were not committed.
@@ -80,7 +80,7 @@ type Answered = (Vec<Answer>, Result<(), CommitRefused>);
 #[derive(Debug)]
 pub(crate) struct Answers {
     /// Holds at most one answer per submission, and these are bounded.
-    receiver: UnboundedReceiver<Answered>,
+    receiver: mpsc::Receiver<Answered>,
 }
 
 impl Answers {
@@ -124,7 +124,7 @@ pub(crate) struct IntakeReceiver {
     receiver: Receiver<Submission>,
     level: Arc<IntakeLevel>,
     /// By number of the accept thread.
-    threads: Vec<UnboundedSender<Answered>>,
+    threads: Vec<mpsc::Sender<Answered>>,
 }
 
 /// A bounded intake of `limit_submissions` and `limit_bytes`, whichever is reached first, over all accept threads.
@@ -140,8 +140,8 @@ pub(crate) fn intake(
     let mut ends = Vec::with_capacity(threads);
     let mut answers = Vec::with_capacity(threads);
     for thread in 0..threads {
-        // Holds one message for a commit at most, and there are no more commits than submissions in the intake.
-        let (answered, receiver) = unbounded_channel();
+        // One message for a commit at most, and there are no more commits than submissions in the intake: it is never full.
+        let (answered, receiver) = mpsc::channel(limit_submissions.max(1));
         let (sender, level, gate) = (sender.clone(), level.clone(), gate.clone());
         ends.push((Intake { sender, level, gate, limit_bytes, thread }, Answers { receiver }));
         answers.push(answered);
@@ -203,7 +203,7 @@ impl IntakeReceiver {
         }
         for (thread, answers) in self.threads.iter().zip(answers) {
             if !answers.is_empty() {
-                let _thread_ended = thread.send((answers, result));
+                let _thread_ended = thread.try_send((answers, result));
             }
         }
     }

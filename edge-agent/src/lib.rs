@@ -177,7 +177,7 @@ fn open(
 /// What does the handshakes of the HTTP port, with its certificate followed by a task.
 fn spawn_reload(tasks: &mut TaskGroup, context: &Context, tls: Option<Tls>) -> Option<Terminator> {
     let (terminator, reload) = tls?.split(context.registry.register(TlsMetrics::new));
-    tasks.spawn("tls", reload.watch(context.shutdown.clone()));
+    tasks.spawn("tls", reload.watch(context.clock.clone(), context.shutdown.clone()));
     Some(terminator)
 }
 

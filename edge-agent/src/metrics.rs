@@ -114,8 +114,12 @@ impl OriginMetrics {
     pub(crate) fn databases<'a>(&self, databases: impl Iterator<Item = (&'a str, u64)>) {
         self.built_seconds.clear();
         for (database_type, built_at_s) in databases {
-            let label = [("database_type", database_type.to_owned())];
-            self.built_seconds.get_or_create(&label).set(i64::try_from(built_at_s).unwrap_or(i64::MAX));
+            let gauge =
+                self.built_seconds.get_or_create(&[("database_type", database_type.to_owned())]).clone();
+            let built_at_s = i64::try_from(built_at_s).unwrap_or(i64::MAX);
+            // Of several of one type the oldest is told.
+            let told = gauge.get();
+            gauge.set(if told == 0 { built_at_s } else { told.min(built_at_s) });
         }
     }
 

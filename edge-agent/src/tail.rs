@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use hit::{HitView, TrafficRules};
-use processing::{Detection, TrafficReason, traffic_of};
+use processing::enrich::address::Address;
+use processing::enrich::traffic::{TrafficTerms, traffic_of};
+use processing::{Detection, TrafficReason};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use service::SharedClock;
@@ -76,7 +78,7 @@ impl Tail {
     /// What speaks for the class of a hit, once it can be told: the same that processing will find.
     pub(crate) fn traffic_of(&self, hit: &HitView<'_>, rules: &TrafficRules) -> Option<TrafficReason> {
         let detected = self.detection.get()?.of(hit);
-        Some(traffic_of(hit, rules, detected.traffic))
+        Some(traffic_of(hit, &Address::parse(hit.referrer), &TrafficTerms::new(rules), detected.traffic))
     }
 
     /// The lines kept of a property, from now on too; `None`: too many properties are looked at.

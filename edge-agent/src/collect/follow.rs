@@ -2,7 +2,7 @@
 //!
 //! In: paths. Out: what was last read of each, held by a request for as long as it lasts. Whether a file changed is told by its inode, length
 //! and time of change; looking and reading are for a blocking thread, readers never wait for the disk. A file and the one in its place are in
-//! memory together for a moment. Invariant: a file that cannot be read leaves in force what was read before.
+//! memory together for a moment. A file is read once it has stood still from one look to the next. Invariant: a file that cannot be read leaves in force what was read before.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,10 @@ struct Stamp {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    /// Of the last reading, whether or not it went well; `None`: the file was not there.
-    stamp: Option<Stamp>,
+    /// At the last look; `None`: the file was not there.
+    seen: Option<Stamp>,
+    /// Of the last reading, whether or not it went well.
+    read: Option<Stamp>,
 }
 
 /// Files of one kind, in the order of the setting.
@@ -59,7 +61,7 @@ impl<T: FromFile> Followed<T> {
             let stamp = stamp_of(path);
             let failed = |reason| FileError { setting: T::SETTING, path: path.clone(), reason };
             held.push(Arc::new(T::read(path).map_err(failed)?));
-            files.push(File { path: path.clone(), stamp });
+            files.push(File { path: path.clone(), seen: stamp, read: stamp });
         }
         Ok(Self { files: Mutex::new(files), held: RwLock::new(held.into()) })
     }
@@ -76,10 +78,13 @@ impl<T: FromFile> Followed<T> {
         let (mut next, mut is_new) = (self.held().to_vec(), false);
         for (file, value) in files.iter_mut().zip(&mut next) {
             let stamp = stamp_of(&file.path);
-            if stamp == file.stamp {
+            // Somebody may still be writing it: it has to stand still from one look to the next.
+            let stood_still = stamp == file.seen;
+            file.seen = stamp;
+            if !stood_still || stamp == file.read {
                 continue;
             }
-            file.stamp = stamp;
+            file.read = stamp;
             let path = file.path.display();
             match T::read(&file.path) {
                 Ok(read) => {
@@ -133,24 +138,27 @@ mod tests {
         paths.iter().for_each(|path| std::fs::write(path, "1").unwrap());
         let followed = Followed::<Text>::open(&paths).unwrap();
         let failures = Counter::default();
+        let refresh = || followed.refresh(&failures);
         let texts = || followed.held().iter().map(|text| text.0.clone()).collect::<String>();
-        assert!(!followed.refresh(&failures));
+        assert!(!refresh());
 
         let next = directory.path().join("next");
         std::fs::write(&next, "2").unwrap();
         std::fs::rename(&next, &paths[1]).unwrap();
-        assert!(followed.refresh(&failures) && !followed.refresh(&failures));
+        assert_eq!([refresh(), refresh(), refresh()], [false, true, false]);
         assert_eq!((texts().as_str(), failures.get()), ("12", 0));
 
         std::fs::write(&paths[0], "").unwrap();
-        assert!(!followed.refresh(&failures) && !followed.refresh(&failures));
+        assert_eq!([refresh(), refresh(), refresh()], [false; 3]);
         assert_eq!((texts().as_str(), failures.get()), ("12", 1));
         std::fs::remove_file(&paths[0]).unwrap();
-        assert!(!followed.refresh(&failures) && !followed.refresh(&failures));
+        assert_eq!([refresh(), refresh(), refresh()], [false; 3]);
         assert_eq!((texts().as_str(), failures.get()), ("12", 2));
 
+        std::fs::write(&paths[0], "3").unwrap();
+        assert!(!refresh());
         std::fs::write(&paths[0], "345").unwrap();
-        assert!(followed.refresh(&failures));
+        assert_eq!([refresh(), refresh()], [false, true], "it is not read while somebody writes it");
         assert_eq!((texts().as_str(), failures.get()), ("3452", 2));
     }
 

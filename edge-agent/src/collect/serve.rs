@@ -2,28 +2,29 @@
 //!
 //! In: a connection as it was accepted. Out: its requests to the routes, their answers to the client. HTTP/2 is told from
 //! HTTP/1.1 by what a client sends first (RFC 9113 section 3.4), within TLS as without; ALPN lets it know that it may. Invariant:
-//! what a client can make the edge keep is bounded. Of a connection that is the constants below; of request bodies, that HTTP/2
+//! what a client can make the edge keep is bounded. Of a connection that is the constants below; of the bodies of requests and answers, that HTTP/2
 //! requests of all a thread's connections share as many places as the thread has connections, whatever `max_streams` allows each.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use http_body_util::Full;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{HOST, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Version};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Config;
-use super::answer::Answer;
 use super::pulse::{Act, Beats, Life, Pulse};
 use super::route::Routes;
 use super::tls::Terminator;
@@ -104,6 +105,8 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // Beats during the handshake were its own affair.
+        beats.mark_unchanged();
         // Written by this task alone: a store is enough.
         let requests = AtomicU64::new(0);
         let service = service_fn(|request: Request<Incoming>| {
@@ -136,7 +139,7 @@ impl Server {
         &self,
         peer: IpAddr,
         mut request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Answer, Infallible>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response<Held>, Infallible>> + Send + use<> {
         let (routes, timeout) = (self.routes.clone(), self.timeout);
         let is_http2 = request.version() == Version::HTTP_2;
         if is_http2 {
@@ -144,9 +147,38 @@ impl Server {
         }
         let place = is_http2.then(|| self.http2_requests.clone().try_acquire_owned()).transpose();
         async move {
-            let Ok(_place) = place else { return Ok(routes.overloaded()) };
-            Ok(routes.answer(peer, timeout, request).await)
+            let (answer, place) = match place {
+                Ok(place) => (routes.answer(peer, timeout, request).await, place),
+                Err(_) => (routes.overloaded(), None),
+            };
+            Ok(answer.map(|body| Held { body, _place: place }))
         }
+    }
+}
+
+/// A body, and the request's place among those of HTTP/2: a client that does not take its answers has no room for more requests.
+struct Held {
+    body: Full<Bytes>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -4,9 +4,10 @@
 //! In: the built files, read once at start. Out: answers, plain or gzip, with an `ETag`. A script that a page names by its content may
 //! be kept for ever; all others are asked for again after an hour.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -47,7 +48,12 @@ struct Scripts {
     /// The two before settings are put in.
     small_template: String,
     full_template: String,
+    /// Those that were asked for lately, by the settings that they have inside.
+    made: Mutex<HashMap<String, Arc<Script>>>,
 }
+
+/// Scripts with settings that are kept; at the limit all are forgotten and made again.
+const MADE: usize = 1_000;
 
 /// A script as it is sent.
 #[derive(Debug)]
@@ -90,6 +96,7 @@ impl Tracker {
             full: Script::new(full_template.replace(PLACEHOLDER, "{}")),
             small_template,
             full_template,
+            made: Mutex::default(),
         };
         Ok(Self(Some(Arc::new(scripts))))
     }
@@ -109,12 +116,27 @@ impl Tracker {
 
     /// Answers with the script that has a property's settings inside: the full one if they ask for what only it does.
     pub(crate) fn answer_for(&self, property: &Property, headers: &HeaderMap) -> Option<Answer> {
-        let scripts = self.0.as_ref()?;
-        let chosen = property.tracker();
-        let template =
-            if chosen.need_full_script() { &scripts.full_template } else { &scripts.small_template };
-        let script = Script::new(template.replace(PLACEHOLDER, &settings_of(property).to_string()));
-        Some(script.answer(headers, AN_HOUR))
+        Some(self.0.as_ref()?.of(property).answer(headers, AN_HOUR))
+    }
+}
+
+impl Scripts {
+    fn of(&self, property: &Property) -> Arc<Script> {
+        let settings = settings_of(property).to_string();
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(script) = made().get(&settings) {
+            return Arc::clone(script);
+        }
+        // Made outside the lock: another thread may make the same meanwhile.
+        let is_full = property.tracker().need_full_script();
+        let template = if is_full { &self.full_template } else { &self.small_template };
+        let script = Arc::new(Script::new(template.replace(PLACEHOLDER, &settings)));
+        let mut made = made();
+        if made.len() >= MADE {
+            made.clear();
+        }
+        made.insert(settings, Arc::clone(&script));
+        script
     }
 }
 

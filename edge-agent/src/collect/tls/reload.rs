@@ -7,16 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::SharedClock;
 use tokio_util::sync::CancellationToken;
 
-use super::{Config, Pair, Shown, TlsError};
+use super::{Certificate, Config, Pair, Shown, TlsError};
 use crate::metrics::TlsMetrics;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The files' content, or why they could not be read.
-type Found = Result<Pair, String>;
+type Found<T = Pair> = Result<T, String>;
 
 /// Keeps the certificate up to date.
 pub(crate) struct Reload {
@@ -35,7 +36,11 @@ impl Reload {
     }
 
     /// Looks at the files until `shutdown`.
-    pub(crate) async fn watch(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn watch(
+        mut self,
+        clock: SharedClock,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
         let mut interval = tokio::time::interval(LOOK_EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -43,16 +48,17 @@ impl Reload {
                 () = shutdown.cancelled() => return Ok(()),
                 _ = interval.tick() => {}
             }
+            let now_s = clock.now_ms() / 1000;
             self = tokio::task::spawn_blocking(move || {
-                self.look();
+                self.look(now_s);
                 self
             })
             .await?;
         }
     }
 
-    /// Looks once. Blocks on the disk.
-    pub(super) fn look(&mut self) {
+    /// Looks once, at this unix time in seconds. Blocks on the disk.
+    pub(super) fn look(&mut self, now_s: u64) {
         let found = Pair::read(&self.files).map_err(reason);
         let stood_still = found == self.seen;
         self.seen = found;
@@ -61,7 +67,9 @@ impl Reload {
         }
         self.tried = self.seen.clone();
         let certificate = match &self.tried {
-            Ok(pair) => pair.certificate(&self.files).map_err(reason),
+            Ok(pair) => {
+                pair.certificate(&self.files).map_err(reason).and_then(|found| self.in_time(found, now_s))
+            }
             Err(reason) => Err(reason.clone()),
         };
         match certificate {
@@ -76,6 +84,17 @@ impl Reload {
                 tracing::warn!(%error, "the certificate in use stays");
             }
         }
+    }
+}
+
+impl Reload {
+    /// A certificate that has expired is no renewal: whoever put it there took the wrong file.
+    fn in_time(&self, certificate: Certificate, now_s: u64) -> Found<Certificate> {
+        if certificate.expires_at_s > i64::try_from(now_s).unwrap_or(i64::MAX) {
+            return Ok(certificate);
+        }
+        let Config { cert, .. } = &self.files;
+        Err(format!("collect.tls.cert = {cert:?} has expired; put the renewed certificate there"))
     }
 }
 

@@ -19,6 +19,9 @@ const YEAR_2040_S: i64 = 2_208_988_800;
 /// 2030-01-01T00:00:00Z, from `date -u -d 2030-01-01 +%s`.
 const YEAR_2030_S: i64 = 1_893_456_000;
 
+/// 2026-06-01T00:00:00Z.
+const NOW_S: u64 = 1_780_272_000;
+
 fn params() -> CertificateParams {
     let mut params = CertificateParams::new(vec!["collect.example.com".to_owned()]).unwrap();
     params.not_after = date_time_ymd(2040, 1, 1);
@@ -57,8 +60,8 @@ impl Following {
     /// Writes the files and looks twice; whether `cert` is shown then, and how often what lay there was refused.
     fn after(&mut self, cert: &str, key: &str) -> (bool, u64) {
         write(self.directory.path(), cert, key);
-        self.reload.look();
-        self.reload.look();
+        self.reload.look(NOW_S);
+        self.reload.look(NOW_S);
         (self.shows(cert), self.metrics.reload_failures.get())
     }
 
@@ -126,11 +129,11 @@ fn a_changed_pair_is_shown_once_it_stands_still() {
     assert_eq!(following.metrics.expires_at_s.get(), YEAR_2040_S);
     // The certificate first, and its key a look later.
     write(following.directory.path(), &new.0, &old.1);
-    following.reload.look();
+    following.reload.look(NOW_S);
     write(following.directory.path(), &new.0, &new.1);
-    following.reload.look();
+    following.reload.look(NOW_S);
     assert!(following.shows(&old.0));
-    following.reload.look();
+    following.reload.look(NOW_S);
     assert!(following.shows(&new.0));
     assert_eq!(following.metrics.reload_failures.get(), 0);
 }
@@ -144,10 +147,21 @@ fn a_broken_pair_changes_nothing_and_is_counted_once() {
     assert_eq!(following.after(&new.0, &old.1), (false, 1));
     assert_eq!(following.after(&new.0, "no key"), (false, 2));
     std::fs::remove_file(following.directory.path().join("key.pem")).unwrap();
-    following.reload.look();
-    following.reload.look();
-    following.reload.look();
+    following.reload.look(NOW_S);
+    following.reload.look(NOW_S);
+    following.reload.look(NOW_S);
     assert_eq!((following.shows(&old.0), following.metrics.reload_failures.get()), (true, 3));
     assert_eq!(following.after(&new.0, &new.1), (true, 3));
     assert_eq!(following.after(&old.0, &old.1), (true, 3));
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_no_renewal() {
+    let (old, key) = (pair(&PKCS_ED25519), KeyPair::generate_for(&PKCS_ED25519).unwrap());
+    let mut expired = params();
+    expired.not_after = date_time_ymd(2026, 5, 31);
+    let expired = expired.self_signed(&key).unwrap().pem();
+    let mut following = Following::of(&old);
+    assert_eq!(following.after(&expired, &key.serialize_pem()), (false, 1));
+    assert!(following.shows(&old.0));
 }

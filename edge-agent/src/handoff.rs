@@ -79,7 +79,6 @@ type Answered = (Vec<Answer>, Result<(), CommitRefused>);
 /// An accept thread's end of the way back.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    /// Holds at most one answer per submission, and these are bounded.
     receiver: mpsc::Receiver<Answered>,
 }
 
@@ -140,7 +139,7 @@ pub(crate) fn intake(
     let mut ends = Vec::with_capacity(threads);
     let mut answers = Vec::with_capacity(threads);
     for thread in 0..threads {
-        // One message for a commit at most, and there are no more commits than submissions in the intake: it is never full.
+        // One message for a commit at most. Should a thread not come to reading them, the committer waits for it.
         let (answered, receiver) = mpsc::channel(limit_submissions.max(1));
         let (sender, level, gate) = (sender.clone(), level.clone(), gate.clone());
         ends.push((Intake { sender, level, gate, limit_bytes, thread }, Answers { receiver }));
@@ -193,7 +192,7 @@ impl IntakeReceiver {
         self.level.clone()
     }
 
-    /// Tells the requests of these submissions what became of them: each thread is woken once.
+    /// Tells the requests of these submissions what became of them: each thread is woken once. Not for a task of a runtime: it may wait.
     pub(crate) fn answer(&self, submissions: Vec<Submission>, result: Result<(), CommitRefused>) {
         let mut answers: Vec<Vec<Answer>> = self.threads.iter().map(|_| Vec::new()).collect();
         for submission in submissions {
@@ -203,7 +202,7 @@ impl IntakeReceiver {
         }
         for (thread, answers) in self.threads.iter().zip(answers) {
             if !answers.is_empty() {
-                let _thread_ended = thread.try_send((answers, result));
+                let _thread_ended = thread.blocking_send((answers, result));
             }
         }
     }

@@ -53,7 +53,7 @@ fn headers_of_browsers_are_read() {
                 ("sec-ch-ua-mobile", "?1"),
                 ("sec-ch-ua-platform", r#""Android""#),
             ],
-            "Examplary Browser 73 | Android | Some(true)",
+            "Examplary Browser 73 | Android |  | Some(true)",
         ),
         (
             // Only what was asked for arrived.

@@ -18,7 +18,7 @@ SETTINGS default_compression_codec = '{codec}' AS
 SELECT property, generation, traffic_class, local_date, minute + toIntervalSecond(rand(number) % 60) AS time, utc_offset_s,
     page_path, event_name, source, medium, campaign, country, device, browser, operating_system,
     hostname, region, city, browser_version, operating_system_version, device_brand, traffic_reason, visitor_type, first_source,
-    currency, intDiv(revenue_micros, events) AS revenue_micros, key_events >= events AS is_key_event,
+    currency, page_title, intDiv(revenue_micros, events) AS revenue_micros, key_events >= events AS is_key_event,
     visitors[1 + number % length(visitors)] AS visitor, has(new_visitors, visitor) AS is_new,
     intDiv(engagement_ms, events) AS engagement_ms
 FROM hit_rollup ARRAY JOIN range(events) AS number

@@ -80,6 +80,7 @@ pub enum Dimension {
     VisitorType,
     FirstSource,
     Currency,
+    PageTitle,
     /// By slot, from 1.
     Custom(u8),
 }
@@ -232,10 +233,11 @@ impl Metric {
             Dimension::Custom(_) if of_sessions || is_percentile => Some(
                 "only hits have custom dimensions; use events, page_views, visitors, key_events or revenue",
             ),
+            Dimension::PageTitle if is_percentile => Some("values are told by page; use page_path"),
             Dimension::EventName if is_percentile => {
                 Some("values are told by page, not by the event that brought them; use page_path")
             }
-            Dimension::PagePath if of_sessions => {
+            Dimension::PagePath | Dimension::PageTitle if of_sessions => {
                 Some("a session has many pages; use entry_page or exit_page, or page_views and visitors")
             }
             Dimension::EventName if of_sessions => {
@@ -251,7 +253,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -278,6 +280,7 @@ impl Dimension {
         Self::VisitorType,
         Self::FirstSource,
         Self::Currency,
+        Self::PageTitle,
         Self::Custom(1),
         Self::Custom(2),
         Self::Custom(3),
@@ -314,6 +317,7 @@ impl Dimension {
             Self::VisitorType => "visitor_type",
             Self::FirstSource => "first_source",
             Self::Currency => "currency",
+            Self::PageTitle => "page_title",
             Self::Custom(1) => "custom_1",
             Self::Custom(2) => "custom_2",
             Self::Custom(3) => "custom_3",

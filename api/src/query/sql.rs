@@ -232,6 +232,7 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::VisitorType => "visitor_type",
         Dimension::FirstSource => "first_source",
         Dimension::Currency => "currency",
+        Dimension::PageTitle => "page_title",
         Dimension::Custom(1) => "custom[1]",
         Dimension::Custom(2) => "custom[2]",
         Dimension::Custom(3) => "custom[3]",

@@ -193,6 +193,7 @@ fn hit_columns(rows: &[HitRow], dictionary: &mut Dictionary) -> HitColumns {
         columns.new_visitors.extend_from_slice(&row.new_visitors);
     }
     columns.currency = optional_texts(rows, |row| &row.currency, dictionary);
+    columns.page_title = optional_texts(rows, |row| &row.page_title, dictionary);
     columns.custom = optional_texts(rows, |row| &row.custom, dictionary);
     columns.revenue_micros = optional_numbers(rows, |row| row.revenue_micros);
     columns.key_events = optional_numbers(rows, |row| row.key_events);
@@ -338,6 +339,7 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
     table.check("visitors_count", &columns.visitors_count)?;
     table.check("new_visitors_count", &columns.new_visitors_count)?;
     table.check_optional("currency", &columns.currency)?;
+    table.check_optional("page_title", &columns.page_title)?;
     table.check_optional("custom", &columns.custom)?;
     table.check_optional("revenue_micros", &columns.revenue_micros)?;
     table.check_optional("key_events", &columns.key_events)?;
@@ -349,6 +351,7 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
             key: table.key(key, at)?,
             event_name: table.text("event_name", columns.event_name[at])?,
             currency: table.optional_text("currency", &columns.currency, at)?,
+            page_title: table.optional_text("page_title", &columns.page_title, at)?,
             custom: table.optional_text("custom", &columns.custom, at)?,
             page_views: columns.page_views[at],
             events: columns.events[at],

@@ -71,6 +71,8 @@ pub struct HitRow {
     pub key: RowKey,
     /// Event name.
     pub event_name: Arc<str>,
+    /// Title of the page; empty: none was sent.
+    pub page_title: Arc<str>,
     /// Currency of the revenue, ISO 4217; empty: there is none.
     pub currency: Arc<str>,
     /// Values of custom dimensions by slot, [`CUSTOM_SEPARATOR`] between them; empty: there is none.
@@ -139,11 +141,13 @@ pub struct RollupRows {
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        sort(&mut self.hits, |row| &row.key, |row| ([&row.event_name, &row.currency, &row.custom], 0));
+        sort(&mut self.hits, |row| &row.key, |row| {
+            ([&row.event_name, &row.currency, &row.custom, &row.page_title], 0)
+        });
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page; 3], 0));
+        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page; 4], 0));
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.values, |row| &row.key, |row| ([&row.name; 3], row.value));
+        sort(&mut self.values, |row| &row.key, |row| ([&row.name; 4], row.value));
         self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
@@ -172,7 +176,7 @@ impl RollupRows {
 fn sort<T>(
     rows: &mut [T],
     key: impl Fn(&T) -> &RowKey,
-    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; 3], u32),
+    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; 4], u32),
 ) {
     let ranks = property_ranks(rows.iter().map(|row| &*key(row).property));
     let numbered = rows.iter().zip(0..);
@@ -270,6 +274,7 @@ impl HitRow {
             && self.event_name == other.event_name
             && self.currency == other.currency
             && self.custom == other.custom
+            && self.page_title == other.page_title
     }
 
     /// Adds the measures of a row of the same key; always true, so that it fits `dedup_by`. Rows may come from

@@ -23,6 +23,7 @@ struct HitKey {
     dimensions: Dimensions,
     acquisition: Arc<Acquisition>,
     event: Arc<str>,
+    page_title: Arc<str>,
     currency: Option<Arc<str>>,
     custom: Arc<str>,
 }
@@ -46,26 +47,26 @@ struct SessionKey {
 impl Hash for HitKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.currency.as_deref().unwrap_or_default().as_bytes());
-        hash_key(&self.dimensions, &self.acquisition, [&self.event, &self.custom], state);
+        hash_key(&self.dimensions, &self.acquisition, [&self.event, &self.custom, &self.page_title], state);
     }
 }
 
 impl Hash for ValueKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u32(self.value.value);
-        hash_key(&self.dimensions, &self.acquisition, [self.value.name, ""], state);
+        hash_key(&self.dimensions, &self.acquisition, [self.value.name, "", ""], state);
     }
 }
 
 impl Hash for SessionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_key(&self.dimensions, &self.acquisition, [&self.exit_page, ""], state);
+        hash_key(&self.dimensions, &self.acquisition, [&self.exit_page, "", ""], state);
     }
 }
 
 /// Hashes every text that clients make up, and what tells the others apart: keys that differ only in what is left out are few, whoever
 /// sends them.
-fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: [&str; 2], state: &mut H) {
+fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: [&str; 3], state: &mut H) {
     let Dimensions { property, minute, page_path, hostname, place, client, traffic, .. } = dimensions;
     let Acquisition { source, medium, campaign, first_source, visitor_type } = acquisition;
     state.write_u32(*minute);
@@ -134,6 +135,7 @@ impl Aggregator {
             dimensions: hit.dimensions,
             acquisition: placement.acquisition,
             event: hit.event,
+            page_title: hit.page_title,
             currency,
             custom: hit.custom,
         };
@@ -142,7 +144,10 @@ impl Aggregator {
             Entry::Vacant(entry) => {
                 let key = entry.key();
                 self.bytes +=
-                    key_bytes(&key.dimensions, &key.acquisition) + key.event.len() + key.custom.len();
+                    key_bytes(&key.dimensions, &key.acquisition)
+                    + key.event.len()
+                    + key.page_title.len()
+                    + key.custom.len();
                 entry.insert(HitSums::default())
             }
         };
@@ -259,6 +264,7 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
     HitRow {
         key: row_key(key.dimensions, &key.acquisition),
         event_name: key.event,
+        page_title: key.page_title,
         page_views: sums.page_views,
         events: sums.events,
         sessions: sums.sessions,

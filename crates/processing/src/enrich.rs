@@ -27,7 +27,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
 use crate::enrich::acquisition::Arrival;
-use crate::enrich::address::Address;
+use crate::enrich::address::{Address, PAGE_TITLE_BYTES, cut};
 use crate::enrich::domains::Domains;
 use crate::enrich::page::Pages;
 use crate::enrich::terms::Terms;
@@ -130,6 +130,7 @@ impl Enricher {
             is_key_event: rules.terms.is_key_event(hit.event),
             revenue: self.revenue(hit, &rules.currency),
             values: measured::values(hit),
+            page_title: self.share(cut(hit.title.trim(), PAGE_TITLE_BYTES)),
             custom: self.share(&custom::values(hit, &rules.custom)),
             engagement_ms: hit.engagement_ms,
             is_passive: rules.terms.is_passive(hit.event),

@@ -1,4 +1,4 @@
-//! Folding: a property with very many page paths, hosts or custom values in one local hour gets `(other)` for those that come new.
+//! Folding: a property with very many page paths, titles, hosts or custom values in one local hour gets `(other)` for those that come new.
 //!
 //! In: enriched hits. Out: the same, each of these texts folded when the limit of its property and local hour is
 //! reached. An hour's count begins with its first hit and is forgotten 26 h of received time later (a live hit of
@@ -100,15 +100,24 @@ impl PageCounts {
         }
     }
 
-    /// Replaces the page path, the host, and the values of custom dimensions as a whole, when their property has too many in this local
-    /// hour. All count to one limit.
-    pub fn fold(&mut self, dimensions: &mut Dimensions, custom: &mut Arc<str>, received_at_ms: u64) {
+    /// Replaces the page path, its title, the host, and the values of custom dimensions as a whole, when their property has too many in
+    /// this local hour. All count to one limit.
+    pub fn fold(
+        &mut self,
+        dimensions: &mut Dimensions,
+        page_title: &mut Arc<str>,
+        custom: &mut Arc<str>,
+        received_at_ms: u64,
+    ) {
         let number = self.hour_of(dimensions, received_at_ms);
         if !self.has_room(number, hash_of("", &dimensions.page_path)) {
             dimensions.page_path = Arc::clone(&self.other);
         }
         if !dimensions.hostname.is_empty() && !self.has_room(number, hash_of("host", &dimensions.hostname)) {
             dimensions.hostname = Arc::clone(&self.other);
+        }
+        if !page_title.is_empty() && !self.has_room(number, hash_of("title", page_title)) {
+            *page_title = Arc::clone(&self.other);
         }
         if !custom.is_empty() && !self.has_room(number, hash_of("custom", custom)) {
             let values =

@@ -273,6 +273,8 @@ pub struct EnrichedHit {
     pub revenue: Option<Revenue>,
     /// What was measured.
     pub values: Vec<MeasuredValue>,
+    /// Title of the page, at most 300 bytes; empty: none was sent.
+    pub page_title: Arc<str>,
     /// Values of the property's custom dimensions, as in `batch::HitRow::custom`.
     pub custom: Arc<str>,
     /// Visible and focused time, milliseconds.

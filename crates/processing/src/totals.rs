@@ -44,6 +44,6 @@ pub struct Gauges {
     pub id_window_bytes: u64,
     /// Received time of the last block less that of the oldest id kept, milliseconds; 0 when no id is kept.
     pub id_window_reach_ms: u64,
-    /// Pages, hosts and custom values that are counted in hours, see `fold`.
+    /// Pages, titles, hosts and custom values that are counted in hours, see `fold`.
     pub counted_pages: u64,
 }

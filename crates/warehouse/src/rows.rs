@@ -60,6 +60,8 @@ pub struct HitRollupRow<'a> {
     pub first_source: &'a str,
     /// Event.
     pub event_name: &'a str,
+    /// Title of the page.
+    pub page_title: &'a str,
     /// Currency of the revenue.
     pub currency: &'a str,
     /// Values of custom dimensions, by slot.
@@ -269,6 +271,7 @@ impl<'a> HitRollupRow<'a> {
             visitor_type: &key.visitor_type,
             first_source: &key.first_source,
             event_name: &row.event_name,
+            page_title: &row.page_title,
             currency: &row.currency,
             custom: custom(row),
             page_views: row.page_views,

@@ -97,6 +97,7 @@ pub const HIT_HOURLY: HourlyTable = HourlyTable {
         "first_source",
         "currency",
         "custom",
+        "page_title",
         "plan_group",
     ],
     sums: &["page_views", "events", "sessions", "engagement_ms", "revenue_micros", "key_events"],

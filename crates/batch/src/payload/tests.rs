@@ -55,6 +55,7 @@ proptest! {
             let mut hit = row("p_a", &page, visitors.iter().copied().collect());
             hit.key.city = city.as_str().into();
             (hit.revenue_micros, hit.key_events) = (paid * 49_500_000, paid);
+            hit.page_title = format!("{page}{city}").into();
             hit.custom = format!("{city}{page}").into();
             hit.currency = if paid == 0 { "" } else { "EUR" }.into();
             rows.values.push(ValueRow { key: hit.key.clone(), name: "lcp_ms".into(), value: 1_008, count: paid + 1 });

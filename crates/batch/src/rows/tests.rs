@@ -25,12 +25,13 @@ pub(crate) fn key(property: &str, minute: u32, page: &str) -> RowKey {
 
 prop_compose! {
     fn hit_row()(property in "p_[ab]", minute in 0u32..3, page in "/[xy]?", event in "page_view|buy", city in "|Bonn",
-                 currency in "|EUR|JPY", custom in "|a|a\u{1f}b", views in 0u64..4,
+                 currency in "|EUR|JPY", custom in "|a|a\u{1f}b", title in "|T", views in 0u64..4,
                  visitors in proptest::collection::btree_set(0u64..5, 0..4)) -> HitRow {
         HitRow {
             key: RowKey { city: city.into(), ..key(&property, minute, &page) },
             event_name: event.into(),
             currency: currency.into(),
+            page_title: title.into(),
             custom: custom.into(),
             page_views: views,
             events: views + 1,

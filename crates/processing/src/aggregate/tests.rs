@@ -52,6 +52,7 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
         is_key_event: false,
         revenue: None,
         values: Vec::new(),
+        page_title: "".into(),
         custom: "".into(),
         engagement_ms: 10,
         is_passive: false,
@@ -72,6 +73,7 @@ fn keys_that_differ_in_one_text_of_a_client_have_different_hashes() {
             dimensions: dimensions("/"),
             acquisition,
             event: "e".into(),
+            page_title: "".into(),
             currency: None,
             custom: "".into(),
         };
@@ -89,6 +91,7 @@ fn keys_that_differ_in_one_text_of_a_client_have_different_hashes() {
         key(&|key| key.dimensions.page_path = "/x".into()),
         key(&|key| key.dimensions.hostname = "x".into()),
         key(&|key| key.event = "x".into()),
+        key(&|key| key.page_title = "x".into()),
         key(&|key| key.currency = Some("EUR".into())),
         key(&|key| key.custom = "x".into()),
         from(&|other| other.source = "x".into()),

@@ -62,9 +62,9 @@ fn every_pair_is_planned_or_refused_by_both_names() {
             }
         }
     }
-    // Four metrics of sessions by eight dimensions of hits, seven of hits and 18 of values by two of sessions, those of values by
-    // seven of hits; twice each.
-    assert_eq!(refused, 2 * (4 * 8 + (7 + 18) * 2 + 18 * 7));
+    // Four metrics of sessions by nine dimensions of hits, seven of hits and 18 of values by two of sessions, those of values by
+    // eight of hits; twice each.
+    assert_eq!(refused, 2 * (4 * 9 + (7 + 18) * 2 + 18 * 8));
 }
 
 #[test]

@@ -141,9 +141,11 @@ pub struct RollupRows {
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        sort(&mut self.hits, |row| &row.key, |row| {
-            ([&row.event_name, &row.currency, &row.custom, &row.page_title], 0)
-        });
+        sort(
+            &mut self.hits,
+            |row| &row.key,
+            |row| ([&row.event_name, &row.currency, &row.custom, &row.page_title], 0),
+        );
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
         sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page; 4], 0));
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));

@@ -143,8 +143,7 @@ impl Aggregator {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let key = entry.key();
-                self.bytes +=
-                    key_bytes(&key.dimensions, &key.acquisition)
+                self.bytes += key_bytes(&key.dimensions, &key.acquisition)
                     + key.event.len()
                     + key.page_title.len()
                     + key.custom.len();

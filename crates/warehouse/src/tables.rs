@@ -196,7 +196,8 @@ pub const VALUE_HOURLY: HourlyTable = HourlyTable {
 pub const HOURLY: [&HourlyTable; 4] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY];
 
 /// The text of the views as they are now, from which a repair takes the very same SELECT.
-const VIEWS: [&str; 2] = [
+const VIEWS: [&str; 3] = [
+    include_str!("../migrations/0015_page_title.sql"),
     include_str!("../migrations/0007_more_dimensions_views.sql"),
     include_str!("../migrations/0009_values_view.sql"),
 ];

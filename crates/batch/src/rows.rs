@@ -52,7 +52,7 @@ pub struct RowKey {
     pub device_brand: Arc<str>,
     /// What speaks for the traffic class; empty: nothing, a human.
     pub traffic_reason: Arc<str>,
-    /// `new`, `returning` or `(not set)`, of the session.
+    /// `new`, `returning`, `new_to_edge`, `known_to_edge` or `(not set)`, of the session.
     pub visitor_type: Arc<str>,
     /// Source of the visitor's first visit, by the session; `(not set)`: the client does not say.
     pub first_source: Arc<str>,

@@ -140,7 +140,6 @@ impl Enricher {
         let arrival = Arrival {
             page: address,
             referrer,
-            visitor_type: enriched.visitor_type,
             first_source: Arc::clone(&enriched.first_source),
             ignored_referrers: Arc::clone(&rules.ignored_referrers),
         };

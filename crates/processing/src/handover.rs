@@ -191,21 +191,25 @@ pub struct Acquisition {
 /// In place of what the client does not say.
 pub const NOT_SET: &str = "(not set)";
 
-/// Whether a visitor was there before, by the client's own storage.
+/// Whether a visitor was there before: by the client's own storage or, where the client says nothing, by this edge's memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VisitorType {
-    /// The client does not say: without consent nothing is stored.
+    /// Neither says.
     #[default]
     NotSet,
-    /// For the first time.
+    /// For the first time, by the client.
     New,
-    /// Again.
+    /// Again, by the client.
     Returning,
 }
+    /// Not as far back as the edge's memory reaches.
+    NewToEdge,
+    /// The edge remembers a session.
+    KnownToEdge,
 
 impl VisitorType {
     /// Every type.
-    pub const ALL: [Self; 3] = [Self::NotSet, Self::New, Self::Returning];
+    pub const ALL: [Self; 5] = [Self::NotSet, Self::New, Self::Returning, Self::NewToEdge, Self::KnownToEdge];
 
     /// The value of the dimension `visitor_type`.
     pub fn as_str(self) -> &'static str {
@@ -214,6 +218,8 @@ impl VisitorType {
             Self::New => "new",
             Self::Returning => "returning",
         }
+            Self::NewToEdge => "new_to_edge",
+            Self::KnownToEdge => "known_to_edge",
     }
 }
 

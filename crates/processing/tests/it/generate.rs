@@ -54,9 +54,11 @@ fn world() -> impl Strategy<Value = World> {
 
 fn bounds() -> impl Strategy<Value = Bounds> {
     let count = || select(vec![1_000_usize, 1_000, 3, 2]);
-    (count(), count(), count()).prop_map(|(ids, sessions, pages_per_hour)| Bounds {
+    let visitors = select(vec![1_000_usize, 1_000, 3, 2, 0]);
+    (count(), count(), visitors, count()).prop_map(|(ids, sessions, visitors, pages_per_hour)| Bounds {
         ids,
         sessions,
+        visitors,
         pages_per_hour,
     })
 }

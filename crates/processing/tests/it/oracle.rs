@@ -6,6 +6,7 @@ mod mistakes;
 mod naming;
 mod terms;
 
+mod visitors;
 use std::collections::{BTreeMap, BTreeSet};
 
 use batch::{RollupRows, RowKey};
@@ -58,6 +59,7 @@ pub(crate) struct Bounds {
     pub(crate) sessions: usize,
     pub(crate) pages_per_hour: usize,
 }
+    pub(crate) visitors: usize,
 
 /// A hit that counts.
 struct Counted {
@@ -110,6 +112,8 @@ pub(crate) struct Oracle<'a> {
     hours: Vec<Hour>,
     pub(crate) booked: Booked,
     pub(crate) repeated: u64,
+    /// Everybody who was ever remembered: property, class and id, never forgotten here.
+    known: Vec<(String, &'static str, u64)>,
     pub(crate) dropped: u64,
 }
 
@@ -125,6 +129,7 @@ impl<'a> Oracle<'a> {
             hours: Vec::new(),
             booked: Booked::default(),
             repeated: 0,
+            known: Vec::new(),
             dropped: 0,
         }
     }
@@ -203,6 +208,7 @@ impl<'a> Oracle<'a> {
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
         let own = self.key_of_hit(self.hits.len() - 1, &key);
         let of_hit = self.errs(Mistake::AcquisitionIsThatOfTheHit);
+        self.remember(self.hits.len() - 1, class, opens);
         let session = session.filter(|_| !of_hit).map(|at| &self.sessions[at].key);
         let of_session = session.unwrap_or(&own);
         key.source.clone_from(&of_session.source);
@@ -363,7 +369,8 @@ impl<'a> Oracle<'a> {
     }
 
     fn add(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
-        let key = self.key_of_hit(hit, key);
+        let visitor_type = self.visitor_type(hit, class).into();
+        let key = RowKey { visitor_type, ..self.key_of_hit(hit, key) };
         let raw = &self.hits[hit].raw;
         self.sessions.push(Session {
             property: raw.property_id.clone(),

@@ -54,10 +54,17 @@ pub(crate) enum Mistake {
     FilesGetASlash,
     LastGroupThatFitsCounts,
     GroupsAreIgnored,
+    VisitorOfTheDayBeforeIsNew,
+    NewIdOfAnOpenSessionIsNotRemembered,
+    PassiveEventIsRemembered,
+    WhoseClientTellsIsNotRemembered,
+    WhoComesAgainIsRememberedAnew,
+    VisitorsAreRememberedForEver,
+    ClassesShareVisitors,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 51] = [
+    pub(crate) const ALL: [Self; 58] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -109,5 +116,12 @@ impl Mistake {
         Self::FilesGetASlash,
         Self::LastGroupThatFitsCounts,
         Self::GroupsAreIgnored,
+        Self::VisitorOfTheDayBeforeIsNew,
+        Self::NewIdOfAnOpenSessionIsNotRemembered,
+        Self::PassiveEventIsRemembered,
+        Self::WhoseClientTellsIsNotRemembered,
+        Self::WhoComesAgainIsRememberedAnew,
+        Self::VisitorsAreRememberedForEver,
+        Self::ClassesShareVisitors,
     ];
 }

@@ -131,6 +131,7 @@ impl Traffic {
             revenue: None,
             values: Vec::new(),
             custom: "".into(),
+            custom_micros: [0; 5],
             engagement_ms: 0,
             is_passive: false,
             day: None,

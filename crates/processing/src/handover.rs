@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use batch::CustomSums;
 use serde::{Deserialize, Serialize};
 
 /// Who is behind a hit. Reports count `Human` unless asked otherwise.
@@ -201,11 +202,11 @@ pub enum VisitorType {
     New,
     /// Again, by the client.
     Returning,
-}
     /// Not as far back as the edge's memory reaches.
     NewToEdge,
     /// The edge remembers a session.
     KnownToEdge,
+}
 
 impl VisitorType {
     /// Every type.
@@ -217,9 +218,9 @@ impl VisitorType {
             Self::NotSet => NOT_SET,
             Self::New => "new",
             Self::Returning => "returning",
-        }
             Self::NewToEdge => "new_to_edge",
             Self::KnownToEdge => "known_to_edge",
+        }
     }
 }
 
@@ -281,6 +282,8 @@ pub struct EnrichedHit {
     pub values: Vec<MeasuredValue>,
     /// Values of the property's custom dimensions, as in `batch::HitRow::custom`.
     pub custom: Arc<str>,
+    /// What it adds to the property's custom metrics.
+    pub custom_micros: CustomSums,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
     /// Whether its event is one that neither opens a session nor makes it longer, by the property's rules.

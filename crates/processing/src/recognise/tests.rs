@@ -44,6 +44,7 @@ fn hit(visitor_id: u64) -> EnrichedHit {
         revenue: None,
         values: Vec::new(),
         custom: none(),
+        custom_micros: [0; 5],
         engagement_ms: 0,
         is_passive: false,
         day: None,

@@ -53,6 +53,7 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         revenue: None,
         values: Vec::new(),
         custom: "".into(),
+        custom_micros: [0; 5],
         engagement_ms: 0,
         is_passive: false,
         day: None,

@@ -3,10 +3,11 @@
 //! It keeps every hit and every session for ever and computes everything anew from these lists.
 
 mod mistakes;
+mod metrics;
 mod naming;
 mod terms;
-
 mod visitors;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use batch::{RollupRows, RowKey};
@@ -17,8 +18,8 @@ use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
 const DAY_MS: u64 = 86_400_000;
 
-/// (page views, events, sessions, engagement, visitors, new visitors)
-pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
+/// (page views, events, sessions, engagement, visitors, new visitors, custom metrics)
+pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>, [u64; 5]);
 /// (sessions, engaged, page views, events, duration)
 pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
@@ -40,6 +41,7 @@ impl Booked {
             sums.3 += row.engagement_ms;
             sums.4.extend(&row.visitors);
             sums.5.extend(&row.new_visitors);
+            sums.6.iter_mut().zip(row.custom_micros).for_each(|(sum, more)| *sum += more);
         }
         for row in &rows.sessions {
             let sums = self.sessions.entry((row.key.clone(), row.exit_page.to_string())).or_default();
@@ -57,9 +59,9 @@ impl Booked {
 pub(crate) struct Bounds {
     pub(crate) ids: usize,
     pub(crate) sessions: usize,
+    pub(crate) visitors: usize,
     pub(crate) pages_per_hour: usize,
 }
-    pub(crate) visitors: usize,
 
 /// A hit that counts.
 struct Counted {
@@ -110,10 +112,10 @@ pub(crate) struct Oracle<'a> {
     hits: Vec<Counted>,
     sessions: Vec<Session>,
     hours: Vec<Hour>,
-    pub(crate) booked: Booked,
-    pub(crate) repeated: u64,
     /// Everybody who was ever remembered: property, class and id, never forgotten here.
     known: Vec<(String, &'static str, u64)>,
+    pub(crate) booked: Booked,
+    pub(crate) repeated: u64,
     pub(crate) dropped: u64,
 }
 
@@ -127,9 +129,9 @@ impl<'a> Oracle<'a> {
             hits: Vec::new(),
             sessions: Vec::new(),
             hours: Vec::new(),
+            known: Vec::new(),
             booked: Booked::default(),
             repeated: 0,
-            known: Vec::new(),
             dropped: 0,
         }
     }
@@ -206,16 +208,18 @@ impl<'a> Oracle<'a> {
             ..plain_key(raw, (date, minute, offset), class, &page)
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
+        self.remember(self.hits.len() - 1, class, opens);
         let own = self.key_of_hit(self.hits.len() - 1, &key);
         let of_hit = self.errs(Mistake::AcquisitionIsThatOfTheHit);
-        self.remember(self.hits.len() - 1, class, opens);
         let session = session.filter(|_| !of_hit).map(|at| &self.sessions[at].key);
         let of_session = session.unwrap_or(&own);
         key.source.clone_from(&of_session.source);
         key.medium.clone_from(&of_session.medium);
         key.campaign.clone_from(&of_session.campaign);
         key.visitor_type.clone_from(&of_session.visitor_type);
+        let added = metrics::added(raw, rules, self.mistake);
         let sums = self.booked.hits.entry((key, raw.event.clone())).or_default();
+        sums.6.iter_mut().zip(added).for_each(|(sum, more)| *sum += more);
         sums.0 += u64::from(raw.event == "page_view");
         sums.1 += 1;
         sums.2 += u64::from(opens);

@@ -61,10 +61,13 @@ pub(crate) enum Mistake {
     WhoComesAgainIsRememberedAnew,
     VisitorsAreRememberedForEver,
     ClassesShareVisitors,
+    OnlyPageViewsAddToMetrics,
+    SlotsAreCountedFromZero,
+    LastOfEqualParametersCounts,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 58] = [
+    pub(crate) const ALL: [Self; 61] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -123,5 +126,8 @@ impl Mistake {
         Self::WhoComesAgainIsRememberedAnew,
         Self::VisitorsAreRememberedForEver,
         Self::ClassesShareVisitors,
+        Self::OnlyPageViewsAddToMetrics,
+        Self::SlotsAreCountedFromZero,
+        Self::LastOfEqualParametersCounts,
     ];
 }

@@ -126,8 +126,10 @@ pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) ->
     let order = order(&request.order_by, &metrics, &dimensions)?;
     let named = || dimensions.iter().chain(&filtered);
     let closed_sessions_only = named().any(|dimension| dimension.is_of_closed_sessions());
+    let in_totals = named().all(|dimension| dimension.is_in_totals())
+        && metrics.iter().all(|metric| metric.is_in_totals());
     Ok(Plan {
-        parts: parts(&metrics, closed_sessions_only, named().all(|dimension| dimension.is_in_totals())),
+        parts: parts(&metrics, closed_sessions_only, in_totals),
         humans_only: !named().any(|dimension| *dimension == Dimension::TrafficClass),
         limit: limit(request.limit)?,
         offset: usize::try_from(request.offset).unwrap_or(usize::MAX),
@@ -213,7 +215,6 @@ fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec
         let table = match measure.subject() {
             Subject::Sessions => Table::Sessions,
             Subject::Values => Table::Values,
-            // Totals have no money: it has a currency, which is a dimension.
             Subject::Hits => hits,
         };
         match parts.iter_mut().find(|part| part.table == table) {

@@ -1,6 +1,6 @@
 //! Metrics and dimensions: their names, what they are made of, and which go together.
 //!
-//! Metrics of hits (`visitors new_visitors page_views events engagement_time`) come from hit rows and go with
+//! Metrics of hits (`visitors new_visitors page_views events engagement_time` and others) come from hit rows and go with
 //! everything a hit has. Metrics of closed sessions (`engaged_sessions bounce_rate session_duration`) come from session
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
@@ -21,6 +21,8 @@ pub enum Metric {
     EngagementTime,
     KeyEvents,
     Revenue,
+    /// By slot, from 1.
+    Custom(u8),
     Percentile(Measured, Percentile),
 }
 
@@ -110,6 +112,8 @@ pub enum Measure {
     KeyEvents,
     /// Millionths of the currency's unit.
     RevenueMicros,
+    /// Millionths of a custom metric, by slot from 1.
+    CustomMicros(u8),
     /// A percentile, in the unit of the values.
     Percentile(Measured, Percentile),
 }
@@ -154,7 +158,7 @@ const fn place(measured: Measured, percentile: Percentile) -> usize {
 
 impl Metric {
     /// Every metric but the percentiles.
-    pub const COUNTED: [Self; 11] = [
+    pub const COUNTED: [Self; 16] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -166,6 +170,11 @@ impl Metric {
         Self::EngagementTime,
         Self::KeyEvents,
         Self::Revenue,
+        Self::Custom(1),
+        Self::Custom(2),
+        Self::Custom(3),
+        Self::Custom(4),
+        Self::Custom(5),
     ];
 
     /// Every metric.
@@ -189,6 +198,11 @@ impl Metric {
             Self::EngagementTime => "engagement_time",
             Self::KeyEvents => "key_events",
             Self::Revenue => "revenue",
+            Self::Custom(1) => "custom_metric_1",
+            Self::Custom(2) => "custom_metric_2",
+            Self::Custom(3) => "custom_metric_3",
+            Self::Custom(4) => "custom_metric_4",
+            Self::Custom(_) => "custom_metric_5",
             Self::Percentile(measured, percentile) => {
                 PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
             }
@@ -198,6 +212,11 @@ impl Metric {
     /// The metric of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::all().find(|metric| metric.name() == name)
+    }
+
+    /// Whether the narrowest table has it. Money has a currency, which is a dimension; custom metrics are few sites'.
+    pub fn is_in_totals(self) -> bool {
+        !matches!(self, Self::Revenue | Self::Custom(_))
     }
 
     /// What it is made of, in a report on closed sessions only or in any other.
@@ -215,6 +234,11 @@ impl Metric {
             Self::EngagementTime => &[Measure::EngagementMs],
             Self::KeyEvents => &[Measure::KeyEvents],
             Self::Revenue => &[Measure::RevenueMicros],
+            Self::Custom(1) => &[Measure::CustomMicros(1)],
+            Self::Custom(2) => &[Measure::CustomMicros(2)],
+            Self::Custom(3) => &[Measure::CustomMicros(3)],
+            Self::Custom(4) => &[Measure::CustomMicros(4)],
+            Self::Custom(_) => &[Measure::CustomMicros(5)],
             Self::Percentile(measured, percentile) => {
                 Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
             }
@@ -344,7 +368,7 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 11 + PERCENTILES.len();
+    pub const COUNT: usize = 16 + PERCENTILES.len();
 
     const PERCENTILES: [Self; PERCENTILES.len()] = {
         let mut all = [Self::Visitors; PERCENTILES.len()];
@@ -370,7 +394,9 @@ impl Measure {
             Self::EngagementMs => 8,
             Self::KeyEvents => 9,
             Self::RevenueMicros => 10,
-            Self::Percentile(measured, percentile) => 11 + place(measured, percentile),
+            Self::CustomMicros(slot @ 1..=4) => 10 + usize::from(slot),
+            Self::CustomMicros(_) => 15,
+            Self::Percentile(measured, percentile) => 16 + place(measured, percentile),
         }
     }
 

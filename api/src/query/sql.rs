@@ -252,8 +252,8 @@ fn aggregate(measure: Measure) -> String {
         Measure::Events => "sum(events)",
         Measure::EngagementMs => "sum(engagement_ms)",
         Measure::KeyEvents => "sum(key_events)",
-        // Beyond 64 bits it stays at the most rather than begin anew.
-        Measure::RevenueMicros => "toUInt64(least(sum(toUInt128(revenue_micros)), 18446744073709551615))",
+        Measure::RevenueMicros => return capped_sum("revenue_micros"),
+        Measure::CustomMicros(slot) => return capped_sum(&format!("custom_metric_{slot}_micros")),
         Measure::Percentile(measured, percentile) => {
             let (name, level) = (value_name(measured), level(percentile));
             // 0 of none.
@@ -261,6 +261,11 @@ fn aggregate(measure: Measure) -> String {
         }
     };
     sum.to_owned()
+}
+
+/// Beyond 64 bits it stays at the most rather than begin anew.
+fn capped_sum(column: &str) -> String {
+    format!("toUInt64(least(sum(toUInt128({column})), 18446744073709551615))")
 }
 
 /// The values that a measure is made of, as a literal.
@@ -305,6 +310,7 @@ fn alias(measure: Measure) -> String {
         Measure::EngagementMs => "m_engagement_ms",
         Measure::KeyEvents => "m_key_events",
         Measure::RevenueMicros => "m_revenue_micros",
+        Measure::CustomMicros(slot) => return format!("m_custom_{slot}_micros"),
         Measure::Percentile(measured, percentile) => {
             return format!("m_{}_{}", value_name(measured), level(percentile).trim_start_matches("0."));
         }

@@ -56,6 +56,9 @@ async fn site() -> anyhow::Result<Site> {
     (hits[4].currency, hits[4].revenue_micros, hits[4].key_events) = ("EUR".into(), 500_000, 1);
     (hits[0].custom, hits[1].custom, hits[4].custom) =
         ("pro".into(), "free\u{1f}\u{1f}3".into(), "pro".into());
+    // 2.5 of a page view and 0.75 of a click on it, which has no currency; 1 of another day; what a bot adds does not count.
+    (hits[1].custom_micros, hits[2].custom_micros) = ([2_500_000, 0, 0, 0, 7], [750_000, 0, 4_000_000, 0, 0]);
+    (hits[6].custom_micros, hits[7].custom_micros) = ([1_000_000, 0, 0, 0, 0], [1 << 59; 5]);
     (hits[6].currency, hits[6].revenue_micros) = ("JPY".into(), 7_000_000_000);
     let sessions = [
         closed(at("17T10:00", "/", "google")?, "/a", 1, 300_000),
@@ -139,6 +142,11 @@ async fn reports_are_what_was_computed_by_hand() -> anyhow::Result<()> {
         ("page_views", "traffic_class", "", "bot 100; human 7"),
         ("revenue key_events", "currency", "currency != ''", "JPY 7000 0; EUR 50 2"),
         ("revenue", "date", "currency == EUR", "2015-05-17 49.5; 2015-05-18 0.5"),
+        ("custom_metric_1 custom_metric_3 visitors", "date", "", "2015-05-17 3.25 4 2; 2015-05-18 1 0 3"),
+        ("custom_metric_1 events", "event_name", "", "page_view 3.5 7; scroll 0.75 1"),
+        ("custom_metric_1", "", "currency == EUR", "2.5"),
+        ("custom_metric_5 custom_metric_2", "", "", "0.000007 0"),
+        ("custom_metric_1 bounce_rate", "source", "", "google 4.25 0.5; (direct) 0 0; x' OR 1=1 -- 0 0"),
         ("key_events", "date", "", "2015-05-17 1; 2015-05-18 1"),
         ("lcp_p50 lcp_p75 lcp_p95 cls_p75", "", "", "1000 2000 5000 0.1"),
         ("lcp_p50 page_views", "date", "", "2015-05-17 1000 3; 2015-05-18 2000 4"),
@@ -228,7 +236,8 @@ async fn every_pair_is_answered_or_refused_by_both_names() -> anyhow::Result<()>
     let expected = json!({
         "visitors": 3, "new_visitors": 2, "sessions": 4, "engaged_sessions": 2, "bounce_rate": 1.0 / 3.0,
         "page_views": 7, "events": 8, "session_duration": 600.0, "engagement_time": 5.5, "key_events": 2,
-        "revenue": 50.0, "lcp_p50": 1000.0, "lcp_p75": 2000.0, "lcp_p95": 5000.0,
+        "revenue": 50.0, "custom_metric_1": 4.25, "custom_metric_2": 0.0, "custom_metric_3": 4.0, "custom_metric_4": 0.0,
+        "custom_metric_5": 0.000_007, "lcp_p50": 1000.0, "lcp_p75": 2000.0, "lcp_p95": 5000.0,
         "cls_p50": 0.1, "cls_p75": 0.1, "cls_p95": 0.1
     });
     for metric in Metric::all() {

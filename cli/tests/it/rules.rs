@@ -59,6 +59,9 @@ const MEANING: &str = r#"
     [[events.custom]]
     slot = 2
     parameter = "plan"
+    [[events.custom_metrics]]
+    slot = 3
+    parameter = "seats"
     [[channels]]
     name = "Letters"
     source = ["letter-*"]
@@ -88,8 +91,13 @@ fn rules_say_what_hits_mean() {
             json!({}),
         ),
         hit("page_view", "https://shop.example/product/green", "198.51.100.7", json!({})),
-        hit("signup", "https://shop.example/product/black/", "198.51.100.7", json!({"plan": "pro"})),
-        hit("purchase", "https://shop.example/cart", "198.51.100.7", json!({"value": 500})),
+        hit(
+            "signup",
+            "https://shop.example/product/black/",
+            "198.51.100.7",
+            json!({"plan": "pro", "seats": 12}),
+        ),
+        hit("purchase", "https://shop.example/cart", "198.51.100.7", json!({"value": 500, "seats": "0.5"})),
         hit("page_view", "https://shop.example/", "192.0.2.7", json!({})),
         hit("page_view", "https://copy.example/", "198.51.100.7", json!({})),
     ];
@@ -108,6 +116,15 @@ fn rules_say_what_hits_mean() {
     let money = "--metrics revenue --dimensions currency --filter currency!=''";
     let money = system.rows(&property, &format!("{day} {money}"));
     assert_eq!(money, [json!({"currency": "JPY", "revenue": 500.0})]);
+    let seats =
+        "--metrics custom_metric_3,custom_metric_1 --dimensions event_name --filter event_name!=page_view";
+    let row = |event: &str, seats: f64| json!({"event_name": event, "custom_metric_3": seats, "custom_metric_1": 0.0});
+    let seats = system.rows(&property, &format!("{day} {seats}"));
+    assert_eq!(seats, [row("signup", 12.0), row("purchase", 0.5)]);
+    // The client has an id and says nothing of its first visit; the edge has not seen it before.
+    let types = "--metrics sessions,visitors --dimensions visitor_type";
+    let types = system.rows(&property, &format!("{day} {types}"));
+    assert_eq!(types, [json!({"visitor_type": "new_to_edge", "sessions": 1, "visitors": 1})]);
     let classes = "--metrics events --dimensions traffic_class,traffic_reason --order-by traffic_class";
     let class = |class: &str, reason: &str, events: u64| json!({"traffic_class": class, "traffic_reason": reason, "events": events});
     assert_eq!(

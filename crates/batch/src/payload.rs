@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hit::CUSTOM_METRICS;
 use prost::Message;
 use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns, ValueColumns};
 
@@ -197,6 +198,11 @@ fn hit_columns(rows: &[HitRow], dictionary: &mut Dictionary) -> HitColumns {
     columns.custom = optional_texts(rows, |row| &row.custom, dictionary);
     columns.revenue_micros = optional_numbers(rows, |row| row.revenue_micros);
     columns.key_events = optional_numbers(rows, |row| row.key_events);
+    columns.custom_metric_1_micros = optional_numbers(rows, |row| row.custom_micros[0]);
+    columns.custom_metric_2_micros = optional_numbers(rows, |row| row.custom_micros[1]);
+    columns.custom_metric_3_micros = optional_numbers(rows, |row| row.custom_micros[2]);
+    columns.custom_metric_4_micros = optional_numbers(rows, |row| row.custom_micros[3]);
+    columns.custom_metric_5_micros = optional_numbers(rows, |row| row.custom_micros[4]);
     add_optional(&mut key, rows, |row| &row.key, dictionary);
     columns.key = Some(key);
     columns
@@ -343,6 +349,10 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
     table.check_optional("custom", &columns.custom)?;
     table.check_optional("revenue_micros", &columns.revenue_micros)?;
     table.check_optional("key_events", &columns.key_events)?;
+    let custom_metrics = custom_metrics(columns);
+    for (column, values) in custom_metrics {
+        table.check_optional(column, values)?;
+    }
     let mut visitors = columns.visitors.as_slice();
     let mut new_visitors = columns.new_visitors.as_slice();
     let mut rows = Vec::with_capacity(table.rows);
@@ -361,6 +371,7 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
             new_visitors: take_ids("new_visitors", &mut new_visitors, columns.new_visitors_count[at])?,
             revenue_micros: columns.revenue_micros.get(at).copied().unwrap_or(0),
             key_events: columns.key_events.get(at).copied().unwrap_or(0),
+            custom_micros: custom_metrics.map(|(_, values)| values.get(at).copied().unwrap_or(0)),
         });
     }
     if !visitors.is_empty() || !new_visitors.is_empty() {
@@ -368,6 +379,17 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
         return Err(PayloadError::Range { column: "visitors", value: left });
     }
     Ok(rows)
+}
+
+/// Their columns by slot.
+fn custom_metrics(columns: &HitColumns) -> [(&'static str, &[u64]); CUSTOM_METRICS as usize] {
+    [
+        ("custom_metric_1_micros", &columns.custom_metric_1_micros),
+        ("custom_metric_2_micros", &columns.custom_metric_2_micros),
+        ("custom_metric_3_micros", &columns.custom_metric_3_micros),
+        ("custom_metric_4_micros", &columns.custom_metric_4_micros),
+        ("custom_metric_5_micros", &columns.custom_metric_5_micros),
+    ]
 }
 
 fn session_rows(columns: &SessionColumns, strings: &[Arc<str>]) -> Result<Vec<SessionRow>, PayloadError> {

@@ -52,7 +52,7 @@ pub struct RowKey {
     pub device_brand: Arc<str>,
     /// What speaks for the traffic class; empty: nothing, a human.
     pub traffic_reason: Arc<str>,
-    /// `new`, `returning` or `(not set)`, of the session.
+    /// `new`, `returning`, `new_to_edge`, `known_to_edge` or `(not set)`, of the session.
     pub visitor_type: Arc<str>,
     /// Source of the visitor's first visit, by the session; `(not set)`: the client does not say.
     pub first_source: Arc<str>,
@@ -60,6 +60,9 @@ pub struct RowKey {
 
 /// The most revenue that a row may have, millionths: the edge counts no further, and the loader takes no more.
 pub const MAX_REVENUE_MICROS: u64 = 1 << 60;
+
+/// Sums of custom metrics by slot, millionths. Each is bounded as revenue is, by [`MAX_REVENUE_MICROS`].
+pub type CustomSums = [u64; hit::CUSTOM_METRICS as usize];
 
 /// Between the values of [`HitRow::custom`]. Nobody types it, and in values it is replaced by a space.
 pub const CUSTOM_SEPARATOR: char = '\u{1f}';
@@ -93,6 +96,8 @@ pub struct HitRow {
     pub revenue_micros: u64,
     /// Hits that are key events.
     pub key_events: u64,
+    /// Sums of custom metrics.
+    pub custom_micros: CustomSums,
 }
 
 /// A row of `session_rollup`: sessions that are over.
@@ -290,6 +295,9 @@ impl HitRow {
         merge_ids(&mut self.new_visitors, &other.new_visitors);
         self.revenue_micros = self.revenue_micros.saturating_add(other.revenue_micros);
         self.key_events = self.key_events.saturating_add(other.key_events);
+        for (sum, more) in self.custom_micros.iter_mut().zip(other.custom_micros) {
+            *sum = sum.saturating_add(more);
+        }
         true
     }
 }

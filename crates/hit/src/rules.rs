@@ -149,6 +149,9 @@ pub struct EventRules {
     /// Parameters that reports know as `custom_1` to `custom_5`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom: Vec<CustomDimension>,
+    /// Parameters whose sums reports know as `custom_metric_1` to `custom_metric_5`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom_metrics: Vec<CustomMetric>,
 }
 
 /// A parameter of events that reports are grouped and filtered by.
@@ -163,6 +166,19 @@ pub struct CustomDimension {
 
 /// How many a property may have.
 pub const CUSTOM_DIMENSIONS: u8 = 5;
+
+/// A parameter of events that is a number and is added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomMetric {
+    /// 1 to [`CUSTOM_METRICS`]: the metric `custom_metric_SLOT`. What was counted keeps its slot, so a slot is not given to another parameter.
+    pub slot: u8,
+    /// Name of the parameter, such as `litres`.
+    pub parameter: String,
+}
+
+/// How many a property may have.
+pub const CUSTOM_METRICS: u8 = 5;
 
 /// A channel of the property's own. Every condition that is given has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,6 +132,7 @@ impl Traffic {
             values: Vec::new(),
             page_title: "".into(),
             custom: "".into(),
+            custom_micros: [0; 5],
             engagement_ms: 0,
             is_passive: false,
             day: None,

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 
-use batch::{HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{CustomSums, HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow};
 
 use crate::handover::{
     Acquisition, ClosedSession, Dimensions, EnrichedHit, MeasuredValue, Placement, TrafficClass,
@@ -100,6 +100,7 @@ struct HitSums {
     new_visitors: Vec<u64>,
     revenue_micros: u64,
     key_events: u64,
+    custom_micros: CustomSums,
 }
 
 /// Measures of a session row.
@@ -161,6 +162,9 @@ impl Aggregator {
         let revenue = sums.revenue_micros.saturating_add(revenue_micros.unwrap_or(0));
         sums.revenue_micros = revenue.min(MAX_REVENUE_MICROS);
         sums.key_events += u64::from(hit.is_key_event);
+        for (sum, more) in sums.custom_micros.iter_mut().zip(hit.custom_micros) {
+            *sum = sum.saturating_add(more).min(MAX_REVENUE_MICROS);
+        }
     }
 
     fn add_value(&mut self, dimensions: &Dimensions, acquisition: &Arc<Acquisition>, value: MeasuredValue) {
@@ -274,6 +278,7 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
         custom: key.custom,
         revenue_micros: sums.revenue_micros,
         key_events: sums.key_events,
+        custom_micros: sums.custom_micros,
     }
 }
 

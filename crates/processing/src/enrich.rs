@@ -21,7 +21,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{CustomDimension, HitView, PAGE_VIEW, Rules, RulesSource};
+use hit::{CustomDimension, CustomMetric, HitView, PAGE_VIEW, Rules, RulesSource};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
@@ -44,6 +44,7 @@ struct Resolved {
     property: Arc<str>,
     currency: String,
     custom: Vec<CustomDimension>,
+    custom_metrics: Vec<CustomMetric>,
     zone: TimeZone,
     terms: Terms,
     pages: Pages,
@@ -132,6 +133,7 @@ impl Enricher {
             values: measured::values(hit),
             page_title: self.share(cut(hit.title.trim(), PAGE_TITLE_BYTES)),
             custom: self.share(&custom::values(hit, &rules.custom)),
+            custom_micros: custom::metrics(hit, &rules.custom_metrics),
             engagement_ms: hit.engagement_ms,
             is_passive: rules.terms.is_passive(hit.event),
             day: rules.terms.day(hit.event_time_ms, &rules.zone),
@@ -141,7 +143,6 @@ impl Enricher {
         let arrival = Arrival {
             page: address,
             referrer,
-            visitor_type: enriched.visitor_type,
             first_source: Arc::clone(&enriched.first_source),
             ignored_referrers: Arc::clone(&rules.ignored_referrers),
         };
@@ -175,6 +176,7 @@ impl Enricher {
             ignored_referrers: Arc::new(Domains::new(&rules.traffic.ignored_referrers)),
             currency: rules.currency.clone(),
             custom: rules.events.custom.clone(),
+            custom_metrics: rules.events.custom_metrics.clone(),
             traffic: TrafficTerms::new(&rules.traffic),
         })
     }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use batch::CustomSums;
 use serde::{Deserialize, Serialize};
 
 /// Who is behind a hit. Reports count `Human` unless asked otherwise.
@@ -191,21 +192,25 @@ pub struct Acquisition {
 /// In place of what the client does not say.
 pub const NOT_SET: &str = "(not set)";
 
-/// Whether a visitor was there before, by the client's own storage.
+/// Whether a visitor was there before: by the client's own storage or, where the client says nothing, by this edge's memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VisitorType {
-    /// The client does not say: without consent nothing is stored.
+    /// Neither says.
     #[default]
     NotSet,
-    /// For the first time.
+    /// For the first time, by the client.
     New,
-    /// Again.
+    /// Again, by the client.
     Returning,
+    /// Not as far back as the edge's memory reaches.
+    NewToEdge,
+    /// The edge remembers a session.
+    KnownToEdge,
 }
 
 impl VisitorType {
     /// Every type.
-    pub const ALL: [Self; 3] = [Self::NotSet, Self::New, Self::Returning];
+    pub const ALL: [Self; 5] = [Self::NotSet, Self::New, Self::Returning, Self::NewToEdge, Self::KnownToEdge];
 
     /// The value of the dimension `visitor_type`.
     pub fn as_str(self) -> &'static str {
@@ -213,6 +218,8 @@ impl VisitorType {
             Self::NotSet => NOT_SET,
             Self::New => "new",
             Self::Returning => "returning",
+            Self::NewToEdge => "new_to_edge",
+            Self::KnownToEdge => "known_to_edge",
         }
     }
 }
@@ -277,6 +284,8 @@ pub struct EnrichedHit {
     pub page_title: Arc<str>,
     /// Values of the property's custom dimensions, as in `batch::HitRow::custom`.
     pub custom: Arc<str>,
+    /// What it adds to the property's custom metrics.
+    pub custom_micros: CustomSums,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
     /// Whether its event is one that neither opens a session nor makes it longer, by the property's rules.

@@ -16,6 +16,7 @@ use crate::enrich::user_agent::Detection;
 use crate::fold::PageCounts;
 use crate::handover::EnrichedHit;
 use crate::limits::Limits;
+use crate::recognise::KnownVisitors;
 use crate::sessionize::Sessions;
 use crate::state::{self, Cursor, Kind, Snapshot, StateError};
 use crate::totals::{Gauges, Totals};
@@ -91,6 +92,7 @@ pub struct Processor {
     ids: IdWindow,
     enricher: Enricher,
     pages: PageCounts,
+    visitors: KnownVisitors,
     sessions: Sessions,
     aggregator: Aggregator,
 }
@@ -108,6 +110,7 @@ impl Processor {
             ids: IdWindow::new(epoch, limits.id_window_bytes),
             enricher: Enricher::new(detection, rules),
             pages: PageCounts::new(&limits),
+            visitors: KnownVisitors::new(epoch, limits.max_known_visitors),
             sessions: Sessions::new(limits.max_open_sessions),
             aggregator: Aggregator::default(),
             cursor: Cursor::default(),
@@ -143,6 +146,7 @@ impl Processor {
         // Limits may have been lowered since.
         processor.ids.shrink();
         processor.pages.shrink();
+        processor.visitors.shrink();
         Ok(processor)
     }
 
@@ -193,6 +197,7 @@ impl Processor {
             totals: self.totals.clone(),
             ids: self.ids.take_change(),
             pages: self.pages.take_change(),
+            visitors: self.visitors.take_change(),
             sessions: self.sessions.take_change(),
         };
         let sealed = Sealed {
@@ -221,6 +226,7 @@ impl Processor {
             totals: self.totals.clone(),
             ids: self.ids.whole(),
             pages: self.pages.whole(),
+            visitors: self.visitors.whole(),
             sessions: self.sessions.whole(),
         };
         state::encode(Kind::Checkpoint, &self.edge, self.epoch, &whole)
@@ -247,6 +253,7 @@ impl Processor {
         Gauges {
             open_sessions: self.sessions.open_count(),
             remembered_sessions: self.sessions.remembered_count(),
+            known_visitors: self.visitors.len(),
             id_window_entries: self.ids.entries(),
             id_window_bytes: self.ids.entries() * BYTES_PER_ID,
             id_window_reach_ms: self.ids.oldest_received_at_ms().map_or(0, reach),
@@ -271,7 +278,9 @@ impl Processor {
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
         let EnrichedHit { dimensions, page_title, custom, .. } = &mut enriched;
         self.pages.fold(dimensions, page_title, custom, received_at_ms);
-        let placement = self.sessions.place(&enriched, || arrival.acquisition());
+        let Self { visitors, sessions, .. } = self;
+        let placement = sessions.place(&enriched, || arrival.acquisition(visitors.visitor_type(&enriched)));
+        visitors.remember(&enriched, placement.opens_session);
         self.aggregator.add_hit(enriched, placement);
     }
 
@@ -304,6 +313,9 @@ impl Processor {
         }
         if !self.ids.apply(&snapshot.ids) {
             return Err(StateError::Damaged("its ids do not follow those before".to_owned()));
+        }
+        if !self.visitors.apply(&snapshot.visitors) {
+            return Err(StateError::Damaged("its visitors do not follow those before".to_owned()));
         }
         self.pages.apply(&snapshot.pages);
         self.sessions.apply(snapshot.sessions);

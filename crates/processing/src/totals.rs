@@ -38,6 +38,8 @@ pub struct Gauges {
     pub open_sessions: u64,
     /// Closed sessions that a client's session id may still name.
     pub remembered_sessions: u64,
+    /// Visitors that are known, see `recognise`.
+    pub known_visitors: u64,
     /// Ids of hits in the window.
     pub id_window_entries: u64,
     /// Memory of the id window, bytes.

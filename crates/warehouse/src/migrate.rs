@@ -23,7 +23,7 @@ const FILES: [(u32, &str, &str); 10] = [
     (7, "more_dimensions_views", include_str!("../migrations/0007_more_dimensions_views.sql")),
     (8, "values", include_str!("../migrations/0008_values.sql")),
     (9, "values_view", include_str!("../migrations/0009_values_view.sql")),
-    (15, "page_title", include_str!("../migrations/0015_page_title.sql")),
+    (14, "titles_and_custom_metrics", include_str!("../migrations/0014_titles_and_custom_metrics.sql")),
 ];
 
 /// The record itself; not a numbered file, because the numbers stand in it.

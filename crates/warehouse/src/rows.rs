@@ -82,6 +82,16 @@ pub struct HitRollupRow<'a> {
     pub revenue_micros: u64,
     /// Key events.
     pub key_events: u64,
+    /// Millionths.
+    pub custom_metric_1_micros: u64,
+    /// Millionths.
+    pub custom_metric_2_micros: u64,
+    /// Millionths.
+    pub custom_metric_3_micros: u64,
+    /// Millionths.
+    pub custom_metric_4_micros: u64,
+    /// Millionths.
+    pub custom_metric_5_micros: u64,
     /// Plan that inserts the row.
     pub plan: u64,
     /// After this time the server refuses the row, seconds.
@@ -245,6 +255,7 @@ impl<'a> HitRollupRow<'a> {
     /// The row of this plan; refused after `not_after`, unix seconds.
     pub fn new(row: &'a HitRow, generation: u32, plan: u64, not_after: u32) -> Self {
         let key = &row.key;
+        let [custom_1, custom_2, custom_3, custom_4, custom_5] = row.custom_micros;
         Self {
             property: &key.property,
             slot: hit::slot_of(&key.property),
@@ -282,6 +293,11 @@ impl<'a> HitRollupRow<'a> {
             new_visitors: &row.new_visitors,
             revenue_micros: row.revenue_micros,
             key_events: row.key_events,
+            custom_metric_1_micros: custom_1,
+            custom_metric_2_micros: custom_2,
+            custom_metric_3_micros: custom_3,
+            custom_metric_4_micros: custom_4,
+            custom_metric_5_micros: custom_5,
             plan,
             not_after,
         }

@@ -100,7 +100,19 @@ pub const HIT_HOURLY: HourlyTable = HourlyTable {
         "page_title",
         "plan_group",
     ],
-    sums: &["page_views", "events", "sessions", "engagement_ms", "revenue_micros", "key_events"],
+    sums: &[
+        "page_views",
+        "events",
+        "sessions",
+        "engagement_ms",
+        "revenue_micros",
+        "key_events",
+        "custom_metric_1_micros",
+        "custom_metric_2_micros",
+        "custom_metric_3_micros",
+        "custom_metric_4_micros",
+        "custom_metric_5_micros",
+    ],
     sets: &["visitors", "new_visitors"],
 };
 
@@ -195,9 +207,10 @@ pub const VALUE_HOURLY: HourlyTable = HourlyTable {
 /// All hourly tables.
 pub const HOURLY: [&HourlyTable; 4] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY];
 
-/// The text of the views as they are now, from which a repair takes the very same SELECT.
+/// The text of the views as they are now, from which a repair takes the very same SELECT. Of a view that was changed the newest text comes
+/// first: the first that is found is taken.
 const VIEWS: [&str; 3] = [
-    include_str!("../migrations/0015_page_title.sql"),
+    include_str!("../migrations/0014_titles_and_custom_metrics.sql"),
     include_str!("../migrations/0007_more_dimensions_views.sql"),
     include_str!("../migrations/0009_values_view.sql"),
 ];
@@ -230,6 +243,9 @@ mod tests {
         for table in HOURLY {
             let sql = table.select_where("plan_group_condition");
             assert!(sql.starts_with("SELECT\n    property, "), "{}", table.name);
+            for column in table.sums.iter().chain(table.sets) {
+                assert!(sql.contains(&format!(" AS {column}")), "{} has no {column}", table.name);
+            }
             assert_eq!(sql.matches("WHERE plan_group_condition").count(), 1, "{}", table.name);
             assert_eq!(sql.matches("CREATE").count(), 0, "{}", table.name);
             assert!(sql.contains(&format!("FROM {} AS minute_rows", table.source.name())), "{}", table.name);

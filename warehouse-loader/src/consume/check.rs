@@ -66,10 +66,13 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
     Ok(())
 }
 
-/// Money, key events and custom values of a row.
+/// Money, key events, custom metrics and custom values of a row.
 fn check_extras(row: &HitRow) -> Result<(), String> {
-    if row.revenue_micros > MAX_REVENUE_MICROS {
-        return Err(format!("a row has revenue_micros {}, which cannot be", row.revenue_micros));
+    let custom = row.custom_micros.map(|micros| ("custom_micros", micros));
+    for (name, micros) in [("revenue_micros", row.revenue_micros)].into_iter().chain(custom) {
+        if micros > MAX_REVENUE_MICROS {
+            return Err(format!("a row has {name} {micros}, which cannot be"));
+        }
     }
     if row.revenue_micros > 0 && row.currency.is_empty() {
         return Err("a row has revenue without a currency".to_owned());
@@ -154,6 +157,10 @@ mod tests {
         let reason = |rows| check_rows(&header(1), &rows).unwrap_err();
         assert!(reason(rows(|row| row.events = 2)).contains("2 events"));
         assert!(reason(rows(|row| row.engagement_ms = 1 << 50)).contains("engagement_ms"));
+        let most = MAX_REVENUE_MICROS;
+        assert_eq!(check_rows(&header(1), &rows(|row| row.custom_micros = [most; 5])), Ok(()));
+        let over = rows(|row| row.custom_micros[4] = most + 1);
+        assert!(reason(over).contains("custom_micros 1152921504606846977"));
         assert!(reason(rows(|row| row.key.local_date = 16_580)).contains("local date 16580"));
         assert!(reason(rows(|row| row.key.minute = u32::MAX)).contains("minute"));
         assert!(reason(rows(|row| row.key.utc_offset_s = 1_000_000)).contains("offset"));

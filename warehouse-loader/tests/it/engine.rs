@@ -22,6 +22,10 @@ use crate::support::{Edge, Sums};
 /// How long anything in these tests may take before it counts as hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Sums of custom metrics, by slot.
+const CUSTOM_METRICS: &str = "sum(custom_metric_1_micros), sum(custom_metric_2_micros), sum(custom_metric_3_micros), \
+                              sum(custom_metric_4_micros), sum(custom_metric_5_micros)";
+
 /// `target/debug/embedded-clickhouse`, beside this test's own directory.
 fn binary() -> PathBuf {
     let path = std::env::var_os("MERIDIAN_EMBEDDED_CLICKHOUSE").map_or_else(
@@ -123,7 +127,7 @@ impl Engine {
             let count = if minutes { "uniqCombined64Array(14)" } else { "uniqCombined64Merge(14)" };
             format!("{sums}{more}, {count}(visitors), {count}(new_visitors)")
         };
-        let money = ", sum(revenue_micros)";
+        let more = format!(", sum(revenue_micros), {CUSTOM_METRICS}");
         let sessions = "sum(sessions), sum(engaged_sessions), sum(page_views), sum(events), sum(duration_ms)";
         let place = "property, traffic_class, local_date, utc_offset_s, intDiv(plan, 4096)";
         let page = "page_path, source, medium, campaign, country, device, browser, operating_system, hostname, region, \
@@ -134,8 +138,8 @@ impl Engine {
                 "hit_hourly",
                 "hit_rollup",
                 format!("{place}, {page}, event_name, currency, custom"),
-                sets(money, true),
-                sets(money, false),
+                sets(&more, true),
+                sets(&more, false),
             ),
             ("total_hourly", "hit_rollup", place.to_owned(), sets("", true), sets("", false)),
             (
@@ -181,6 +185,9 @@ impl Engine {
         for table in ["hit_rollup", "hit_hourly"] {
             let revenue = self.number(&format!("(SELECT sum(revenue_micros) FROM {table})")).await;
             assert_eq!(revenue, expected.revenue_micros, "{table}");
+            let custom: (u64, u64, u64, u64, u64) =
+                self.one(&format!("SELECT {CUSTOM_METRICS} FROM {table}")).await;
+            assert_eq!(<[u64; 5]>::from(custom), expected.custom_micros, "{table}");
         }
         for table in ["value_rollup", "value_hourly"] {
             let found: (u64, u64) =

@@ -216,6 +216,8 @@ async fn rows_of_an_older_build_stay_and_new_ones_are_added_to_them() {
     assert_eq!(engine.number(older).await, 100);
     let revenue = engine.number("(SELECT sum(revenue_micros) FROM hit_hourly WHERE currency != '')").await;
     assert_eq!(revenue, sums.revenue_micros);
+    let custom = engine.number("(SELECT sum(custom_metric_5_micros) FROM hit_hourly)").await;
+    assert_eq!(custom, sums.custom_micros[4]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,6 +23,7 @@ pub(crate) struct Sums {
     pub(crate) closed: u64,
     pub(crate) duration_ms: u64,
     pub(crate) revenue_micros: u64,
+    pub(crate) custom_micros: [u64; 5],
     /// How many values were measured, and their sum.
     pub(crate) measured: (u64, u64),
     /// (property, local hour) -> events.
@@ -38,6 +39,7 @@ impl Sums {
             self.opened += row.sessions;
             self.engagement_ms += row.engagement_ms;
             self.revenue_micros += row.revenue_micros;
+            self.custom_micros.iter_mut().zip(row.custom_micros).for_each(|(sum, more)| *sum += more);
             let local_s = i64::from(row.key.minute) * 60 + i64::from(row.key.utc_offset_s);
             let hour = u32::try_from(local_s - local_s % 3600).unwrap();
             *self.hours.entry((row.key.property.to_string(), hour)).or_default() += row.events;
@@ -113,6 +115,7 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
         }
         hit.custom = ["", "a", "a\u{1f}b"][at as usize % 3].into();
         hit.key_events = number % 2;
+        hit.custom_micros = [2, 3, 5, 7, 11].map(|slot| number * slot % 10_000);
         rows.hits.push(hit);
         if number.is_multiple_of(7) {
             let value = u32::try_from(number % 3_000).unwrap();

@@ -49,6 +49,7 @@ proptest! {
         // Columns that may be left out are there or not.
         city in "|Bonn",
         paid in 0u64..2,
+        custom_micros in proptest::array::uniform5(0u64..3),
     ) {
         let mut rows = RollupRows::default();
         for page in pages {
@@ -56,6 +57,7 @@ proptest! {
             hit.key.city = city.as_str().into();
             (hit.revenue_micros, hit.key_events) = (paid * 49_500_000, paid);
             hit.page_title = format!("{page}{city}").into();
+            hit.custom_micros = custom_micros;
             hit.custom = format!("{city}{page}").into();
             hit.currency = if paid == 0 { "" } else { "EUR" }.into();
             rows.values.push(ValueRow { key: hit.key.clone(), name: "lcp_ms".into(), value: 1_008, count: paid + 1 });
@@ -87,6 +89,11 @@ fn columns_that_disagree_are_refused_by_name() {
     short.hits.as_mut().unwrap().events.clear();
     let error = decode_rollup(&bytes(&short)).unwrap_err();
     assert_eq!(error.to_string(), "column events has 0 values, expected 1");
+
+    let mut long = good.clone();
+    long.hits.as_mut().unwrap().custom_metric_4_micros = vec![1, 2];
+    let error = decode_rollup(&bytes(&long)).unwrap_err();
+    assert_eq!(error.to_string(), "column custom_metric_4_micros has 2 values, expected 1");
 
     let mut beyond = good.clone();
     beyond.hits.as_mut().unwrap().event_name[0] = 99;

@@ -41,6 +41,7 @@ prop_compose! {
             visitors: visitors.into_iter().collect(),
             revenue_micros: views * 1_000_000,
             key_events: views,
+            custom_micros: [1, 2, 3, 4, 5].map(|slot| slot * views),
         }
     }
 }
@@ -92,6 +93,10 @@ proptest! {
         prop_assert_eq!(events, hits.iter().map(|row| row.events).sum::<u64>());
         let money = |rows: &[HitRow]| rows.iter().map(|row| row.revenue_micros).sum::<u64>();
         prop_assert_eq!(money(&whole.hits), money(&hits));
+        let custom = |rows: &[HitRow], slot: usize| rows.iter().map(|row| row.custom_micros[slot]).sum::<u64>();
+        for slot in 0..5 {
+            prop_assert_eq!(custom(&whole.hits, slot), custom(&hits, slot));
+        }
         let count = |rows: &[ValueRow]| rows.iter().map(|row| row.count).sum::<u64>();
         prop_assert_eq!(count(&whole.values), count(&values));
     }

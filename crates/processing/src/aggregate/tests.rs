@@ -54,6 +54,7 @@ fn hit(visitor_id: u64, has_client_id: bool, first_visit: bool) -> EnrichedHit {
         values: Vec::new(),
         page_title: "".into(),
         custom: "".into(),
+        custom_micros: [0; 5],
         engagement_ms: 10,
         is_passive: false,
         day: None,
@@ -112,10 +113,12 @@ fn money_of_a_row_is_no_more_than_a_loader_takes() {
     for _ in 0..200 {
         let mut paid = hit(1, true, false);
         paid.revenue = Some(crate::handover::Revenue { currency: "EUR".into(), micros: 10_u64.pow(16) });
+        paid.custom_micros = [0, 10_u64.pow(16), 1, 0, 0];
         aggregator.add_hit(paid, Placement { opens_session: false, acquisition: acquisition() });
     }
     let rows = aggregator.take();
     assert_eq!((rows.hits.len(), rows.hits[0].revenue_micros), (1, MAX_REVENUE_MICROS));
+    assert_eq!(rows.hits[0].custom_micros, [0, MAX_REVENUE_MICROS, 200, 0, 0]);
 }
 
 #[test]

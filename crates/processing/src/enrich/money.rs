@@ -20,15 +20,13 @@ pub fn revenue(hit: &HitView<'_>, of_property: &str) -> Option<([u8; 3], u64)> {
     }
     let amount = number(hit, "revenue")
         .or_else(|| if PURCHASES.contains(&hit.event) { number(hit, "value") } else { None })?;
-    if !(0.0..=MOST).contains(&amount) {
-        return None;
-    }
+    let micros = micros(amount)?;
     let sent = hit.params.iter().find(|param| param.key == "currency").and_then(|param| param.value);
     let currency = match sent {
         Some(ParamValue::Text(text)) if !text.is_empty() => code(text),
         _ => code(of_property),
     };
-    Some((currency.unwrap_or_default(), micros(amount)))
+    Some((currency.unwrap_or_default(), micros))
 }
 
 /// The text of a code that [`revenue`] gave.
@@ -50,10 +48,11 @@ fn number(hit: &HitView<'_>, name: &str) -> Option<f64> {
     }
 }
 
-/// The amount is bounded, so that this is a whole number far below 2^64.
+/// Millionths of an amount; none if it is negative, not finite or beyond 10^10.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn micros(amount: f64) -> u64 {
-    (amount * 1e6).round() as u64
+pub fn micros(amount: f64) -> Option<u64> {
+    // Bounded like this it is a whole number far below 2^64.
+    (0.0..=MOST).contains(&amount).then(|| (amount * 1e6).round() as u64)
 }
 
 #[cfg(test)]

@@ -36,8 +36,15 @@ fn new(limits: Limits) -> Processor {
 }
 
 fn restore(checkpoint: Option<&[u8]>, changes: &[Vec<u8>]) -> Result<Processor, StateError> {
-    let rules = Arc::new(OneProperty);
-    Processor::restore(edge(), EPOCH, detection(), rules, Limits::default(), checkpoint, changes)
+    restore_within(Limits::default(), checkpoint, changes)
+}
+
+fn restore_within(
+    limits: Limits,
+    checkpoint: Option<&[u8]>,
+    changes: &[Vec<u8>],
+) -> Result<Processor, StateError> {
+    Processor::restore(edge(), EPOCH, detection(), Arc::new(OneProperty), limits, checkpoint, changes)
 }
 
 /// Page views of these visitors, received `number` minutes after the start.
@@ -132,7 +139,7 @@ fn totals_account_for_every_hit() {
     assert_eq!(totals.by_class, BTreeMap::from([(TrafficClass::Human, 2), (TrafficClass::Bot, 1)]));
     assert_eq!(totals.dropped, BTreeMap::from([(DropReason::UnknownProperty, 1)]));
     let gauges = processor.gauges();
-    assert_eq!((gauges.open_sessions, gauges.id_window_entries), (3, 1));
+    assert_eq!((gauges.open_sessions, gauges.known_visitors, gauges.id_window_entries), (3, 3, 1));
     // Three pages and their host.
     assert_eq!((gauges.id_window_bytes, gauges.id_window_reach_ms, gauges.counted_pages), (48, 0, 4));
     processor.seal().unwrap();
@@ -159,4 +166,37 @@ fn state_is_restored_in_order_only() {
     let doubled = [changes[0].clone(), changes[0].clone()];
     assert!(refused(&doubled).starts_with("a change of state begins at block 0, expected block 1"));
     assert!(restore(Some(&changes[0]), &[]).is_err());
+}
+
+/// An hour apart, so that each block opens sessions of its own.
+#[test]
+fn visitors_are_known_across_a_restart_as_far_as_the_limit_reaches() {
+    let mut processor = new(Limits::default());
+    let hour = |processor: &mut Processor, number: u64, visitors: &[u64]| {
+        let mut block = block(number, 3 * number, visitors);
+        block.header.received_at_ms = START_MS + number * 3_600_000;
+        block.body.hits.iter_mut().for_each(|hit| hit.event_time_ms = block.header.received_at_ms);
+        processor.on_block(&BlockView::of(&block)).unwrap();
+        let sealed = processor.seal().unwrap();
+        let types = sealed.rows.hits.iter().map(|row| row.key.visitor_type.to_string());
+        (types.collect::<Vec<_>>(), sealed.state_change)
+    };
+    let (types, _) = hour(&mut processor, 0, &[1, 2, 3]);
+    assert_eq!(types, ["new_to_edge"; 3]);
+    let whole = processor.checkpoint().unwrap();
+    for (max_known_visitors, expected) in [
+        (3, ["known_to_edge", "known_to_edge", "new_to_edge"]),
+        // The last of the three is left; and the first pushes it out.
+        (1, ["new_to_edge", "new_to_edge", "new_to_edge"]),
+        (0, ["(not set)", "(not set)", "(not set)"]),
+    ] {
+        let limits = Limits { max_known_visitors, ..Limits::default() };
+        let mut restored = restore_within(limits, Some(&whole), &[]).unwrap();
+        assert_eq!(restored.gauges().known_visitors, max_known_visitors);
+        // Rows come in the order of their pages, which are called like the visitors.
+        let (types, change) = hour(&mut restored, 1, &[1, 3, 4]);
+        assert_eq!(types, expected, "of {max_known_visitors}");
+        let again = restore(Some(&whole), &[change]).unwrap();
+        assert_eq!(again.gauges().known_visitors, max_known_visitors);
+    }
 }

@@ -54,6 +54,7 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         values: Vec::new(),
         page_title: "".into(),
         custom: "".into(),
+        custom_micros: [0; 5],
         engagement_ms: 0,
         is_passive: false,
         day: None,

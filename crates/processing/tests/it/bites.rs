@@ -10,7 +10,7 @@ use crate::run::{After, Step, blocks, limits, run};
 use crate::world::{PAGES, USER_AGENTS, World};
 
 const MINUTE: u64 = 60_000;
-const BOUNDS: Bounds = Bounds { ids: 100, sessions: 100, pages_per_hour: 100 };
+const BOUNDS: Bounds = Bounds { ids: 100, sessions: 100, visitors: 100, pages_per_hour: 100 };
 
 fn world() -> World {
     World { rules: [(("p_a".to_owned(), 1), Rules::first("Europe/Berlin"))].into() }

@@ -1,6 +1,6 @@
 //! Random days of a small world: few visitors, few ids, times on a coarse grid, so that everything collides.
 
-use hit::{ImportMark, RawHit};
+use hit::{ImportMark, ParamValue, Parameter, RawHit, parameter};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use proptest::sample::select;
 use crate::oracle::Bounds;
 use crate::rules::rules;
 use crate::run::{After, Step};
-use crate::world::{INSTANTS, PAGES, REFERRERS, USER_AGENTS, World};
+use crate::world::{INSTANTS, PAGES, PARAMS, REFERRERS, USER_AGENTS, World};
 
 /// A world, limits, and what happens in it.
 #[derive(Debug, Clone)]
@@ -54,9 +54,11 @@ fn world() -> impl Strategy<Value = World> {
 
 fn bounds() -> impl Strategy<Value = Bounds> {
     let count = || select(vec![1_000_usize, 1_000, 3, 2]);
-    (count(), count(), count()).prop_map(|(ids, sessions, pages_per_hour)| Bounds {
+    let visitors = select(vec![1_000_usize, 1_000, 3, 2, 0]);
+    (count(), count(), visitors, count()).prop_map(|(ids, sessions, visitors, pages_per_hour)| Bounds {
         ids,
         sessions,
+        visitors,
         pages_per_hour,
     })
 }
@@ -81,12 +83,14 @@ fn hit() -> impl Strategy<Value = (u64, RawHit)> {
         select(REFERRERS.map(|(url, _, _)| url).to_vec()),
         select(vec![0_u64, 0, 3_000, 8_000, 10_000, 10_001]),
         select(vec!["DE", ""]),
+        vec(select(PARAMS.to_vec()), 0..3),
+        select(vec!["", "Home", " Home", "Prices"]),
     );
     let version = prop_oneof![40 => 1_u32..4, 1 => Just(9_u32)];
     (select(AGES.to_vec()), version, who, said, what).prop_map(|(age, rules_version, who, said, what)| {
         let (property, visitor_id, previous_visitor_id, user_agent) = who;
         let (hit_id, session_id, has_client_id, first_visit) = said;
-        let (event, url, referrer, engagement_ms, country) = what;
+        let (event, url, referrer, engagement_ms, country, params, title) = what;
         let hit = RawHit {
             property_id: property.to_owned(),
             rules_version,
@@ -99,13 +103,24 @@ fn hit() -> impl Strategy<Value = (u64, RawHit)> {
             event: event.to_owned(),
             url: url.to_owned(),
             referrer: referrer.to_owned(),
+            title: title.to_owned(),
             engagement_ms,
             country: country.to_owned(),
             user_agent: user_agent.to_owned(),
+            params: params.into_iter().map(|(key, value, _)| sent(key, value)).collect(),
             ..RawHit::default()
         };
         (age, hit)
     })
+}
+
+fn sent(key: &str, value: ParamValue<'_>) -> Parameter {
+    let value = match value {
+        ParamValue::Text(text) => parameter::Value::Text(text.to_owned()),
+        ParamValue::Number(number) => parameter::Value::Number(number),
+        ParamValue::Flag(flag) => parameter::Value::Flag(flag),
+    };
+    Parameter { key: key.to_owned(), value: Some(value) }
 }
 
 fn after() -> impl Strategy<Value = After> {

@@ -44,6 +44,7 @@ pub(crate) fn limits(bounds: Bounds) -> Limits {
     Limits {
         id_window_bytes: bounds.ids as u64 * BYTES_PER_ID,
         max_open_sessions: bounds.sessions as u64,
+        max_known_visitors: bounds.visitors as u64,
         max_pages_per_property_hour: bounds.pages_per_hour as u64,
         ..Limits::default()
     }

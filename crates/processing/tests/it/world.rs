@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use hit::{Rules, RulesSource};
+use hit::{ParamValue, Rules, RulesSource};
 use processing::Detection;
 
 /// Zone, then from which instant (unix seconds) which offset (seconds) holds.
@@ -138,6 +138,18 @@ pub(crate) const REFERRERS: [(&str, &str, [&str; 2]); 4] = [
     ("https://www.google.co.uk/", "google.co.uk", ["google", "organic"]),
     ("https://m.facebook.com/x", "facebook.com", ["facebook", "referral"]),
     ("https://www.blog.example/post", "blog.example", ["blog.example", "referral"]),
+];
+
+/// Parameters of events: name, value, and what it adds to a custom metric, millionths.
+pub(crate) const PARAMS: [(&str, ParamValue<'static>, u64); 8] = [
+    ("litres", ParamValue::Number(2.5), 2_500_000),
+    ("litres", ParamValue::Text("0.75"), 750_000),
+    ("litres", ParamValue::Number(-4.0), 0),
+    ("litres", ParamValue::Text("1e3"), 0),
+    ("litres", ParamValue::Number(2e10), 0),
+    ("seats", ParamValue::Number(3.0), 3_000_000),
+    ("seats", ParamValue::Text("11"), 11_000_000),
+    ("seats", ParamValue::Flag(true), 0),
 ];
 
 /// Rules by property and version.

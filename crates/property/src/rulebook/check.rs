@@ -7,8 +7,10 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use hit::rules::{ChannelRule, CustomDimension, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules};
-use hit::{CUSTOM_DIMENSIONS, Rules, limits};
+use hit::rules::{
+    ChannelRule, CustomDimension, CustomMetric, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules,
+};
+use hit::{CUSTOM_DIMENSIONS, CUSTOM_METRICS, Rules, limits};
 use ipnet::IpNet;
 
 use super::known_zone;
@@ -72,9 +74,10 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     check_session(session)?;
     check_traffic(traffic)?;
     check_urls(urls)?;
-    let EventRules { key_events, custom } = events;
+    let EventRules { key_events, custom, custom_metrics } = events;
     texts("events.key_events", key_events, LIST_MAX, check_event)?;
     check_custom(custom)?;
+    check_custom_metrics(custom_metrics)?;
     each("channels", channels, LIST_MAX, check_channel)
 }
 
@@ -152,6 +155,22 @@ fn check_custom(custom: &[CustomDimension]) -> Result<(), Invalid> {
             .map_err(|problem| Invalid::new(format!("{field}.parameter"), parameter, problem))?;
         let is_there = |other: &&CustomDimension| other.slot == *slot || other.parameter == *parameter;
         if custom.iter().filter(is_there).count() > 1 {
+            let problem = "but another entry has this slot or this parameter; give each parameter one slot";
+            return Err(Invalid::new(format!("{field}.slot"), slot, problem));
+        }
+        Ok(())
+    })
+}
+
+/// Likewise.
+fn check_custom_metrics(metrics: &[CustomMetric]) -> Result<(), Invalid> {
+    each("events.custom_metrics", metrics, LIST_MAX, |field, metric| {
+        let CustomMetric { slot, parameter } = metric;
+        number(&format!("{field}.slot"), (*slot).into(), 1..=CUSTOM_METRICS.into())?;
+        check_name(parameter)
+            .map_err(|problem| Invalid::new(format!("{field}.parameter"), parameter, problem))?;
+        let is_there = |other: &&CustomMetric| other.slot == *slot || other.parameter == *parameter;
+        if metrics.iter().filter(is_there).count() > 1 {
             let problem = "but another entry has this slot or this parameter; give each parameter one slot";
             return Err(Invalid::new(format!("{field}.slot"), slot, problem));
         }

@@ -1,6 +1,6 @@
 //! Texts as people write them, good and bad.
 
-use hit::rules::{CustomDimension, PageGroup, TrailingSlash};
+use hit::rules::{CustomDimension, CustomMetric, PageGroup, TrailingSlash};
 
 use super::*;
 use crate::tracker::Setting;
@@ -46,6 +46,10 @@ key_events = ["signup"]
 [[events.custom]]
 slot = 2
 parameter = "user.plan"
+
+[[events.custom_metrics]]
+slot = 3
+parameter = "litres"
 
 [[channels]]
 name = "Partners"
@@ -96,6 +100,7 @@ fn every_key_is_read_and_written_back() {
     assert_eq!(rules.urls.groups, [group("/product/**", Some("Products")), group("/blog/*", None)]);
     assert_eq!(rules.events.key_events, ["signup"]);
     assert_eq!(rules.events.custom, [CustomDimension { slot: 2, parameter: "user.plan".into() }]);
+    assert_eq!(rules.events.custom_metrics, [CustomMetric { slot: 3, parameter: "litres".into() }]);
     assert_eq!(rules.channels[0].campaign, ["spring*"]);
     assert_eq!((tracker.scroll.clone(), tracker.page_views), (Setting::Text("50,100".into()), false));
     assert_eq!(

@@ -54,10 +54,22 @@ pub(crate) enum Mistake {
     FilesGetASlash,
     LastGroupThatFitsCounts,
     GroupsAreIgnored,
+    VisitorOfTheDayBeforeIsNew,
+    NewIdOfAnOpenSessionIsNotRemembered,
+    PassiveEventIsRemembered,
+    WhoseClientTellsIsNotRemembered,
+    WhoComesAgainIsRememberedAnew,
+    VisitorsAreRememberedForEver,
+    ClassesShareVisitors,
+    OnlyPageViewsAddToMetrics,
+    SlotsAreCountedFromZero,
+    LastOfEqualParametersCounts,
+    TitlesKeepTheirSpaces,
+    TitlesAreWithoutLimit,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 51] = [
+    pub(crate) const ALL: [Self; 63] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -109,5 +121,17 @@ impl Mistake {
         Self::FilesGetASlash,
         Self::LastGroupThatFitsCounts,
         Self::GroupsAreIgnored,
+        Self::VisitorOfTheDayBeforeIsNew,
+        Self::NewIdOfAnOpenSessionIsNotRemembered,
+        Self::PassiveEventIsRemembered,
+        Self::WhoseClientTellsIsNotRemembered,
+        Self::WhoComesAgainIsRememberedAnew,
+        Self::VisitorsAreRememberedForEver,
+        Self::ClassesShareVisitors,
+        Self::OnlyPageViewsAddToMetrics,
+        Self::SlotsAreCountedFromZero,
+        Self::LastOfEqualParametersCounts,
+        Self::TitlesKeepTheirSpaces,
+        Self::TitlesAreWithoutLimit,
     ];
 }

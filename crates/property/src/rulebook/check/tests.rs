@@ -25,6 +25,10 @@ fn custom(slot: u8, parameter: &str) -> CustomDimension {
     CustomDimension { slot, parameter: parameter.into() }
 }
 
+fn custom_metric(slot: u8, parameter: &str) -> CustomMetric {
+    CustomMetric { slot, parameter: parameter.into() }
+}
+
 #[test]
 fn good_rules_pass() {
     assert_eq!(said(|_| ()), "");
@@ -42,6 +46,8 @@ fn good_rules_pass() {
             rules.urls.groups = ["/", "/a/*/b", "/a/**", "/**", "/*"].map(group).into();
             rules.events.key_events = vec!["signup".to_owned(); 100];
             rules.channels = vec![channel("Partner", &["*.partner.example"])];
+            rules.events.custom = vec![custom(1, "litres"), custom(5, "plan")];
+            rules.events.custom_metrics = vec![custom_metric(1, "litres"), custom_metric(5, "seats")];
         }),
         ""
     );
@@ -150,6 +156,26 @@ fn bad_names_are_refused_by_field_with_the_way_out() {
         (
             said(|r| r.events.custom = vec![custom(1, "a"), custom(1, "b")]),
             "events.custom[0].slot is \"1\"",
+            "one slot",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(1, "a"), custom_metric(0, "b")]),
+            "events.custom_metrics[1].slot is \"0\"",
+            "between 1 and 5",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(1, "a\n")]),
+            "events.custom_metrics[0].parameter is \"a\\n\"",
+            "1 to 100",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(2, "a"), custom_metric(2, "b")]),
+            "events.custom_metrics[0].slot is \"2\"",
+            "one slot",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(2, "a"), custom_metric(3, "a")]),
+            "events.custom_metrics[0].slot is \"2\"",
             "one slot",
         ),
         (said(|r| r.session.passive_events = list(&[""])), "session.passive_events[0] is \"\"", "1 to 100"),

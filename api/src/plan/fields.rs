@@ -4,7 +4,8 @@
 //! everything a hit has. Metrics of closed sessions (`engaged_sessions bounce_rate session_duration`) come from session
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
-//! Percentiles come from value rows and go with everything a hit has but its event.
+//! Percentiles come from value rows and go with everything a hit has but its event; so do metrics of items, which come from item rows and
+//! alone go with what an item is.
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +22,11 @@ pub enum Metric {
     EngagementTime,
     KeyEvents,
     Revenue,
+    ItemsViewed,
+    ItemsAddedToCart,
+    ItemsCheckedOut,
+    ItemsPurchased,
+    ItemRevenue,
     Percentile(Measured, Percentile),
 }
 
@@ -80,6 +86,11 @@ pub enum Dimension {
     VisitorType,
     FirstSource,
     Currency,
+    ItemId,
+    ItemName,
+    ItemBrand,
+    ItemCategory,
+    ItemVariant,
     /// By slot, from 1.
     Custom(u8),
 }
@@ -109,6 +120,16 @@ pub enum Measure {
     KeyEvents,
     /// Millionths of the currency's unit.
     RevenueMicros,
+    /// Items viewed.
+    ItemsViewed,
+    /// Items put into a cart.
+    ItemsAddedToCart,
+    /// Items of checkouts that began.
+    ItemsCheckedOut,
+    /// Items bought.
+    ItemsPurchased,
+    /// What was paid for items, millionths of the currency's unit.
+    ItemRevenueMicros,
     /// A percentile, in the unit of the values.
     Percentile(Measured, Percentile),
 }
@@ -122,6 +143,8 @@ pub enum Subject {
     Sessions,
     /// Measured values.
     Values,
+    /// Items of shop events.
+    Items,
 }
 
 /// Every percentile there is.
@@ -153,7 +176,7 @@ const fn place(measured: Measured, percentile: Percentile) -> usize {
 
 impl Metric {
     /// Every metric but the percentiles.
-    pub const COUNTED: [Self; 11] = [
+    pub const COUNTED: [Self; 16] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -165,6 +188,11 @@ impl Metric {
         Self::EngagementTime,
         Self::KeyEvents,
         Self::Revenue,
+        Self::ItemsViewed,
+        Self::ItemsAddedToCart,
+        Self::ItemsCheckedOut,
+        Self::ItemsPurchased,
+        Self::ItemRevenue,
     ];
 
     /// Every metric.
@@ -188,6 +216,11 @@ impl Metric {
             Self::EngagementTime => "engagement_time",
             Self::KeyEvents => "key_events",
             Self::Revenue => "revenue",
+            Self::ItemsViewed => "items_viewed",
+            Self::ItemsAddedToCart => "items_added_to_cart",
+            Self::ItemsCheckedOut => "items_checked_out",
+            Self::ItemsPurchased => "items_purchased",
+            Self::ItemRevenue => "item_revenue",
             Self::Percentile(measured, percentile) => {
                 PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
             }
@@ -214,10 +247,32 @@ impl Metric {
             Self::EngagementTime => &[Measure::EngagementMs],
             Self::KeyEvents => &[Measure::KeyEvents],
             Self::Revenue => &[Measure::RevenueMicros],
+            Self::ItemsViewed => &[Measure::ItemsViewed],
+            Self::ItemsAddedToCart => &[Measure::ItemsAddedToCart],
+            Self::ItemsCheckedOut => &[Measure::ItemsCheckedOut],
+            Self::ItemsPurchased => &[Measure::ItemsPurchased],
+            Self::ItemRevenue => &[Measure::ItemRevenueMicros],
             Self::Percentile(measured, percentile) => {
                 Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
             }
         }
+    }
+
+    /// Whether it is an amount of money, which is never added up over currencies.
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Revenue | Self::ItemRevenue)
+    }
+
+    /// Whether it is of the items of shop events.
+    fn is_of_items(self) -> bool {
+        matches!(
+            self,
+            Self::ItemsViewed
+                | Self::ItemsAddedToCart
+                | Self::ItemsCheckedOut
+                | Self::ItemsPurchased
+                | Self::ItemRevenue
+        )
     }
 
     /// Why it cannot be had by this dimension, and what can; `None` when it can.
@@ -225,12 +280,19 @@ impl Metric {
         let of_sessions =
             matches!(self, Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration);
         let is_percentile = matches!(self, Self::Percentile(..));
+        let of_items = self.is_of_items();
         match dimension {
+            dimension if dimension.is_of_items() && !of_items => Some(
+                "only items have it; use items_viewed, items_added_to_cart, items_checked_out, items_purchased or item_revenue",
+            ),
+            Dimension::EventName if of_items => Some(
+                "items are told by what became of them, not by the event; use items_viewed, items_purchased and the like",
+            ),
             Dimension::Currency if of_sessions || is_percentile => Some(
-                "only money has a currency; use revenue, or events and visitors of the hits that brought some",
+                "only money has a currency; use revenue, item_revenue, or events and visitors of the hits that brought some",
             ),
             Dimension::Custom(_) if of_sessions || is_percentile => Some(
-                "only hits have custom dimensions; use events, page_views, visitors, key_events or revenue",
+                "only hits and items have custom dimensions; use events, page_views, visitors, key_events or revenue",
             ),
             Dimension::EventName if is_percentile => {
                 Some("values are told by page, not by the event that brought them; use page_path")
@@ -251,7 +313,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 36] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -278,6 +340,11 @@ impl Dimension {
         Self::VisitorType,
         Self::FirstSource,
         Self::Currency,
+        Self::ItemId,
+        Self::ItemName,
+        Self::ItemBrand,
+        Self::ItemCategory,
+        Self::ItemVariant,
         Self::Custom(1),
         Self::Custom(2),
         Self::Custom(3),
@@ -314,6 +381,11 @@ impl Dimension {
             Self::VisitorType => "visitor_type",
             Self::FirstSource => "first_source",
             Self::Currency => "currency",
+            Self::ItemId => "item_id",
+            Self::ItemName => "item_name",
+            Self::ItemBrand => "item_brand",
+            Self::ItemCategory => "item_category",
+            Self::ItemVariant => "item_variant",
             Self::Custom(1) => "custom_1",
             Self::Custom(2) => "custom_2",
             Self::Custom(3) => "custom_3",
@@ -332,6 +404,14 @@ impl Dimension {
         matches!(self, Self::Date | Self::DateHour | Self::Hour | Self::TrafficClass)
     }
 
+    /// Whether only items have it.
+    fn is_of_items(self) -> bool {
+        matches!(
+            self,
+            Self::ItemId | Self::ItemName | Self::ItemBrand | Self::ItemCategory | Self::ItemVariant
+        )
+    }
+
     /// Whether naming it makes a report one on closed sessions.
     pub fn is_of_closed_sessions(self) -> bool {
         matches!(self, Self::EntryPage | Self::ExitPage)
@@ -340,7 +420,7 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 11 + PERCENTILES.len();
+    pub const COUNT: usize = 16 + PERCENTILES.len();
 
     const PERCENTILES: [Self; PERCENTILES.len()] = {
         let mut all = [Self::Visitors; PERCENTILES.len()];
@@ -366,7 +446,12 @@ impl Measure {
             Self::EngagementMs => 8,
             Self::KeyEvents => 9,
             Self::RevenueMicros => 10,
-            Self::Percentile(measured, percentile) => 11 + place(measured, percentile),
+            Self::ItemsViewed => 11,
+            Self::ItemsAddedToCart => 12,
+            Self::ItemsCheckedOut => 13,
+            Self::ItemsPurchased => 14,
+            Self::ItemRevenueMicros => 15,
+            Self::Percentile(measured, percentile) => 16 + place(measured, percentile),
         }
     }
 
@@ -375,6 +460,11 @@ impl Measure {
         match self {
             Self::SessionsClosed | Self::SessionsEngaged | Self::DurationMs => Subject::Sessions,
             Self::Percentile(..) => Subject::Values,
+            Self::ItemsViewed
+            | Self::ItemsAddedToCart
+            | Self::ItemsCheckedOut
+            | Self::ItemsPurchased
+            | Self::ItemRevenueMicros => Subject::Items,
             _ => Subject::Hits,
         }
     }

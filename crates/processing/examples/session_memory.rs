@@ -130,6 +130,7 @@ impl Traffic {
             is_key_event: false,
             revenue: None,
             values: Vec::new(),
+            items: Vec::new(),
             custom: "".into(),
             engagement_ms: 0,
             is_passive: false,

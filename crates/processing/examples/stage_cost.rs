@@ -141,7 +141,7 @@ fn process(detection: Arc<Detection>) -> Result<Spent, Box<dyn Error>> {
         let begun = Instant::now();
         pages.begin_block(now);
         for (hit, _) in &mut enriched {
-            pages.fold(&mut hit.dimensions, &mut hit.custom, now);
+            pages.fold(&mut hit.dimensions, &mut hit.custom, &mut hit.items, now);
         }
         spent.fold += begun.elapsed();
 

@@ -13,7 +13,7 @@ pub struct Limits {
     /// Sessions that are open at the same time, and as many closed ones that a client's session id may still name.
     /// Default 500,000. At the limit the session that is due first is closed (or forgotten) to make room.
     pub max_open_sessions: u64,
-    /// Distinct page paths, hosts and values of custom dimensions of one property in one local hour. Default 20,000. Further new ones become `(other)`.
+    /// Distinct page paths, hosts, items and values of custom dimensions of one property in one local hour. Default 20,000. Further new ones become `(other)`.
     pub max_pages_per_property_hour: u64,
     /// Memory for counting those paths, bytes; each path takes [`crate::fold::BYTES_PER_PAGE`]. Default 64 MiB. At the
     /// limit the count that began first is forgotten and begins anew.

@@ -14,6 +14,7 @@ use crate::deduplicate::{BYTES_PER_ID, IdWindow};
 use crate::enrich::Enricher;
 use crate::enrich::user_agent::Detection;
 use crate::fold::PageCounts;
+use crate::handover::EnrichedHit;
 use crate::limits::Limits;
 use crate::sessionize::Sessions;
 use crate::state::{self, Cursor, Kind, Snapshot, StateError};
@@ -268,7 +269,8 @@ impl Processor {
             }
         };
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
-        self.pages.fold(&mut enriched.dimensions, &mut enriched.custom, received_at_ms);
+        let EnrichedHit { dimensions, custom, items, .. } = &mut enriched;
+        self.pages.fold(dimensions, custom, items, received_at_ms);
         let placement = self.sessions.place(&enriched, || arrival.acquisition());
         self.aggregator.add_hit(enriched, placement);
     }

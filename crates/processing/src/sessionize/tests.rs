@@ -52,6 +52,7 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         is_key_event: false,
         revenue: None,
         values: Vec::new(),
+        items: Vec::new(),
         custom: "".into(),
         engagement_ms: 0,
         is_passive: false,

@@ -2,6 +2,7 @@
 //!
 //! It keeps every hit and every session for ever and computes everything anew from these lists.
 
+mod items;
 mod mistakes;
 mod naming;
 mod terms;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use batch::{RollupRows, RowKey};
 use hit::{Block, RawHit, Rules};
 
+use self::items::{ItemSums, ItemTexts};
 pub(crate) use self::mistakes::Mistake;
 use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
@@ -21,11 +23,12 @@ pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
 /// (sessions, engaged, page views, events, duration)
 pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
-/// What was booked, in both tables.
+/// What was booked, in the tables of hits, sessions and items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Booked {
     pub(crate) hits: BTreeMap<(RowKey, String), HitSums>,
     pub(crate) sessions: BTreeMap<(RowKey, String), SessionSums>,
+    pub(crate) items: BTreeMap<(RowKey, ItemTexts), ItemSums>,
 }
 
 impl Booked {
@@ -48,6 +51,7 @@ impl Booked {
             sums.3 += row.events;
             sums.4 += row.duration_ms;
         }
+        rows.items.iter().for_each(|row| self.add_item(row));
     }
 }
 
@@ -188,6 +192,7 @@ impl<'a> Oracle<'a> {
         let host = page_of(&raw.url).host;
         let is_other = !host.is_empty()
             && self.text_or_other(raw, format!("host {host}"), local_s / 3600, now) == "(other)";
+        let lines = self.lines(raw, rules, local_s / 3600, now);
         self.count(raw, rules, page.clone(), now);
         let minute = u32::try_from(unix_s / 60).unwrap();
         let date = u16::try_from(local_s / 86_400).unwrap();
@@ -209,6 +214,9 @@ impl<'a> Oracle<'a> {
         key.medium.clone_from(&of_session.medium);
         key.campaign.clone_from(&of_session.campaign);
         key.visitor_type.clone_from(&of_session.visitor_type);
+        for (texts, sums) in lines {
+            self.booked.add_line(&key, texts, sums);
+        }
         let sums = self.booked.hits.entry((key, raw.event.clone())).or_default();
         sums.0 += u64::from(raw.event == "page_view");
         sums.1 += 1;

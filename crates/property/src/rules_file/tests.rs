@@ -1,6 +1,6 @@
 //! Texts as people write them, good and bad.
 
-use hit::rules::{CustomDimension, PageGroup, TrailingSlash};
+use hit::rules::{CustomDimension, CustomScope, PageGroup, TrailingSlash};
 
 use super::*;
 use crate::tracker::Setting;
@@ -46,6 +46,11 @@ key_events = ["signup"]
 [[events.custom]]
 slot = 2
 parameter = "user.plan"
+
+[[events.custom]]
+slot = 3
+parameter = "coupon"
+scope = "item"
 
 [[channels]]
 name = "Partners"
@@ -95,7 +100,9 @@ fn every_key_is_read_and_written_back() {
     };
     assert_eq!(rules.urls.groups, [group("/product/**", Some("Products")), group("/blog/*", None)]);
     assert_eq!(rules.events.key_events, ["signup"]);
-    assert_eq!(rules.events.custom, [CustomDimension { slot: 2, parameter: "user.plan".into() }]);
+    let custom = |slot, parameter: &str, scope| CustomDimension { slot, parameter: parameter.into(), scope };
+    let expected = [custom(2, "user.plan", CustomScope::Event), custom(3, "coupon", CustomScope::Item)];
+    assert_eq!(rules.events.custom, expected);
     assert_eq!(rules.channels[0].campaign, ["spring*"]);
     assert_eq!((tracker.scroll.clone(), tracker.page_views), (Setting::Text("50,100".into()), false));
     assert_eq!(

@@ -54,10 +54,20 @@ pub(crate) enum Mistake {
     FilesGetASlash,
     LastGroupThatFitsCounts,
     GroupsAreIgnored,
+    QuantityIsCutOff,
+    QuantityHasToBeSaid,
+    PriceIsThatOfTheLine,
+    CartsBringMoney,
+    OnlyGooglesEventsHaveItems,
+    LinesOfOrdersAreNotBought,
+    ItemsOfAnyEventAreViewed,
+    ItemsHaveTheCurrencyOfTheProperty,
+    ItemsAreNeverOther,
+    ScopeIsIgnored,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 51] = [
+    pub(crate) const ALL: [Self; 61] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -109,5 +119,15 @@ impl Mistake {
         Self::FilesGetASlash,
         Self::LastGroupThatFitsCounts,
         Self::GroupsAreIgnored,
+        Self::QuantityIsCutOff,
+        Self::QuantityHasToBeSaid,
+        Self::PriceIsThatOfTheLine,
+        Self::CartsBringMoney,
+        Self::OnlyGooglesEventsHaveItems,
+        Self::LinesOfOrdersAreNotBought,
+        Self::ItemsOfAnyEventAreViewed,
+        Self::ItemsHaveTheCurrencyOfTheProperty,
+        Self::ItemsAreNeverOther,
+        Self::ScopeIsIgnored,
     ];
 }

@@ -74,7 +74,7 @@ pub fn answer(plan: Plan, findings: Findings) -> Report {
 /// Money has a total only where all of it is of one currency.
 fn totals(plan: &Plan, mut values: Vec<Value>) -> Vec<Value> {
     for (metric, value) in plan.metrics.iter().zip(&mut values) {
-        if *metric == Metric::Revenue && !plan.is_of_one_currency {
+        if metric.is_money() && !plan.is_of_one_currency {
             *value = Value::Nothing;
         }
     }
@@ -130,6 +130,7 @@ fn value(metric: Metric, sums: &Sums, closed_sessions_only: bool) -> Value {
         Metric::EngagementTime => Value::Number(ratio(sum(Measure::EngagementMs), 1000)),
         Metric::Revenue => Value::Number(ratio(sum(Measure::RevenueMicros), 1_000_000)),
         Metric::Custom(slot) => Value::Number(ratio(sum(Measure::CustomMicros(slot)), 1_000_000)),
+        Metric::ItemRevenue => Value::Number(ratio(sum(Measure::ItemRevenueMicros), 1_000_000)),
         Metric::Percentile(measured, percentile) => {
             let unit = if measured == Measured::Cls { 1000 } else { 1 };
             Value::Number(ratio(sum(Measure::Percentile(measured, percentile)), unit))

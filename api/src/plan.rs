@@ -41,6 +41,8 @@ pub enum Table {
     Sessions,
     /// Measured values.
     Values,
+    /// Items of shop events.
+    Items,
 }
 
 /// What one table gives.
@@ -95,7 +97,7 @@ pub struct Plan {
     pub closed_sessions_only: bool,
     /// Whether all money is of one currency, so that it has a total.
     pub is_of_one_currency: bool,
-    /// One table, or hits, sessions and values.
+    /// One table, or hits, sessions, values and items.
     pub parts: Vec<Part>,
 }
 
@@ -199,15 +201,14 @@ fn refuse_mixed_money(
     is_of_one_currency: bool,
 ) -> Result<(), Refusal> {
     let is_apart = is_of_one_currency || dimensions.contains(&Dimension::Currency);
-    if is_apart || !metrics.contains(&Metric::Revenue) {
-        return Ok(());
-    }
+    let money = metrics.iter().find(|metric| metric.is_money());
+    let Some(money) = money.filter(|_| !is_apart) else { return Ok(()) };
     let problem = "which would add up different currencies; add the dimension currency, or hold the filter to one, as in \
                    currency==EUR or currency==EUR and country==DE";
-    Err(Refusal::invalid("metrics", Metric::Revenue.name(), problem))
+    Err(Refusal::invalid("metrics", money.name(), problem))
 }
 
-/// Hits answer from the narrowest table; sessions and values have one.
+/// Hits answer from the narrowest table; sessions, values and items have one each.
 fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec<Part> {
     let hits = if in_totals { Table::Totals } else { Table::Hits };
     let mut parts: Vec<Part> = Vec::with_capacity(2);
@@ -215,6 +216,7 @@ fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec
         let table = match measure.subject() {
             Subject::Sessions => Table::Sessions,
             Subject::Values => Table::Values,
+            Subject::Items => Table::Items,
             Subject::Hits => hits,
         };
         match parts.iter_mut().find(|part| part.table == table) {

@@ -6,7 +6,7 @@ import urllib.request
 
 from .load import NotMeasured
 
-HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly")
+HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly", "item_hourly")
 TIMEOUT_S = 300
 
 # The same facts, one row per hit: what a store without aggregation would keep. Rows of a minute with n events become n rows;
@@ -47,9 +47,9 @@ class Warehouse:
         return [int(value) for value in self.query(sql)[0]]
 
     def minute_tables(self):
-        """Rows and sums of the minute tables of hits and sessions; rows of values are counted with those of hits."""
+        """Rows and sums of the minute tables of hits and sessions; rows of values and items are counted with those of hits."""
         rows, events, opened = self.numbers("SELECT count(), sum(events), sum(sessions) FROM hit_rollup")
-        rows += self.numbers("SELECT count() FROM value_rollup")[0]
+        rows += sum(self.numbers(f"SELECT count() FROM {table}")[0] for table in ("value_rollup", "item_rollup"))
         session_rows, closed = self.numbers("SELECT count(), sum(sessions) FROM session_rollup")
         return {"hit_rows": rows, "events": events, "opened": opened, "session_rows": session_rows, "closed": closed}
 

@@ -81,6 +81,7 @@ impl PlanRows {
         rows.hits.sort_by_key(|row| row.key.local_date);
         rows.sessions.sort_by_key(|row| row.key.local_date);
         rows.values.sort_by_key(|row| row.key.local_date);
+        rows.items.sort_by_key(|row| row.key.local_date);
         Self { rows }
     }
 
@@ -98,7 +99,9 @@ impl PlanRows {
         });
         let values =
             cut(MinuteTable::ValueRollup, &self.rows.values, max_rows, |row| (row.key.local_date, row.count));
-        hits.into_iter().chain(sessions).chain(values).collect()
+        let items =
+            cut(MinuteTable::ItemRollup, &self.rows.items, max_rows, |row| (row.key.local_date, row.lines));
+        hits.into_iter().chain(sessions).chain(values).chain(items).collect()
     }
 
     /// The INSERTs that a plan names.
@@ -133,6 +136,9 @@ impl PlanRows {
                         (row.key.local_date, row.count)
                     })
                 }
+                MinuteTable::ItemRollup => sum(self.rows.items.get(range.clone()), step.local_date, |row| {
+                    (row.key.local_date, row.lines)
+                }),
             };
             if hits != Some(step.hits) {
                 return Err(mismatch());
@@ -145,7 +151,8 @@ impl PlanRows {
                 hits: step.hits,
             });
         }
-        if next != [self.rows.hits.len(), self.rows.sessions.len(), self.rows.values.len()] {
+        let RollupRows { hits, sessions, values, items } = &self.rows;
+        if next != [hits.len(), sessions.len(), values.len(), items.len()] {
             return Err(MismatchError { step: "(rows are left over)".to_owned() });
         }
         Ok(chunks)

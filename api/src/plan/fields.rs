@@ -4,7 +4,8 @@
 //! everything a hit has. Metrics of closed sessions (`engaged_sessions bounce_rate session_duration`) come from session
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
-//! Percentiles come from value rows and go with everything a hit has but its event.
+//! Percentiles come from value rows and go with everything a hit has but its event; so do metrics of items, which come from item rows and
+//! alone go with what an item is.
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +24,11 @@ pub enum Metric {
     Revenue,
     /// By slot, from 1.
     Custom(u8),
+    ItemsViewed,
+    ItemsAddedToCart,
+    ItemsCheckedOut,
+    ItemsPurchased,
+    ItemRevenue,
     Percentile(Measured, Percentile),
 }
 
@@ -83,6 +89,11 @@ pub enum Dimension {
     FirstSource,
     Currency,
     PageTitle,
+    ItemId,
+    ItemName,
+    ItemBrand,
+    ItemCategory,
+    ItemVariant,
     /// By slot, from 1.
     Custom(u8),
 }
@@ -114,6 +125,16 @@ pub enum Measure {
     RevenueMicros,
     /// Millionths of a custom metric, by slot from 1.
     CustomMicros(u8),
+    /// Items viewed.
+    ItemsViewed,
+    /// Items put into a cart.
+    ItemsAddedToCart,
+    /// Items of checkouts that began.
+    ItemsCheckedOut,
+    /// Items bought.
+    ItemsPurchased,
+    /// What was paid for items, millionths of the currency's unit.
+    ItemRevenueMicros,
     /// A percentile, in the unit of the values.
     Percentile(Measured, Percentile),
 }
@@ -127,6 +148,8 @@ pub enum Subject {
     Sessions,
     /// Measured values.
     Values,
+    /// Items of shop events.
+    Items,
 }
 
 /// Every percentile there is.
@@ -158,7 +181,7 @@ const fn place(measured: Measured, percentile: Percentile) -> usize {
 
 impl Metric {
     /// Every metric but the percentiles.
-    pub const COUNTED: [Self; 16] = [
+    pub const COUNTED: [Self; 21] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -175,6 +198,11 @@ impl Metric {
         Self::Custom(3),
         Self::Custom(4),
         Self::Custom(5),
+        Self::ItemsViewed,
+        Self::ItemsAddedToCart,
+        Self::ItemsCheckedOut,
+        Self::ItemsPurchased,
+        Self::ItemRevenue,
     ];
 
     /// Every metric.
@@ -203,6 +231,11 @@ impl Metric {
             Self::Custom(3) => "custom_metric_3",
             Self::Custom(4) => "custom_metric_4",
             Self::Custom(_) => "custom_metric_5",
+            Self::ItemsViewed => "items_viewed",
+            Self::ItemsAddedToCart => "items_added_to_cart",
+            Self::ItemsCheckedOut => "items_checked_out",
+            Self::ItemsPurchased => "items_purchased",
+            Self::ItemRevenue => "item_revenue",
             Self::Percentile(measured, percentile) => {
                 PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
             }
@@ -239,10 +272,32 @@ impl Metric {
             Self::Custom(3) => &[Measure::CustomMicros(3)],
             Self::Custom(4) => &[Measure::CustomMicros(4)],
             Self::Custom(_) => &[Measure::CustomMicros(5)],
+            Self::ItemsViewed => &[Measure::ItemsViewed],
+            Self::ItemsAddedToCart => &[Measure::ItemsAddedToCart],
+            Self::ItemsCheckedOut => &[Measure::ItemsCheckedOut],
+            Self::ItemsPurchased => &[Measure::ItemsPurchased],
+            Self::ItemRevenue => &[Measure::ItemRevenueMicros],
             Self::Percentile(measured, percentile) => {
                 Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
             }
         }
+    }
+
+    /// Whether it is an amount of money, which is never added up over currencies.
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Revenue | Self::ItemRevenue)
+    }
+
+    /// Whether it is of the items of shop events.
+    fn is_of_items(self) -> bool {
+        matches!(
+            self,
+            Self::ItemsViewed
+                | Self::ItemsAddedToCart
+                | Self::ItemsCheckedOut
+                | Self::ItemsPurchased
+                | Self::ItemRevenue
+        )
     }
 
     /// Why it cannot be had by this dimension, and what can; `None` when it can.
@@ -250,14 +305,23 @@ impl Metric {
         let of_sessions =
             matches!(self, Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration);
         let is_percentile = matches!(self, Self::Percentile(..));
+        let of_items = self.is_of_items();
         match dimension {
+            dimension if dimension.is_of_items() && !of_items => Some(
+                "only items have it; use items_viewed, items_added_to_cart, items_checked_out, items_purchased or item_revenue",
+            ),
+            Dimension::EventName if of_items => Some(
+                "items are told by what became of them, not by the event; use items_viewed, items_purchased and the like",
+            ),
             Dimension::Currency if of_sessions || is_percentile => Some(
-                "only money has a currency; use revenue, or events and visitors of the hits that brought some",
+                "only money has a currency; use revenue, item_revenue, or events and visitors of the hits that brought some",
             ),
             Dimension::Custom(_) if of_sessions || is_percentile => Some(
-                "only hits have custom dimensions; use events, page_views, visitors, key_events or revenue",
+                "only hits and items have custom dimensions; use events, page_views, visitors, key_events or revenue",
             ),
-            Dimension::PageTitle if is_percentile => Some("values are told by page; use page_path"),
+            Dimension::PageTitle if is_percentile || of_items => {
+                Some("values and items are told by page, not by its title; use page_path")
+            }
             Dimension::EventName if is_percentile => {
                 Some("values are told by page, not by the event that brought them; use page_path")
             }
@@ -277,7 +341,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -305,6 +369,11 @@ impl Dimension {
         Self::FirstSource,
         Self::Currency,
         Self::PageTitle,
+        Self::ItemId,
+        Self::ItemName,
+        Self::ItemBrand,
+        Self::ItemCategory,
+        Self::ItemVariant,
         Self::Custom(1),
         Self::Custom(2),
         Self::Custom(3),
@@ -342,6 +411,11 @@ impl Dimension {
             Self::FirstSource => "first_source",
             Self::Currency => "currency",
             Self::PageTitle => "page_title",
+            Self::ItemId => "item_id",
+            Self::ItemName => "item_name",
+            Self::ItemBrand => "item_brand",
+            Self::ItemCategory => "item_category",
+            Self::ItemVariant => "item_variant",
             Self::Custom(1) => "custom_1",
             Self::Custom(2) => "custom_2",
             Self::Custom(3) => "custom_3",
@@ -360,6 +434,14 @@ impl Dimension {
         matches!(self, Self::Date | Self::DateHour | Self::Hour | Self::TrafficClass)
     }
 
+    /// Whether only items have it.
+    fn is_of_items(self) -> bool {
+        matches!(
+            self,
+            Self::ItemId | Self::ItemName | Self::ItemBrand | Self::ItemCategory | Self::ItemVariant
+        )
+    }
+
     /// Whether naming it makes a report one on closed sessions.
     pub fn is_of_closed_sessions(self) -> bool {
         matches!(self, Self::EntryPage | Self::ExitPage)
@@ -368,7 +450,7 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 16 + PERCENTILES.len();
+    pub const COUNT: usize = 21 + PERCENTILES.len();
 
     const PERCENTILES: [Self; PERCENTILES.len()] = {
         let mut all = [Self::Visitors; PERCENTILES.len()];
@@ -396,7 +478,12 @@ impl Measure {
             Self::RevenueMicros => 10,
             Self::CustomMicros(slot @ 1..=4) => 10 + usize::from(slot),
             Self::CustomMicros(_) => 15,
-            Self::Percentile(measured, percentile) => 16 + place(measured, percentile),
+            Self::ItemsViewed => 16,
+            Self::ItemsAddedToCart => 17,
+            Self::ItemsCheckedOut => 18,
+            Self::ItemsPurchased => 19,
+            Self::ItemRevenueMicros => 20,
+            Self::Percentile(measured, percentile) => 21 + place(measured, percentile),
         }
     }
 
@@ -405,6 +492,11 @@ impl Measure {
         match self {
             Self::SessionsClosed | Self::SessionsEngaged | Self::DurationMs => Subject::Sessions,
             Self::Percentile(..) => Subject::Values,
+            Self::ItemsViewed
+            | Self::ItemsAddedToCart
+            | Self::ItemsCheckedOut
+            | Self::ItemsPurchased
+            | Self::ItemRevenueMicros => Subject::Items,
             _ => Subject::Hits,
         }
     }

@@ -44,7 +44,7 @@ fn every_pair_is_planned_or_refused_by_both_names() {
     let mut refused = 0;
     for metric in Metric::all() {
         // Money has to be of one currency, or apart by it.
-        let euros = if metric == Metric::Revenue { "currency == EUR and " } else { "" };
+        let euros = if metric.is_money() { "currency == EUR and " } else { "" };
         for dimension in Dimension::ALL {
             let of_one = euros.strip_suffix(" and ").unwrap_or(euros);
             let by_dimension = planned(&request(metric.name(), dimension.name(), of_one));
@@ -62,9 +62,9 @@ fn every_pair_is_planned_or_refused_by_both_names() {
             }
         }
     }
-    // Four metrics of sessions by nine dimensions of hits, twelve of hits and 18 of values by two of sessions, those of values by
-    // eight of hits; twice each.
-    assert_eq!(refused, 2 * (4 * 9 + (12 + 18) * 2 + 18 * 8));
+    // Four metrics of sessions by nine dimensions of hits, twelve of hits, 18 of values and five of items by two of sessions, those of
+    // values by eight of hits, those of items by the event and the title; all but those of items by five of items; twice each.
+    assert_eq!(refused, 2 * (4 * 9 + (12 + 18 + 5) * 2 + 18 * 8 + 5 * 2 + (4 + 12 + 18) * 5));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn readme_shows_the_matrix() {
 
 #[test]
 fn narrowest_table_answers() {
-    use Table::{Hits, Sessions, Totals, Values};
+    use Table::{Hits, Items, Sessions, Totals, Values};
     for (metrics, dimensions, filter, tables) in [
         ("visitors sessions", "", "", vec![Totals]),
         ("page_views", "date hour date_hour traffic_class", "hour in(1,2)", vec![Totals]),
@@ -101,6 +101,9 @@ fn narrowest_table_answers() {
         ("custom_metric_1 visitors", "date", "", vec![Hits]),
         ("custom_metric_5 bounce_rate", "", "", vec![Hits, Sessions]),
         ("lcp_p75 cls_p75", "date", "", vec![Values]),
+        ("items_viewed items_purchased", "date", "", vec![Items]),
+        ("item_revenue", "item_name currency", "custom_1==a", vec![Items]),
+        ("revenue item_revenue", "currency", "", vec![Hits, Items]),
         ("lcp_p75 page_views bounce_rate", "date", "", vec![Values, Totals, Sessions]),
     ] {
         let plan = planned(&request(metrics, dimensions, filter)).unwrap();

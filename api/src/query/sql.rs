@@ -5,7 +5,8 @@
 //! leaves history as it was counted.
 
 use warehouse::tables::{
-    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, VALUE_HOURLY, WATERMARK,
+    HIT_HOURLY, HOURLY, ITEM_HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY,
+    VALUE_HOURLY, WATERMARK,
 };
 
 use super::channel;
@@ -33,6 +34,7 @@ impl Table {
             Self::Hits => HIT_HOURLY.name,
             Self::Sessions => SESSION_HOURLY.name,
             Self::Values => VALUE_HOURLY.name,
+            Self::Items => ITEM_HOURLY.name,
         }
     }
 }
@@ -233,6 +235,11 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::FirstSource => "first_source",
         Dimension::Currency => "currency",
         Dimension::PageTitle => "page_title",
+        Dimension::ItemId => "item_id",
+        Dimension::ItemName => "item_name",
+        Dimension::ItemBrand => "item_brand",
+        Dimension::ItemCategory => "item_category",
+        Dimension::ItemVariant => "item_variant",
         Dimension::Custom(1) => "custom[1]",
         Dimension::Custom(2) => "custom[2]",
         Dimension::Custom(3) => "custom[3]",
@@ -254,6 +261,11 @@ fn aggregate(measure: Measure) -> String {
         Measure::KeyEvents => "sum(key_events)",
         Measure::RevenueMicros => return capped_sum("revenue_micros"),
         Measure::CustomMicros(slot) => return capped_sum(&format!("custom_metric_{slot}_micros")),
+        Measure::ItemsViewed => "sum(items_viewed)",
+        Measure::ItemsAddedToCart => "sum(items_added_to_cart)",
+        Measure::ItemsCheckedOut => "sum(items_checked_out)",
+        Measure::ItemsPurchased => "sum(items_purchased)",
+        Measure::ItemRevenueMicros => return capped_sum("item_revenue_micros"),
         Measure::Percentile(measured, percentile) => {
             let (name, level) = (value_name(measured), level(percentile));
             // 0 of none.
@@ -311,6 +323,11 @@ fn alias(measure: Measure) -> String {
         Measure::KeyEvents => "m_key_events",
         Measure::RevenueMicros => "m_revenue_micros",
         Measure::CustomMicros(slot) => return format!("m_custom_{slot}_micros"),
+        Measure::ItemsViewed => "m_items_viewed",
+        Measure::ItemsAddedToCart => "m_items_added_to_cart",
+        Measure::ItemsCheckedOut => "m_items_checked_out",
+        Measure::ItemsPurchased => "m_items_purchased",
+        Measure::ItemRevenueMicros => "m_item_revenue_micros",
         Measure::Percentile(measured, percentile) => {
             return format!("m_{}_{}", value_name(measured), level(percentile).trim_start_matches("0."));
         }

@@ -161,6 +161,9 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Sell, and have no way to say what, or do not use it.
+const WITHOUT_ITEMS: [&str; 4] = ["plausible.mjs", "minimal_ga4.mjs", "umami_node.mjs", "umami_python.py"];
+
 /// Their hits have no page but for page views, so that no host name tells whose they are: they send to the property's own.
 const WITH_OWN_HOST: &[Case] = &[
     Case {
@@ -238,6 +241,15 @@ fn check_counts(system: &System, case: &Case, property: &Property) {
     let currency = if case.protocol == "matomo" { "USD" } else { "EUR" };
     let expected = sold.then(|| json!({"currency": currency, "revenue": 49.5, "key_events": 1}));
     assert_eq!(money, Vec::from_iter(expected), "{}", case.driver);
+    let items = "--metrics items_purchased,item_revenue,items_viewed --dimensions item_id,item_name,currency";
+    let items = system.rows(property, &format!("{days} {items}"));
+    // What scenario.json has: two caps of 24.75 each.
+    let cap = json!({
+        "item_id": "SKU-1", "item_name": "Cap", "currency": currency, "items_purchased": 2, "item_revenue": 49.5,
+        "items_viewed": 0,
+    });
+    let tells_items = sold && !WITHOUT_ITEMS.contains(&case.driver);
+    assert_eq!(items, Vec::from_iter(tells_items.then_some(cap)), "{}", case.driver);
     let totals = system.report(property, &format!("{days} --metrics visitors,page_views"))["totals"].clone();
     assert_eq!(totals["visitors"], case.visitors, "{}: {totals}", case.driver);
 }

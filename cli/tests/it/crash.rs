@@ -15,7 +15,7 @@ use crate::system::{Options, System};
 use crate::traffic::{Site, Traffic, Workload, check_reports};
 
 /// Every durable step: what dies, and where.
-const POINTS: [(&str, &[&str]); 11] = [
+const POINTS: [(&str, &[&str]); 12] = [
     ("edge", &["edge.wal.append.before", "edge.wal.append.after"]),
     ("edge", &["edge.flush.before", "edge.flush.after"]),
     ("hub", &["hub.segment.put.before", "hub.segment.put.after"]),
@@ -28,6 +28,7 @@ const POINTS: [(&str, &[&str]); 11] = [
         &["loader.insert.sessions.before", "loader.insert.sessions.sent", "loader.insert.sessions.after"],
     ),
     ("loader", &["loader.insert.values.before", "loader.insert.values.sent", "loader.insert.values.after"]),
+    ("loader", &["loader.insert.items.before", "loader.insert.items.sent", "loader.insert.items.after"]),
     (
         "loader",
         &[

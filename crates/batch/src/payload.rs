@@ -9,9 +9,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hit::CUSTOM_METRICS;
 use prost::Message;
-use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns, ValueColumns};
+use proto::batch::{HitColumns, ItemColumns, KeyColumns, RollupPayload, SessionColumns, ValueColumns};
 
-use crate::rows::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
+use crate::rows::{HitRow, ItemRow, RollupRows, RowKey, SessionRow, ValueRow};
 
 /// zstd level: the payload is made once every few seconds, off the accept path.
 const LEVEL: i32 = 3;
@@ -56,11 +56,13 @@ pub fn encode_rollup(rows: &RollupRows) -> Result<Vec<u8>, PayloadError> {
     let hits = hit_columns(&rows.hits, &mut dictionary);
     let sessions = session_columns(&rows.sessions, &mut dictionary);
     let values = value_columns(&rows.values, &mut dictionary);
+    let items = item_columns(&rows.items, &mut dictionary);
     let message = RollupPayload {
         strings: dictionary.strings,
         hits: Some(hits),
         sessions: Some(sessions),
         values: Some(values),
+        items: Some(items),
     };
     zstd::bulk::compress(&message.encode_to_vec(), LEVEL).map_err(PayloadError::Compression)
 }
@@ -75,11 +77,13 @@ pub fn decode_rollup(payload: &[u8]) -> Result<RollupRows, PayloadError> {
     let hits = message.hits.unwrap_or_default();
     let sessions = message.sessions.unwrap_or_default();
     let values = message.values.unwrap_or_default();
+    let items = message.items.unwrap_or_default();
     let strings: Vec<Arc<str>> = message.strings.into_iter().map(Arc::from).collect();
     Ok(RollupRows {
         hits: hit_rows(&hits, &strings)?,
         sessions: session_rows(&sessions, &strings)?,
         values: value_rows(&values, &strings)?,
+        items: item_rows(&items, &strings)?,
     })
 }
 
@@ -234,6 +238,30 @@ fn value_columns(rows: &[ValueRow], dictionary: &mut Dictionary) -> ValueColumns
         columns.value.push(row.value);
         columns.count.push(row.count);
     }
+    add_optional(&mut key, rows, |row| &row.key, dictionary);
+    columns.key = Some(key);
+    columns
+}
+
+fn item_columns(rows: &[ItemRow], dictionary: &mut Dictionary) -> ItemColumns {
+    let mut columns = ItemColumns::default();
+    let mut key = KeyColumns::default();
+    for row in rows {
+        push_key(&mut key, &row.key, dictionary);
+        columns.lines.push(row.lines);
+    }
+    columns.item_id = optional_texts(rows, |row| &row.item_id, dictionary);
+    columns.item_name = optional_texts(rows, |row| &row.item_name, dictionary);
+    columns.item_brand = optional_texts(rows, |row| &row.item_brand, dictionary);
+    columns.item_category = optional_texts(rows, |row| &row.item_category, dictionary);
+    columns.item_variant = optional_texts(rows, |row| &row.item_variant, dictionary);
+    columns.currency = optional_texts(rows, |row| &row.currency, dictionary);
+    columns.custom = optional_texts(rows, |row| &row.custom, dictionary);
+    columns.items_viewed = optional_numbers(rows, |row| row.items_viewed);
+    columns.items_added_to_cart = optional_numbers(rows, |row| row.items_added_to_cart);
+    columns.items_checked_out = optional_numbers(rows, |row| row.items_checked_out);
+    columns.items_purchased = optional_numbers(rows, |row| row.items_purchased);
+    columns.item_revenue_micros = optional_numbers(rows, |row| row.item_revenue_micros);
     add_optional(&mut key, rows, |row| &row.key, dictionary);
     columns.key = Some(key);
     columns
@@ -433,6 +461,55 @@ fn value_rows(columns: &ValueColumns, strings: &[Arc<str>]) -> Result<Vec<ValueR
                 name: table.text("name", columns.name[at])?,
                 value: columns.value[at],
                 count: columns.count[at],
+            })
+        })
+        .collect()
+}
+
+fn item_rows(columns: &ItemColumns, strings: &[Arc<str>]) -> Result<Vec<ItemRow>, PayloadError> {
+    let empty = KeyColumns::default();
+    let key = columns.key.as_ref().unwrap_or(&empty);
+    let table = Table { rows: key.property.len(), strings };
+    table.check_key(key)?;
+    table.check("lines", &columns.lines)?;
+    for (column, values) in [
+        ("item_id", &columns.item_id),
+        ("item_name", &columns.item_name),
+        ("item_brand", &columns.item_brand),
+        ("item_category", &columns.item_category),
+        ("item_variant", &columns.item_variant),
+        ("currency", &columns.currency),
+        ("custom", &columns.custom),
+    ] {
+        table.check_optional(column, values)?;
+    }
+    for (column, values) in [
+        ("items_viewed", &columns.items_viewed),
+        ("items_added_to_cart", &columns.items_added_to_cart),
+        ("items_checked_out", &columns.items_checked_out),
+        ("items_purchased", &columns.items_purchased),
+        ("item_revenue_micros", &columns.item_revenue_micros),
+    ] {
+        table.check_optional(column, values)?;
+    }
+    let number = |values: &[u64], at: usize| values.get(at).copied().unwrap_or(0);
+    (0..table.rows)
+        .map(|at| {
+            Ok(ItemRow {
+                key: table.key(key, at)?,
+                item_id: table.optional_text("item_id", &columns.item_id, at)?,
+                item_name: table.optional_text("item_name", &columns.item_name, at)?,
+                item_brand: table.optional_text("item_brand", &columns.item_brand, at)?,
+                item_category: table.optional_text("item_category", &columns.item_category, at)?,
+                item_variant: table.optional_text("item_variant", &columns.item_variant, at)?,
+                currency: table.optional_text("currency", &columns.currency, at)?,
+                custom: table.optional_text("custom", &columns.custom, at)?,
+                lines: columns.lines[at],
+                items_viewed: number(&columns.items_viewed, at),
+                items_added_to_cart: number(&columns.items_added_to_cart, at),
+                items_checked_out: number(&columns.items_checked_out, at),
+                items_purchased: number(&columns.items_purchased, at),
+                item_revenue_micros: number(&columns.item_revenue_micros, at),
             })
         })
         .collect()

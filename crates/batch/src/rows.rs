@@ -61,6 +61,8 @@ pub struct RowKey {
 /// The most revenue that a row may have, millionths: the edge counts no further, and the loader takes no more.
 pub const MAX_REVENUE_MICROS: u64 = 1 << 60;
 
+/// The most items of each kind that a row may have, likewise.
+pub const MAX_ITEMS: u64 = 1 << 48;
 /// Sums of custom metrics by slot, millionths. Each is bounded as revenue is, by [`MAX_REVENUE_MICROS`].
 pub type CustomSums = [u64; hit::CUSTOM_METRICS as usize];
 
@@ -132,6 +134,39 @@ pub struct ValueRow {
     pub count: u64,
 }
 
+/// A row of `item_rollup`: what became of an item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemRow {
+    /// Dimensions.
+    pub key: RowKey,
+    /// The shop's id of it; empty: not said, as in the texts below.
+    pub item_id: Arc<str>,
+    /// Name.
+    pub item_name: Arc<str>,
+    /// Brand.
+    pub item_brand: Arc<str>,
+    /// Category.
+    pub item_category: Arc<str>,
+    /// Variant.
+    pub item_variant: Arc<str>,
+    /// Currency of the event, ISO 4217; `(not set)`: what was sent is none.
+    pub currency: Arc<str>,
+    /// Values of custom dimensions, of the event or of the item, as in [`HitRow::custom`].
+    pub custom: Arc<str>,
+    /// Item lines that are counted here, whatever their quantity.
+    pub lines: u64,
+    /// Items viewed.
+    pub items_viewed: u64,
+    /// Items put into a cart.
+    pub items_added_to_cart: u64,
+    /// Items of checkouts that began.
+    pub items_checked_out: u64,
+    /// Items bought.
+    pub items_purchased: u64,
+    /// Price by quantity of what was bought, millionths of the currency's unit.
+    pub item_revenue_micros: u64,
+}
+
 /// The rows of a batch, or of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollupRows {
@@ -141,6 +176,8 @@ pub struct RollupRows {
     pub sessions: Vec<SessionRow>,
     /// Rows of `value_rollup`.
     pub values: Vec<ValueRow>,
+    /// Rows of `item_rollup`.
+    pub items: Vec<ItemRow>,
 }
 
 impl RollupRows {
@@ -152,23 +189,26 @@ impl RollupRows {
             |row| ([&row.event_name, &row.currency, &row.custom, &row.page_title], 0),
         );
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page; 4], 0));
+        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page], 0));
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.values, |row| &row.key, |row| ([&row.name; 4], row.value));
+        sort(&mut self.values, |row| &row.key, |row| ([&row.name], row.value));
         self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+        sort(&mut self.items, |row| &row.key, |row| (row.texts(), 0));
+        self.items.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
     }
 
     /// Adds the rows of another batch behind these.
     pub fn append(&mut self, other: Self) {
-        let Self { hits, sessions, values } = other;
+        let Self { hits, sessions, values, items } = other;
         self.hits.extend(hits);
         self.sessions.extend(sessions);
         self.values.extend(values);
+        self.items.extend(items);
     }
 
     /// Number of rows in all tables.
     pub fn len(&self) -> usize {
-        self.hits.len() + self.sessions.len() + self.values.len()
+        self.hits.len() + self.sessions.len() + self.values.len() + self.items.len()
     }
 
     /// Whether there is no row.
@@ -180,10 +220,10 @@ impl RollupRows {
 /// Puts rows in the order of (slot, key, what is beside the key), in place: rows are large.
 ///
 /// What is sorted are numbers that stand for the first parts of the key; texts are only looked at where these are equal.
-fn sort<T>(
+fn sort<T, const N: usize>(
     rows: &mut [T],
     key: impl Fn(&T) -> &RowKey,
-    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; 4], u32),
+    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; N], u32),
 ) {
     let ranks = property_ranks(rows.iter().map(|row| &*key(row).property));
     let numbered = rows.iter().zip(0..);
@@ -324,6 +364,28 @@ impl ValueRow {
 
     fn absorb(&mut self, other: &mut Self) -> bool {
         self.count = self.count.saturating_add(other.count);
+        true
+    }
+}
+
+impl ItemRow {
+    /// The key beside the dimensions.
+    fn texts(&self) -> [&Arc<str>; 7] {
+        let Self { item_id, item_name, item_brand, item_category, item_variant, currency, custom, .. } = self;
+        [item_id, item_name, item_brand, item_category, item_variant, currency, custom]
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.key == other.key && self.texts() == other.texts()
+    }
+
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.lines = self.lines.saturating_add(other.lines);
+        self.items_viewed = self.items_viewed.saturating_add(other.items_viewed);
+        self.items_added_to_cart = self.items_added_to_cart.saturating_add(other.items_added_to_cart);
+        self.items_checked_out = self.items_checked_out.saturating_add(other.items_checked_out);
+        self.items_purchased = self.items_purchased.saturating_add(other.items_purchased);
+        self.item_revenue_micros = self.item_revenue_micros.saturating_add(other.item_revenue_micros);
         true
     }
 }

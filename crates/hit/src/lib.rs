@@ -15,8 +15,8 @@ pub use ids::{EdgeId, Epoch, IdError, slot_of};
 pub use plain_url::PlainUrl;
 pub use proto::hit::{BlockBody, ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
 pub use rules::{
-    CUSTOM_DIMENSIONS, CUSTOM_METRICS, ChannelRule, CustomDimension, CustomMetric, EventRules, PageGroup,
-    Rules, RulesSource, SessionRules, TrafficRules, TrailingSlash, UrlRules,
+    CUSTOM_DIMENSIONS, CUSTOM_METRICS, ChannelRule, CustomDimension, CustomMetric, CustomScope, EventRules,
+    PageGroup, Rules, RulesSource, SessionRules, TrafficRules, TrailingSlash, UrlRules,
 };
 pub use view::{BlockView, HintsView, HitView, ItemView, MarkView, ParamValue, ParamView};
 

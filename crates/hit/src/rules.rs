@@ -162,6 +162,20 @@ pub struct CustomDimension {
     pub slot: u8,
     /// Name of the parameter, such as `plan`, or `user.plan` for what clients say of the visitor.
     pub parameter: String,
+    /// Whose parameter it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scope: CustomScope,
+}
+
+/// Whose parameter a custom dimension is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomScope {
+    /// The event's.
+    #[default]
+    Event,
+    /// That of each item of the event: hits themselves have no value then.
+    Item,
 }
 
 /// How many a property may have.

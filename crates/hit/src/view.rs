@@ -59,7 +59,7 @@ pub struct HintsView<'a> {
 }
 
 /// An [`Item`] that borrows its texts; fields as there.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)] // hit.proto describes each field.
 pub struct ItemView<'a> {
     pub id: &'a str,
@@ -69,6 +69,7 @@ pub struct ItemView<'a> {
     pub variant: &'a str,
     pub price: Option<f64>,
     pub quantity: Option<f64>,
+    pub params: Vec<ParamView<'a>>,
 }
 
 /// An event parameter.
@@ -266,12 +267,7 @@ impl<'a> HitView<'a> {
         text(15, self.language, out);
         text(16, self.screen, out);
         number(17, self.engagement_ms, out);
-        for param in &self.params {
-            let mut length = Length(0);
-            param.write(&mut length);
-            out.begin(18, length.0);
-            param.write(out);
-        }
+        write_params(18, &self.params, out);
         text(19, self.country, out);
         if !self.truncated_ip.is_empty() {
             out.bytes(20, self.truncated_ip);
@@ -335,6 +331,15 @@ impl<'a> ParamView<'a> {
     }
 }
 
+fn write_params(tag: u32, params: &[ParamView<'_>], out: &mut impl Output) {
+    for param in params {
+        let mut length = Length(0);
+        param.write(&mut length);
+        out.begin(tag, length.0);
+        param.write(out);
+    }
+}
+
 impl<'a> ItemView<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut item = Self::default();
@@ -347,6 +352,7 @@ impl<'a> ItemView<'a> {
                 5 => item.variant = field.text()?,
                 6 => item.price = Some(f64::from_bits(field.fixed()?)),
                 7 => item.quantity = Some(f64::from_bits(field.fixed()?)),
+                8 => item.params.push(ParamView::parse(field.bytes()?)?),
                 _ => {}
             }
             Ok(())
@@ -364,6 +370,7 @@ impl<'a> ItemView<'a> {
             variant: &item.variant,
             price: item.price,
             quantity: item.quantity,
+            params: item.params.iter().map(ParamView::of).collect(),
         }
     }
 
@@ -379,6 +386,7 @@ impl<'a> ItemView<'a> {
         if let Some(quantity) = self.quantity {
             out.fixed(7, quantity.to_bits());
         }
+        write_params(8, &self.params, out);
     }
 }
 

@@ -131,6 +131,7 @@ impl Traffic {
             revenue: None,
             values: Vec::new(),
             page_title: "".into(),
+            items: Vec::new(),
             custom: "".into(),
             custom_micros: [0; 5],
             engagement_ms: 0,

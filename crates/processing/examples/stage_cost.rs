@@ -143,7 +143,7 @@ fn process(detection: Arc<Detection>) -> Result<Spent, Box<dyn Error>> {
         let begun = Instant::now();
         pages.begin_block(now);
         for (hit, _) in &mut enriched {
-            pages.fold(&mut hit.dimensions, &mut hit.page_title, &mut hit.custom, now);
+            pages.fold(&mut hit.dimensions, &mut hit.page_title, &mut hit.custom, &mut hit.items, now);
         }
         spent.fold += begun.elapsed();
 

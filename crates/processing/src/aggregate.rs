@@ -10,11 +10,13 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 
-use batch::{CustomSums, HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{
+    CustomSums, HitRow, ItemRow, MAX_ITEMS, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow,
+};
 
 use crate::handover::{
-    Acquisition, ClosedSession, Dimensions, EnrichedHit, MeasuredValue, Placement, TrafficClass,
-    TrafficReason, VisitorType,
+    Acquisition, ClosedSession, Dimensions, EnrichedHit, Item, ItemAction, ItemLine, MeasuredValue,
+    Placement, TrafficClass, TrafficReason, VisitorType,
 };
 
 /// Key of a hit row.
@@ -36,6 +38,16 @@ struct ValueKey {
     value: MeasuredValue,
 }
 
+/// Key of an item row.
+#[derive(Debug, PartialEq, Eq)]
+struct ItemKey {
+    dimensions: Dimensions,
+    acquisition: Arc<Acquisition>,
+    item: Item,
+    currency: Arc<str>,
+    custom: Arc<str>,
+}
+
 /// Key of a session row.
 #[derive(Debug, PartialEq, Eq)]
 struct SessionKey {
@@ -47,26 +59,40 @@ struct SessionKey {
 impl Hash for HitKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.currency.as_deref().unwrap_or_default().as_bytes());
-        hash_key(&self.dimensions, &self.acquisition, [&self.event, &self.custom, &self.page_title], state);
+        hash_key(&self.dimensions, &self.acquisition, &[&self.event, &self.custom, &self.page_title], state);
     }
 }
 
 impl Hash for ValueKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u32(self.value.value);
-        hash_key(&self.dimensions, &self.acquisition, [self.value.name, "", ""], state);
+        hash_key(&self.dimensions, &self.acquisition, &[self.value.name], state);
+    }
+}
+
+impl Hash for ItemKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_key(&self.dimensions, &self.acquisition, &self.texts(), state);
+    }
+}
+
+impl ItemKey {
+    /// The key beside the dimensions.
+    fn texts(&self) -> [&str; 7] {
+        let Item { id, name, brand, category, variant } = &self.item;
+        [id, name, brand, category, variant, &self.currency, &self.custom]
     }
 }
 
 impl Hash for SessionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_key(&self.dimensions, &self.acquisition, [&self.exit_page, "", ""], state);
+        hash_key(&self.dimensions, &self.acquisition, &[&self.exit_page], state);
     }
 }
 
 /// Hashes every text that clients make up, and what tells the others apart: keys that differ only in what is left out are few, whoever
 /// sends them.
-fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: [&str; 3], state: &mut H) {
+fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: &[&str], state: &mut H) {
     let Dimensions { property, minute, page_path, hostname, place, client, traffic, .. } = dimensions;
     let Acquisition { source, medium, campaign, first_source, visitor_type } = acquisition;
     state.write_u32(*minute);
@@ -103,6 +129,17 @@ struct HitSums {
     custom_micros: CustomSums,
 }
 
+/// Measures of an item row.
+#[derive(Debug, Default)]
+struct ItemSums {
+    lines: u64,
+    viewed: u64,
+    added_to_cart: u64,
+    checked_out: u64,
+    purchased: u64,
+    revenue_micros: u64,
+}
+
 /// Measures of a session row.
 #[derive(Debug, Default)]
 struct SessionSums {
@@ -119,6 +156,7 @@ pub struct Aggregator {
     hits: HashMap<HitKey, HitSums, RandomState>,
     sessions: HashMap<SessionKey, SessionSums, RandomState>,
     values: HashMap<ValueKey, u64, RandomState>,
+    items: HashMap<ItemKey, ItemSums, RandomState>,
     /// Bytes of the strings and ids in them; ids that come twice count twice until a seal.
     bytes: usize,
 }
@@ -130,6 +168,9 @@ impl Aggregator {
         let is_new = hit.first_visit || (opens_session && !hit.has_client_id);
         for value in hit.values {
             self.add_value(&hit.dimensions, &placement.acquisition, value);
+        }
+        for line in hit.items {
+            self.add_item(&hit.dimensions, &placement.acquisition, line);
         }
         let (currency, revenue_micros) = hit.revenue.map(|paid| (paid.currency, paid.micros)).unzip();
         let key = HitKey {
@@ -179,6 +220,34 @@ impl Aggregator {
         *count += 1;
     }
 
+    fn add_item(&mut self, dimensions: &Dimensions, acquisition: &Arc<Acquisition>, line: ItemLine) {
+        let key = ItemKey {
+            dimensions: dimensions.clone(),
+            acquisition: Arc::clone(acquisition),
+            item: line.item,
+            currency: line.currency,
+            custom: line.custom,
+        };
+        let sums = match self.items.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let texts: usize = entry.key().texts().iter().map(|text| text.len()).sum();
+                self.bytes += key_bytes(dimensions, acquisition) + texts;
+                entry.insert(ItemSums::default())
+            }
+        };
+        sums.lines += 1;
+        let count = match line.action {
+            ItemAction::Viewed => &mut sums.viewed,
+            ItemAction::AddedToCart => &mut sums.added_to_cart,
+            ItemAction::CheckedOut => &mut sums.checked_out,
+            ItemAction::Purchased => &mut sums.purchased,
+        };
+        *count = count.saturating_add(line.quantity).min(MAX_ITEMS);
+        let revenue = sums.revenue_micros.saturating_add(line.revenue_micros);
+        sums.revenue_micros = revenue.min(MAX_REVENUE_MICROS);
+    }
+
     /// Adds a session that is over to its row.
     pub fn add_session(&mut self, session: ClosedSession) {
         let key = SessionKey {
@@ -203,7 +272,8 @@ impl Aggregator {
 
     /// Rows in all tables.
     pub fn rows(&self) -> u64 {
-        u64::try_from(self.hits.len() + self.sessions.len() + self.values.len()).unwrap_or(u64::MAX)
+        let rows = self.hits.len() + self.sessions.len() + self.values.len() + self.items.len();
+        u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
     /// Bytes of the strings and visitor ids in the rows, about what they take in a batch before compression.
@@ -217,6 +287,7 @@ impl Aggregator {
             hits: self.hits.drain().map(hit_row).collect(),
             sessions: self.sessions.drain().map(session_row).collect(),
             values: self.values.drain().map(value_row).collect(),
+            items: self.items.drain().map(item_row).collect(),
         };
         rows.normalize();
         self.bytes = 0;
@@ -288,6 +359,26 @@ fn value_row((key, count): (ValueKey, u64)) -> ValueRow {
         name: key.value.name.into(),
         value: key.value.value,
         count,
+    }
+}
+
+fn item_row((key, sums): (ItemKey, ItemSums)) -> ItemRow {
+    let Item { id, name, brand, category, variant } = key.item;
+    ItemRow {
+        key: row_key(key.dimensions, &key.acquisition),
+        item_id: id,
+        item_name: name,
+        item_brand: brand,
+        item_category: category,
+        item_variant: variant,
+        currency: key.currency,
+        custom: key.custom,
+        lines: sums.lines,
+        items_viewed: sums.viewed,
+        items_added_to_cart: sums.added_to_cart,
+        items_checked_out: sums.checked_out,
+        items_purchased: sums.purchased,
+        item_revenue_micros: sums.revenue_micros,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod address;
 pub mod acquisition;
 pub mod custom;
 pub mod domains;
+pub mod items;
 pub mod measured;
 pub mod memory;
 pub mod money;
@@ -21,7 +22,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{CustomDimension, CustomMetric, HitView, PAGE_VIEW, Rules, RulesSource};
+use hit::{CustomDimension, CustomMetric, HitView, ItemView, PAGE_VIEW, Rules, RulesSource};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
@@ -33,7 +34,7 @@ use crate::enrich::page::Pages;
 use crate::enrich::terms::Terms;
 use crate::enrich::traffic::{TrafficTerms, traffic_of};
 use crate::enrich::user_agent::{Detected, Detection};
-use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, Revenue};
+use crate::handover::{Dimensions, DropReason, EnrichedHit, Item, ItemLine, Place, Revenue};
 
 /// Entries a cache may have; at the limit it is emptied.
 const CACHE_ENTRIES: usize = 100_000;
@@ -132,7 +133,8 @@ impl Enricher {
             revenue: self.revenue(hit, &rules.currency),
             values: measured::values(hit),
             page_title: self.share(cut(hit.title.trim(), PAGE_TITLE_BYTES)),
-            custom: self.share(&custom::values(hit, &rules.custom)),
+            items: self.items(hit, &rules),
+            custom: self.share(&custom::values(&hit.params, &[], &rules.custom)),
             custom_micros: custom::metrics(hit, &rules.custom_metrics),
             engagement_ms: hit.engagement_ms,
             is_passive: rules.terms.is_passive(hit.event),
@@ -201,6 +203,30 @@ impl Enricher {
     fn revenue(&mut self, hit: &HitView<'_>, of_property: &str) -> Option<Revenue> {
         let (code, micros) = money::revenue(hit, of_property)?;
         Some(Revenue { currency: self.share(money::currency_text(&code)), micros })
+    }
+
+    /// The goods of a shop event; empty for nearly every hit.
+    fn items(&mut self, hit: &HitView<'_>, rules: &Resolved) -> Vec<ItemLine> {
+        if hit.items.is_empty() {
+            return Vec::new();
+        }
+        let Some(action) = items::action(hit.event) else { return Vec::new() };
+        let currency = self.share(money::currency_text(&money::currency(hit, &rules.currency)));
+        let line = |item: &ItemView<'_>| ItemLine {
+            item: Item {
+                id: self.share(item.id),
+                name: self.share(item.name),
+                brand: self.share(item.brand),
+                category: self.share(item.category),
+                variant: self.share(item.variant),
+            },
+            currency: Arc::clone(&currency),
+            custom: self.share(&custom::values(&hit.params, &item.params, &rules.custom)),
+            action,
+            quantity: items::quantity(item),
+            revenue_micros: items::revenue_micros(action, item),
+        };
+        hit.items.iter().map(line).collect()
     }
 
     fn share(&mut self, text: &str) -> Arc<str> {

@@ -282,6 +282,8 @@ pub struct EnrichedHit {
     pub values: Vec<MeasuredValue>,
     /// Title of the page, at most 300 bytes; empty: none was sent.
     pub page_title: Arc<str>,
+    /// The goods that a shop event is about.
+    pub items: Vec<ItemLine>,
     /// Values of the property's custom dimensions, as in `batch::HitRow::custom`.
     pub custom: Arc<str>,
     /// What it adds to the property's custom metrics.
@@ -327,6 +329,51 @@ pub struct Revenue {
     pub currency: Arc<str>,
     /// Millionths of the currency's unit.
     pub micros: u64,
+}
+
+/// What a shop sells, in its own words; empty: not said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// The shop's id of it.
+    pub id: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Brand.
+    pub brand: Arc<str>,
+    /// Category.
+    pub category: Arc<str>,
+    /// Variant, such as a size.
+    pub variant: Arc<str>,
+}
+
+/// What an event does with its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemAction {
+    /// Somebody looks at them.
+    Viewed,
+    /// They are put into a cart.
+    AddedToCart,
+    /// Their checkout begins.
+    CheckedOut,
+    /// They are bought.
+    Purchased,
+}
+
+/// A line of goods of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemLine {
+    /// What it is about.
+    pub item: Item,
+    /// Currency of the event, ISO 4217.
+    pub currency: Arc<str>,
+    /// Values of custom dimensions, of the event and of the item, as in `batch::HitRow::custom`.
+    pub custom: Arc<str>,
+    /// What the event does with it.
+    pub action: ItemAction,
+    /// How many.
+    pub quantity: u64,
+    /// What was paid, millionths of the currency's unit; 0 of what was not bought.
+    pub revenue_micros: u64,
 }
 
 /// A value that was measured, of which percentiles are reported.

@@ -17,7 +17,7 @@ pub struct Limits {
     /// about 27 bytes each: 8 in the queue and 9 in the set, both grown by doubling. At the limit the visitors remembered first are
     /// forgotten first, and are new when they come again. 0: nobody is remembered, and nothing is told of such visitors.
     pub max_known_visitors: u64,
-    /// Distinct page paths, titles, hosts and values of custom dimensions of one property in one local hour. Default 20,000. Further new ones become `(other)`.
+    /// Distinct page paths, titles, hosts, items and values of custom dimensions of one property in one local hour. Default 20,000. Further new ones become `(other)`.
     pub max_pages_per_property_hour: u64,
     /// Memory for counting those paths, bytes; each path takes [`crate::fold::BYTES_PER_PAGE`]. Default 64 MiB. At the
     /// limit the count that began first is forgotten and begins anew.

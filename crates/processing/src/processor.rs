@@ -276,8 +276,8 @@ impl Processor {
             }
         };
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
-        let EnrichedHit { dimensions, page_title, custom, .. } = &mut enriched;
-        self.pages.fold(dimensions, page_title, custom, received_at_ms);
+        let EnrichedHit { dimensions, page_title, custom, items, .. } = &mut enriched;
+        self.pages.fold(dimensions, page_title, custom, items, received_at_ms);
         let Self { visitors, sessions, .. } = self;
         let placement = sessions.place(&enriched, || arrival.acquisition(visitors.visitor_type(&enriched)));
         visitors.remember(&enriched, placement.opens_session);

@@ -3,6 +3,8 @@
 //! Every field of a hit is checked by name; an unknown or repeated one is refused, so that a typing error is seen at once
 //! and not as missing data weeks later. `null` counts as absent.
 
+mod items;
+
 use std::borrow::Cow;
 
 use hit::{PAGE_VIEW, limits};
@@ -33,7 +35,7 @@ const GIVEN_USER_AGENT_BYTES: usize = limits::REQUEST_BYTES;
 const ATTEMPTS: u64 = 1_000_000;
 
 /// The fields of a hit, in the order of `interfaces.md`.
-const HIT_FIELDS: [&str; 18] = [
+const HIT_FIELDS: [&str; 19] = [
     "event",
     "url",
     "referrer",
@@ -48,6 +50,7 @@ const HIT_FIELDS: [&str; 18] = [
     "id",
     "attempt",
     "params",
+    "items",
     "timestamp",
     "ip",
     "user_agent",
@@ -164,6 +167,7 @@ impl<'a> ParsedHit<'a> {
                 self.attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
             }
             "params" => self.params = fields::params(place, value)?,
+            "items" => self.items = items::items(place, value)?,
             "ip" => {
                 self.ip = Some(fields::address(place, &value)?);
                 self.needs_secret.get_or_insert("ip");

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::fields::Place;
 use crate::fit::Campaign;
 use crate::hints::Hints;
+use crate::items;
 use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::refusal::{Code, Refusal};
@@ -209,7 +210,12 @@ fn page<'a>(hit: &mut ParsedHit<'a>, properties: &Json<'a>, context: &Json<'a>) 
         hit.fit_number("value", revenue);
     }
     hit.fit_text("transaction_id", properties.text("order_id").unwrap_or_default());
-    hit.fit_items(properties.get("products"));
+    match properties.get("products") {
+        None if matches!(&*hit.event, "Product Viewed" | "Product Added") => {
+            hit.fit_item(items::of_json(properties))
+        }
+        products => hit.fit_items(products),
+    }
     if let Json::Map(fields) = properties {
         // The amount is in `value`: as `revenue` it would be money on each event, also where a checkout only begins.
         for (name, value) in fields.iter().filter(|(name, _)| !is_of_page(name) && *name != "revenue") {

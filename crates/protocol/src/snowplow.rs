@@ -155,6 +155,12 @@ fn self_describing(hit: &mut ParsedHit<'_>, query: &Query<'_>) -> bool {
     };
     hit.fit_event(Cow::Owned(name.to_owned()));
     hit.fit_fields(event.get("data"));
+    // What the trackers call `trackAddToCart` has the one item in its fields.
+    if name == "add_to_cart"
+        && let Some(data) = event.get("data")
+    {
+        hit.fit_item(items::of_json(data));
+    }
     true
 }
 

@@ -12,11 +12,13 @@ pub enum MinuteTable {
     SessionRollup,
     /// Measured values.
     ValueRollup,
+    /// Goods of events.
+    ItemRollup,
 }
 
 impl MinuteTable {
     /// All, in the order in which a plan inserts.
-    pub const ALL: [Self; 3] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup];
+    pub const ALL: [Self; 4] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup, Self::ItemRollup];
 
     /// The table's name.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl MinuteTable {
             Self::HitRollup => "hit_rollup",
             Self::SessionRollup => "session_rollup",
             Self::ValueRollup => "value_rollup",
+            Self::ItemRollup => "item_rollup",
         }
     }
 
@@ -33,6 +36,7 @@ impl MinuteTable {
             Self::HitRollup => "events",
             Self::SessionRollup => "sessions",
             Self::ValueRollup => "count",
+            Self::ItemRollup => "lines",
         }
     }
 
@@ -204,15 +208,65 @@ pub const VALUE_HOURLY: HourlyTable = HourlyTable {
     sets: &[],
 };
 
+/// Goods that were viewed, added to a cart, checked out and bought.
+pub const ITEM_HOURLY: HourlyTable = HourlyTable {
+    name: "item_hourly",
+    source: MinuteTable::ItemRollup,
+    key: &[
+        "property",
+        "generation",
+        "traffic_class",
+        "local_date",
+        "local_hour",
+        "utc_offset_s",
+        "item_id",
+        "item_name",
+        "item_brand",
+        "item_category",
+        "item_variant",
+        "currency",
+        "custom",
+        "page_path",
+        "source",
+        "medium",
+        "campaign",
+        "country",
+        "device",
+        "browser",
+        "operating_system",
+        "hostname",
+        "region",
+        "city",
+        "browser_version",
+        "operating_system_version",
+        "device_brand",
+        "traffic_reason",
+        "visitor_type",
+        "first_source",
+        "plan_group",
+    ],
+    sums: &[
+        "items_viewed",
+        "items_added_to_cart",
+        "items_checked_out",
+        "items_purchased",
+        "item_revenue_micros",
+        "lines",
+    ],
+    sets: &[],
+};
+
 /// All hourly tables.
-pub const HOURLY: [&HourlyTable; 4] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY];
+pub const HOURLY: [&HourlyTable; 5] =
+    [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY, &ITEM_HOURLY];
 
 /// The text of the views as they are now, from which a repair takes the very same SELECT. Of a view that was changed the newest text comes
 /// first: the first that is found is taken.
-const VIEWS: [&str; 3] = [
+const VIEWS: [&str; 4] = [
     include_str!("../migrations/0014_titles_and_custom_metrics.sql"),
     include_str!("../migrations/0007_more_dimensions_views.sql"),
     include_str!("../migrations/0009_values_view.sql"),
+    include_str!("../migrations/0011_items_view.sql"),
 ];
 
 impl HourlyTable {

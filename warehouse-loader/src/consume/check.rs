@@ -2,8 +2,10 @@
 //!
 //! In: header and rows of a batch whose checksum is right, so a broken edge made them. Out: the reason for quarantine.
 
-use batch::{BatchHeader, CUSTOM_SEPARATOR, HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey};
-use hit::CUSTOM_DIMENSIONS;
+use batch::{
+    BatchHeader, CUSTOM_SEPARATOR, HitRow, ItemRow, MAX_ITEMS, MAX_REVENUE_MICROS, RollupRows, RowKey,
+};
+use hit::{CUSTOM_DIMENSIONS, limits};
 
 /// Greatest offset of a zone from UTC, seconds: the time zone database stays below 16 h, jiff allows 26 h.
 const MAX_OFFSET_S: i32 = 26 * 3600;
@@ -63,25 +65,62 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
         check_key(&row.key)?;
         check_measure("count", row.count)?;
     }
+    check_items(header, &rows.items)
+}
+
+/// Rows of items: each line is one of a hit.
+fn check_items(header: &BatchHeader, rows: &[ItemRow]) -> Result<(), String> {
+    let mut lines = 0_u64;
+    for row in rows {
+        check_key(&row.key)?;
+        for (name, value) in [
+            ("items_viewed", row.items_viewed),
+            ("items_added_to_cart", row.items_added_to_cart),
+            ("items_checked_out", row.items_checked_out),
+            ("items_purchased", row.items_purchased),
+        ] {
+            if value > MAX_ITEMS {
+                return Err(format!("a row has {name} {value}, which cannot be"));
+            }
+        }
+        check_money("item_revenue_micros", row.item_revenue_micros, &row.currency)?;
+        check_custom(&row.custom)?;
+        lines = lines.saturating_add(row.lines);
+    }
+    let most = header.hits().saturating_mul(u64::try_from(limits::ITEMS).unwrap_or(u64::MAX));
+    if lines > most {
+        return Err(format!("its rows count {lines} item lines, made from {} hits", header.hits()));
+    }
     Ok(())
 }
 
 /// Money, key events, custom metrics and custom values of a row.
 fn check_extras(row: &HitRow) -> Result<(), String> {
-    let custom = row.custom_micros.map(|micros| ("custom_micros", micros));
-    for (name, micros) in [("revenue_micros", row.revenue_micros)].into_iter().chain(custom) {
+    check_money("revenue_micros", row.revenue_micros, &row.currency)?;
+    for micros in row.custom_micros {
         if micros > MAX_REVENUE_MICROS {
-            return Err(format!("a row has {name} {micros}, which cannot be"));
+            return Err(format!("a row has custom_micros {micros}, which cannot be"));
         }
-    }
-    if row.revenue_micros > 0 && row.currency.is_empty() {
-        return Err("a row has revenue without a currency".to_owned());
     }
     if row.key_events > row.events {
         return Err(format!("a row has {} key events among {} events", row.key_events, row.events));
     }
-    let values = row.custom.split(CUSTOM_SEPARATOR).count();
-    if values > usize::from(CUSTOM_DIMENSIONS) || row.custom.ends_with(CUSTOM_SEPARATOR) {
+    check_custom(&row.custom)
+}
+
+fn check_money(name: &str, micros: u64, currency: &str) -> Result<(), String> {
+    if micros > MAX_REVENUE_MICROS {
+        return Err(format!("a row has {name} {micros}, which cannot be"));
+    }
+    if micros > 0 && currency.is_empty() {
+        return Err(format!("a row has {name} without a currency"));
+    }
+    Ok(())
+}
+
+fn check_custom(custom: &str) -> Result<(), String> {
+    let values = custom.split(CUSTOM_SEPARATOR).count();
+    if values > usize::from(CUSTOM_DIMENSIONS) || custom.ends_with(CUSTOM_SEPARATOR) {
         return Err(format!("a row has {values} custom values, or none behind the last separator"));
     }
     Ok(())
@@ -149,6 +188,33 @@ mod tests {
         };
         change(&mut row);
         RollupRows { hits: vec![row], ..RollupRows::default() }
+    }
+
+    #[test]
+    fn items_that_cannot_be_are_named() {
+        let checked = |change: &dyn Fn(&mut ItemRow)| {
+            let hits = rows(|_| {}).hits;
+            let key = hits[0].key.clone();
+            let mut row = ItemRow { key, lines: 1, items_viewed: 1, ..ItemRow::default() };
+            change(&mut row);
+            check_rows(&header(1), &RollupRows { hits, items: vec![row], ..RollupRows::default() })
+        };
+        assert_eq!(checked(&|_| {}), Ok(()));
+        let most = |row: &mut ItemRow| {
+            (row.lines, row.items_purchased, row.item_revenue_micros) = (200, 1 << 48, 1 << 60);
+            row.currency = "EUR".into();
+        };
+        assert_eq!(checked(&most), Ok(()));
+        let reason = |change: &dyn Fn(&mut ItemRow)| checked(change).unwrap_err();
+        assert!(reason(&|row| row.lines = 201).contains("201 item lines"));
+        assert!(reason(&|row| row.items_viewed = (1 << 48) + 1).contains("items_viewed"));
+        assert!(reason(&|row| row.items_added_to_cart = (1 << 48) + 1).contains("items_added_to_cart"));
+        assert!(reason(&|row| row.items_checked_out = (1 << 48) + 1).contains("items_checked_out"));
+        assert!(reason(&|row| row.items_purchased = u64::MAX).contains("items_purchased"));
+        assert!(reason(&|row| row.item_revenue_micros = 1).contains("without a currency"));
+        assert!(reason(&|row| row.item_revenue_micros = (1 << 60) + 1).contains("cannot be"));
+        assert!(reason(&|row| row.custom = "a\u{1f}".into()).contains("custom values"));
+        assert!(reason(&|row| row.key.minute = u32::MAX).contains("minute"));
     }
 
     #[test]

@@ -56,6 +56,11 @@ pub(crate) struct Engine {
     pub(crate) config: WarehouseConfig,
 }
 
+/// Columns of items, and what of them adds up.
+const ITEM: &str = "item_id, item_name, item_brand, item_category, item_variant";
+const ITEM_SUMS: &str = "sum(lines), sum(items_viewed), sum(items_added_to_cart), sum(items_checked_out), sum(items_purchased), \
+                         sum(item_revenue_micros)";
+
 impl Engine {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -88,10 +93,12 @@ impl Engine {
             "hit_rollup",
             "session_rollup",
             "value_rollup",
+            "item_rollup",
             "hit_hourly",
             "total_hourly",
             "session_hourly",
             "value_hourly",
+            "item_hourly",
         ] {
             let setting = format!("non_replicated_deduplication_window = {blocks}");
             self.execute(&format!("ALTER TABLE {table} MODIFY SETTING {setting}")).await;
@@ -156,6 +163,13 @@ impl Engine {
                 "sum(count)".into(),
                 "sum(count)".into(),
             ),
+            (
+                "item_hourly",
+                "item_rollup",
+                format!("{place}, {page}, {ITEM}, currency, custom"),
+                ITEM_SUMS.into(),
+                ITEM_SUMS.into(),
+            ),
         ] {
             let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";
             let minutes =
@@ -193,6 +207,11 @@ impl Engine {
             let found: (u64, u64) =
                 self.one(&format!("SELECT sum(count), sum(value * count) FROM {table}")).await;
             assert_eq!(found, expected.measured, "{table}");
+        }
+        for table in ["item_rollup", "item_hourly"] {
+            let found: (u64, u64, u64, u64, u64, u64) =
+                self.one(&format!("SELECT {ITEM_SUMS} FROM {table}")).await;
+            assert_eq!(<[u64; 6]>::from(found), expected.items, "{table}");
         }
         let visitors = u64::try_from(expected.visitors.len()).unwrap();
         assert_eq!(self.number("(SELECT uniqExactArray(visitors) FROM hit_rollup)").await, visitors);

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use batch::{BatchId, HitRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup, segment};
+use batch::{
+    BatchId, HitRow, ItemRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup, segment,
+};
 use bytes::Bytes;
 use hit::Epoch;
 use object_store::path::Path;
@@ -26,6 +28,8 @@ pub(crate) struct Sums {
     pub(crate) custom_micros: [u64; 5],
     /// How many values were measured, and their sum.
     pub(crate) measured: (u64, u64),
+    /// Lines of items, then items viewed, added to a cart, checked out and purchased, and their revenue.
+    pub(crate) items: [u64; 6],
     /// (property, local hour) -> events.
     pub(crate) hours: BTreeMap<(String, u32), u64>,
     pub(crate) visitors: BTreeSet<u64>,
@@ -52,6 +56,12 @@ impl Sums {
         for row in &rows.values {
             self.measured.0 += row.count;
             self.measured.1 += row.count * u64::from(row.value);
+        }
+        for row in &rows.items {
+            let carts = [row.items_viewed, row.items_added_to_cart, row.items_checked_out];
+            let more =
+                [row.lines, carts[0], carts[1], carts[2], row.items_purchased, row.item_revenue_micros];
+            self.items.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }
     }
 }
@@ -124,6 +134,24 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
                 name: "lcp_ms".into(),
                 value,
                 count: 1 + number % 2,
+            });
+        }
+        if number.is_multiple_of(6) {
+            rows.items.push(ItemRow {
+                key: key.clone(),
+                item_id: format!("SKU-{}", number % 19).into(),
+                item_name: format!("name-{}", number % 23).into(),
+                item_brand: format!("maker-{}", number % 3).into(),
+                item_category: format!("category-{}", number % 5).into(),
+                item_variant: format!("variant-{}", number % 7).into(),
+                currency: ["EUR", "JPY"][at as usize % 2].into(),
+                custom: ["", "a", "\u{1f}b"][at as usize % 3].into(),
+                lines: 1 + number % 2,
+                items_viewed: number % 3,
+                items_added_to_cart: number % 5,
+                items_checked_out: number % 7,
+                items_purchased: number % 11,
+                item_revenue_micros: number % 10_000,
             });
         }
         if number.is_multiple_of(4) {

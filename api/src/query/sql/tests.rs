@@ -37,7 +37,7 @@ fn rows_are_bound_to_property_days_and_people() {
 fn filters_of_tables_name_every_fact_table() {
     assert_eq!(
         additional_table_filters("p_aaaaaaaaaaaa'"),
-        r"{'hit_rollup':'property = \'p_aaaaaaaaaaaa\'','session_rollup':'property = \'p_aaaaaaaaaaaa\'','value_rollup':'property = \'p_aaaaaaaaaaaa\'','hit_hourly':'property = \'p_aaaaaaaaaaaa\'','session_hourly':'property = \'p_aaaaaaaaaaaa\'','total_hourly':'property = \'p_aaaaaaaaaaaa\'','value_hourly':'property = \'p_aaaaaaaaaaaa\''}"
+        r"{'hit_rollup':'property = \'p_aaaaaaaaaaaa\'','session_rollup':'property = \'p_aaaaaaaaaaaa\'','value_rollup':'property = \'p_aaaaaaaaaaaa\'','item_rollup':'property = \'p_aaaaaaaaaaaa\'','hit_hourly':'property = \'p_aaaaaaaaaaaa\'','session_hourly':'property = \'p_aaaaaaaaaaaa\'','total_hourly':'property = \'p_aaaaaaaaaaaa\'','value_hourly':'property = \'p_aaaaaaaaaaaa\'','item_hourly':'property = \'p_aaaaaaaaaaaa\''}"
     );
 }
 

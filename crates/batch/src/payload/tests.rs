@@ -61,6 +61,12 @@ proptest! {
             hit.custom = format!("{city}{page}").into();
             hit.currency = if paid == 0 { "" } else { "EUR" }.into();
             rows.values.push(ValueRow { key: hit.key.clone(), name: "lcp_ms".into(), value: 1_008, count: paid + 1 });
+            rows.items.push(ItemRow {
+                key: hit.key.clone(), item_id: page.as_str().into(), item_name: city.as_str().into(), item_brand: "B".into(),
+                item_category: format!("C{page}").into(), item_variant: "V".into(), currency: hit.currency.clone(),
+                custom: hit.custom.clone(), lines: 1, items_viewed: 2, items_added_to_cart: 3 * paid, items_checked_out: 4,
+                items_purchased: 5 * paid, item_revenue_micros: 6 * paid,
+            });
             rows.sessions.push(SessionRow {
                 key: hit.key.clone(), exit_page: page.into(), sessions: 2, engaged_sessions: 1, page_views: 5,
                 events: 6, duration_ms: u64::MAX,

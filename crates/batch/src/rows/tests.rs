@@ -66,8 +66,32 @@ prop_compose! {
     }
 }
 
-fn normal(hits: &[HitRow], sessions: &[SessionRow], values: &[ValueRow]) -> RollupRows {
-    let mut rows = RollupRows { hits: hits.to_vec(), sessions: sessions.to_vec(), values: values.to_vec() };
+prop_compose! {
+    fn item_row()(minute in 0u32..2, texts in proptest::collection::vec("|a|b", 7), lines in 1u64..4, sold in 0u64..3) -> ItemRow {
+        let mut texts = texts.into_iter().map(Arc::from);
+        let mut text = || texts.next().unwrap();
+        ItemRow {
+            key: key("p_a", minute, "/"),
+            item_id: text(),
+            item_name: text(),
+            item_brand: text(),
+            item_category: text(),
+            item_variant: text(),
+            currency: text(),
+            custom: text(),
+            lines,
+            items_viewed: sold + 1,
+            items_added_to_cart: sold + 2,
+            items_checked_out: sold + 3,
+            items_purchased: sold,
+            item_revenue_micros: sold * 1_000_000,
+        }
+    }
+}
+
+fn normal(hits: &[HitRow], sessions: &[SessionRow], values: &[ValueRow], items: &[ItemRow]) -> RollupRows {
+    let (hits, sessions) = (hits.to_vec(), sessions.to_vec());
+    let mut rows = RollupRows { hits, sessions, values: values.to_vec(), items: items.to_vec() };
     rows.normalize();
     rows
 }
@@ -78,15 +102,14 @@ proptest! {
         hits in proptest::collection::vec(hit_row(), 0..30),
         sessions in proptest::collection::vec(session_row(), 0..20),
         values in proptest::collection::vec(value_row(), 0..20),
+        items in proptest::collection::vec(item_row(), 0..30),
         cut in any::<proptest::sample::Index>(),
     ) {
-        let whole = normal(&hits, &sessions, &values);
-        let cut_values = cut.index(values.len() + 1);
+        let whole = normal(&hits, &sessions, &values, &items);
+        let (cut_values, cut_items) = (cut.index(values.len() + 1), cut.index(items.len() + 1));
         let cut = cut.index(hits.len() + 1);
-        let mut parts = normal(&hits[cut..], &sessions, &values[cut_values..]);
-        let first = normal(&hits[..cut], &[], &values[..cut_values]);
-        parts.hits.extend(first.hits);
-        parts.values.extend(first.values);
+        let mut parts = normal(&hits[cut..], &sessions, &values[cut_values..], &items[cut_items..]);
+        parts.append(normal(&hits[..cut], &[], &values[..cut_values], &items[..cut_items]));
         parts.normalize();
         prop_assert_eq!(&whole, &parts);
         let events: u64 = whole.hits.iter().map(|row| row.events).sum();
@@ -99,5 +122,16 @@ proptest! {
         }
         let count = |rows: &[ValueRow]| rows.iter().map(|row| row.count).sum::<u64>();
         prop_assert_eq!(count(&whole.values), count(&values));
+        // The keys that differ are as many as the rows, and each sum is kept.
+        let keys = |rows: &[ItemRow]| {
+            rows.iter().map(|row| format!("{:?} {:?}", row.key, row.texts())).collect::<std::collections::BTreeSet<_>>()
+        };
+        prop_assert_eq!(keys(&items).len(), whole.items.len());
+        let sums = |rows: &[ItemRow]| rows.iter().fold([0; 6], |sums, row| {
+            let more = [row.lines, row.items_viewed, row.items_added_to_cart, row.items_checked_out,
+                        row.items_purchased, row.item_revenue_micros];
+            std::array::from_fn::<u64, 6, _>(|at| sums[at] + more[at])
+        });
+        prop_assert_eq!(sums(&whole.items), sums(&items));
     }
 }

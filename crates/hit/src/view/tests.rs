@@ -23,19 +23,20 @@ fn params() -> impl Strategy<Value = Vec<Parameter>> {
 
 fn items() -> impl Strategy<Value = Vec<Item>> {
     let numbers = (option::of(-1e9..1e9), option::of(-1e9..1e9));
-    let item =
-        (proptest::collection::vec("[a-zé]{0,5}", 5), numbers).prop_map(|(mut texts, (price, quantity))| {
-            let mut text = || texts.pop().unwrap();
-            Item {
-                id: text(),
-                name: text(),
-                brand: text(),
-                category: text(),
-                variant: text(),
-                price,
-                quantity,
-            }
-        });
+    let item = (proptest::collection::vec("[a-zé]{0,5}", 5), numbers, params());
+    let item = item.prop_map(|(mut texts, (price, quantity), params)| {
+        let mut text = || texts.pop().unwrap();
+        Item {
+            id: text(),
+            name: text(),
+            brand: text(),
+            category: text(),
+            variant: text(),
+            price,
+            quantity,
+            params,
+        }
+    });
     proptest::collection::vec(item, 0..3)
 }
 

@@ -1,11 +1,11 @@
-//! Custom dimensions and metrics: parameters of events that a property's rules give a slot.
+//! Custom dimensions and metrics: parameters of events and of their items that a property's rules give a slot.
 //!
 //! A value of a dimension is the parameter as text, at most 100 bytes, cut at a character; `true` and `false` for a flag, a number as JSON has it. What a
 //! client says of the visitor comes as `user.NAME`, so it has a slot in the same way. What a metric adds up is a number, or a text that is a
 //! plain decimal number, for many clients send nothing but text; it is bounded as money is.
 
 use batch::{CUSTOM_SEPARATOR, CustomSums};
-use hit::{CUSTOM_DIMENSIONS, CustomDimension, CustomMetric, HitView, ParamValue};
+use hit::{CUSTOM_DIMENSIONS, CustomDimension, CustomMetric, CustomScope, HitView, ParamValue, ParamView};
 
 use crate::enrich::money;
 
@@ -14,10 +14,10 @@ const VALUE_BYTES: usize = 100;
 /// The longest that all of them can be.
 const ALL_BYTES: usize = (VALUE_BYTES + 1) * CUSTOM_DIMENSIONS as usize;
 
-/// The values by slot, a separator between them and none behind the last that is not empty.
-pub fn values(hit: &HitView<'_>, rules: &[CustomDimension]) -> String {
+/// The values of an event, or of one of its items, by slot; a separator between them and none behind the last that is not empty.
+pub fn values(event: &[ParamView<'_>], item: &[ParamView<'_>], rules: &[CustomDimension]) -> String {
     let mut all = String::new();
-    if rules.is_empty() || hit.params.is_empty() {
+    if rules.is_empty() || event.is_empty() && item.is_empty() {
         return all;
     }
     all.reserve(ALL_BYTES);
@@ -25,8 +25,10 @@ pub fn values(hit: &HitView<'_>, rules: &[CustomDimension]) -> String {
         if slot > 1 {
             all.push(CUSTOM_SEPARATOR);
         }
-        let named = rules.iter().find(|rule| rule.slot == slot);
-        let param = named.and_then(|rule| hit.params.iter().find(|param| param.key == rule.parameter));
+        let param = rules.iter().find(|rule| rule.slot == slot).and_then(|rule| {
+            let params = if rule.scope == CustomScope::Item { item } else { event };
+            params.iter().find(|param| param.key == rule.parameter)
+        });
         if let Some(value) = param.and_then(|param| param.value) {
             push(&mut all, value);
         }
@@ -73,17 +75,31 @@ fn push(all: &mut String, value: ParamValue<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use hit::ParamView;
-
     use super::*;
 
     fn found(params: &[(&str, ParamValue<'_>)], rules: &[(u8, &str)]) -> String {
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|(slot, parameter)| CustomDimension { slot: *slot, parameter: (*parameter).to_owned() })
-            .collect();
-        let params = params.iter().map(|(key, value)| ParamView { key, value: Some(*value) }).collect();
-        values(&HitView { params, ..HitView::default() }, &rules)
+        let rules: Vec<_> =
+            rules.iter().map(|(slot, parameter)| rule(*slot, parameter, CustomScope::Event)).collect();
+        values(&views(params), &[], &rules)
+    }
+
+    fn rule(slot: u8, parameter: &str, scope: CustomScope) -> CustomDimension {
+        CustomDimension { slot, parameter: parameter.to_owned(), scope }
+    }
+
+    fn views<'a>(params: &[(&'a str, ParamValue<'a>)]) -> Vec<ParamView<'a>> {
+        params.iter().map(|(key, value)| ParamView { key, value: Some(*value) }).collect()
+    }
+
+    #[test]
+    fn an_item_has_values_of_its_event_and_its_own() {
+        let event = views(&[("plan", ParamValue::Text("pro")), ("coupon", ParamValue::Text("of the event"))]);
+        let item =
+            views(&[("coupon", ParamValue::Text("SUMMER")), ("plan", ParamValue::Text("of the item"))]);
+        let rules = [rule(1, "plan", CustomScope::Event), rule(2, "coupon", CustomScope::Item)];
+        assert_eq!(values(&event, &item, &rules), "pro\u{1f}SUMMER");
+        assert_eq!(values(&event, &[], &rules), "pro");
+        assert_eq!(values(&[], &item, &rules), "\u{1f}SUMMER");
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn hit(event_time_ms: u64) -> EnrichedHit {
         revenue: None,
         values: Vec::new(),
         page_title: "".into(),
+        items: Vec::new(),
         custom: "".into(),
         custom_micros: [0; 5],
         engagement_ms: 0,

@@ -9,7 +9,7 @@ use proptest::sample::select;
 use crate::oracle::Bounds;
 use crate::rules::rules;
 use crate::run::{After, Step};
-use crate::world::{INSTANTS, PAGES, PARAMS, REFERRERS, USER_AGENTS, World};
+use crate::world::{GOODS, Goods, INSTANTS, PAGES, PARAMS, REFERRERS, USER_AGENTS, World};
 
 /// A world, limits, and what happens in it.
 #[derive(Debug, Clone)]
@@ -63,6 +63,28 @@ fn bounds() -> impl Strategy<Value = Bounds> {
     })
 }
 
+/// Page views and clicks are most of what happens; some events are of shops.
+const EVENTS: [&str; 14] = [
+    "page_view",
+    "page_view",
+    "page_view",
+    "page_view",
+    "page_view",
+    "click",
+    "click",
+    "click",
+    "ping",
+    "purchase",
+    "purchase",
+    "view_item",
+    "Product Added",
+    "item",
+];
+
+fn currency(code: &str) -> Parameter {
+    Parameter { key: "currency".to_owned(), value: Some(parameter::Value::Text(code.to_owned())) }
+}
+
 /// A hit without its time; the first value is its age.
 fn hit() -> impl Strategy<Value = (u64, RawHit)> {
     let who = (
@@ -78,7 +100,7 @@ fn hit() -> impl Strategy<Value = (u64, RawHit)> {
         weighted(0.2, any::<bool>()),
     );
     let what = (
-        select(vec!["page_view", "page_view", "page_view", "click", "click", "ping", "purchase"]),
+        select(EVENTS.to_vec()),
         select(PAGES.map(|page| page.url).to_vec()),
         select(REFERRERS.map(|(url, _, _)| url).to_vec()),
         select(vec![0_u64, 0, 3_000, 8_000, 10_000, 10_001]),
@@ -86,32 +108,40 @@ fn hit() -> impl Strategy<Value = (u64, RawHit)> {
         vec(select(PARAMS.to_vec()), 0..3),
         select(vec!["", "Home", " Home", "Prices"]),
     );
+    let sold = (vec(select(GOODS.to_vec()), 0..3), weighted(0.3, select(vec!["eur", "coins"])));
     let version = prop_oneof![40 => 1_u32..4, 1 => Just(9_u32)];
-    (select(AGES.to_vec()), version, who, said, what).prop_map(|(age, rules_version, who, said, what)| {
-        let (property, visitor_id, previous_visitor_id, user_agent) = who;
-        let (hit_id, session_id, has_client_id, first_visit) = said;
-        let (event, url, referrer, engagement_ms, country, params, title) = what;
-        let hit = RawHit {
-            property_id: property.to_owned(),
-            rules_version,
-            visitor_id,
-            previous_visitor_id,
-            hit_id: hit_id.map_or(String::new(), |id| format!("h{id}")),
-            client_id: if has_client_id { "c".to_owned() } else { String::new() },
-            session_id: session_id.unwrap_or("").to_owned(),
-            first_visit,
-            event: event.to_owned(),
-            url: url.to_owned(),
-            referrer: referrer.to_owned(),
-            title: title.to_owned(),
-            engagement_ms,
-            country: country.to_owned(),
-            user_agent: user_agent.to_owned(),
-            params: params.into_iter().map(|(key, value, _)| sent(key, value)).collect(),
-            ..RawHit::default()
-        };
-        (age, hit)
-    })
+    (select(AGES.to_vec()), version, who, said, what, sold).prop_map(
+        |(age, rules_version, who, said, what, sold)| {
+            let (property, visitor_id, previous_visitor_id, user_agent) = who;
+            let (hit_id, session_id, has_client_id, first_visit) = said;
+            let (event, url, referrer, engagement_ms, country, params, title) = what;
+            let hit = RawHit {
+                property_id: property.to_owned(),
+                rules_version,
+                visitor_id,
+                previous_visitor_id,
+                hit_id: hit_id.map_or(String::new(), |id| format!("h{id}")),
+                client_id: if has_client_id { "c".to_owned() } else { String::new() },
+                session_id: session_id.unwrap_or("").to_owned(),
+                first_visit,
+                event: event.to_owned(),
+                url: url.to_owned(),
+                referrer: referrer.to_owned(),
+                title: title.to_owned(),
+                engagement_ms,
+                country: country.to_owned(),
+                user_agent: user_agent.to_owned(),
+                items: sold.0.iter().map(Goods::item).collect(),
+                params: params
+                    .into_iter()
+                    .map(|(key, value, _)| sent(key, value))
+                    .chain(sold.1.map(currency))
+                    .collect(),
+                ..RawHit::default()
+            };
+            (age, hit)
+        },
+    )
 }
 
 fn sent(key: &str, value: ParamValue<'_>) -> Parameter {

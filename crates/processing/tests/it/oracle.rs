@@ -2,6 +2,7 @@
 //!
 //! It keeps every hit and every session for ever and computes everything anew from these lists.
 
+mod items;
 mod mistakes;
 mod metrics;
 mod naming;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use batch::{RollupRows, RowKey};
 use hit::{Block, RawHit, Rules};
 
+use self::items::{ItemSums, ItemTexts};
 pub(crate) use self::mistakes::Mistake;
 use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
@@ -23,12 +25,13 @@ pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>, [u6
 /// (sessions, engaged, page views, events, duration)
 pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
-/// What was booked, in both tables.
+/// What was booked, in the tables of hits, sessions and items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Booked {
     /// By event and title.
     pub(crate) hits: BTreeMap<(RowKey, [String; 2]), HitSums>,
     pub(crate) sessions: BTreeMap<(RowKey, String), SessionSums>,
+    pub(crate) items: BTreeMap<(RowKey, ItemTexts), ItemSums>,
 }
 
 impl Booked {
@@ -53,6 +56,7 @@ impl Booked {
             sums.3 += row.events;
             sums.4 += row.duration_ms;
         }
+        rows.items.iter().for_each(|row| self.add_item(row));
     }
 }
 
@@ -198,6 +202,7 @@ impl<'a> Oracle<'a> {
         let is_other = !host.is_empty()
             && self.text_or_other(raw, format!("host {host}"), local_s / 3600, now) == "(other)";
         let title = self.title(raw, local_s / 3600, now);
+        let lines = self.lines(raw, rules, local_s / 3600, now);
         self.count(raw, rules, page.clone(), now);
         let minute = u32::try_from(unix_s / 60).unwrap();
         let date = u16::try_from(local_s / 86_400).unwrap();
@@ -221,6 +226,9 @@ impl<'a> Oracle<'a> {
         key.campaign.clone_from(&of_session.campaign);
         key.visitor_type.clone_from(&of_session.visitor_type);
         let added = metrics::added(raw, rules, self.mistake);
+        for (texts, sums) in lines {
+            self.booked.add_line(&key, texts, sums);
+        }
         let sums = self.booked.hits.entry((key, [raw.event.clone(), title])).or_default();
         sums.6.iter_mut().zip(added).for_each(|(sum, more)| *sum += more);
         sums.0 += u64::from(raw.event == "page_view");

@@ -146,14 +146,16 @@ fn check_urls(urls: &UrlRules) -> Result<(), Invalid> {
     })
 }
 
-/// A slot means one parameter, and a parameter needs one slot only.
+/// A slot means one parameter, and a parameter of event or item needs one slot only.
 fn check_custom(custom: &[CustomDimension]) -> Result<(), Invalid> {
     each("events.custom", custom, LIST_MAX, |field, dimension| {
-        let CustomDimension { slot, parameter } = dimension;
+        let CustomDimension { slot, parameter, scope } = dimension;
         number(&format!("{field}.slot"), (*slot).into(), 1..=CUSTOM_DIMENSIONS.into())?;
         check_name(parameter)
             .map_err(|problem| Invalid::new(format!("{field}.parameter"), parameter, problem))?;
-        let is_there = |other: &&CustomDimension| other.slot == *slot || other.parameter == *parameter;
+        let is_there = |other: &&CustomDimension| {
+            other.slot == *slot || (&other.parameter, other.scope) == (parameter, *scope)
+        };
         if custom.iter().filter(is_there).count() > 1 {
             let problem = "but another entry has this slot or this parameter; give each parameter one slot";
             return Err(Invalid::new(format!("{field}.slot"), slot, problem));

@@ -1,6 +1,6 @@
 //! Texts as people write them, good and bad.
 
-use hit::rules::{CustomDimension, CustomMetric, PageGroup, TrailingSlash};
+use hit::rules::{CustomDimension, CustomMetric, CustomScope, PageGroup, TrailingSlash};
 
 use super::*;
 use crate::tracker::Setting;
@@ -50,6 +50,10 @@ parameter = "user.plan"
 [[events.custom_metrics]]
 slot = 3
 parameter = "litres"
+[[events.custom]]
+slot = 3
+parameter = "coupon"
+scope = "item"
 
 [[channels]]
 name = "Partners"
@@ -99,7 +103,9 @@ fn every_key_is_read_and_written_back() {
     };
     assert_eq!(rules.urls.groups, [group("/product/**", Some("Products")), group("/blog/*", None)]);
     assert_eq!(rules.events.key_events, ["signup"]);
-    assert_eq!(rules.events.custom, [CustomDimension { slot: 2, parameter: "user.plan".into() }]);
+    let custom = |slot, parameter: &str, scope| CustomDimension { slot, parameter: parameter.into(), scope };
+    let expected = [custom(2, "user.plan", CustomScope::Event), custom(3, "coupon", CustomScope::Item)];
+    assert_eq!(rules.events.custom, expected);
     assert_eq!(rules.events.custom_metrics, [CustomMetric { slot: 3, parameter: "litres".into() }]);
     assert_eq!(rules.channels[0].campaign, ["spring*"]);
     assert_eq!((tracker.scroll.clone(), tracker.page_views), (Setting::Text("50,100".into()), false));

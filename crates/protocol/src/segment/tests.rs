@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::sent::shown::shown;
+use crate::sent::shown::{request, shown};
 
 fn with_key<'a>(headers: &'a mut HeaderMap, body: &'a str) -> Request<'a> {
     // `WRITEKEY1:`
@@ -82,6 +82,30 @@ fn the_key_comes_by_authentication_or_in_the_body() {
     let sent = parse_call(&request).unwrap();
     assert_eq!(sent.secret.as_deref(), Some("sk_x"));
     assert_eq!(shown(Ok(sent)), "M-1: e server");
+}
+
+#[test]
+fn the_properties_of_a_product_event_are_its_item() {
+    let parsed = |event: &str, properties: &str| {
+        let body = format!(
+            r#"{{"writeKey":"K","batch":[{{"type":"track","event":"{event}","properties":{properties}}}]}}"#
+        );
+        shown(parse_batch(&request("", &body)))
+    };
+    let product = r#"{"product_id":"SKU-1","name":"Cap","price":24.75,"quantity":2,"coupon":"SUMMER"}"#;
+    let params = r#"product_id="SKU-1" name="Cap" price=24.75 quantity=2 coupon="SUMMER""#;
+    for event in ["Product Viewed", "Product Added"] {
+        assert_eq!(
+            parsed(event, product),
+            format!(r#"K: {event} server item=SKU-1/Cap/2x24.75 coupon="SUMMER" {params}"#)
+        );
+    }
+    assert_eq!(parsed("Product Removed", product), format!("K: Product Removed server {params}"));
+    assert_eq!(parsed("Product Added", r#"{"cart_id":"c"}"#), r#"K: Product Added server cart_id="c""#);
+    assert_eq!(
+        parsed("Checkout Started", r#"{"products":[{"sku":"SKU-1","quantity":3}]}"#),
+        "K: Checkout Started server item=SKU-1//3x0"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hit::Parameter;
 use hit::parameter::Value;
 
 use super::{Entry, Request, Sent};
@@ -76,8 +77,14 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
     for item in &hit.items {
         let (price, quantity) = (item.price.unwrap_or(0.0), item.quantity.unwrap_or(0.0));
         let _infallible = write!(text, " item={}/{}/{quantity}x{price}", item.id, item.name);
+        shown_params(&item.params, &mut text);
     }
-    for param in &hit.params {
+    shown_params(&hit.params, &mut text);
+    text
+}
+
+fn shown_params(params: &[Parameter], text: &mut String) {
+    for param in params {
         let _infallible = match &param.value {
             Some(Value::Text(value)) => write!(text, " {}={value:?}", param.key),
             Some(Value::Number(value)) => write!(text, " {}={value}", param.key),
@@ -85,5 +92,4 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
             None => Ok(()),
         };
     }
-    text
 }

@@ -66,10 +66,20 @@ pub(crate) enum Mistake {
     LastOfEqualParametersCounts,
     TitlesKeepTheirSpaces,
     TitlesAreWithoutLimit,
+    QuantityIsCutOff,
+    QuantityHasToBeSaid,
+    PriceIsThatOfTheLine,
+    CartsBringMoney,
+    OnlyGooglesEventsHaveItems,
+    LinesOfOrdersAreNotBought,
+    ItemsOfAnyEventAreViewed,
+    ItemsHaveTheCurrencyOfTheProperty,
+    ItemsAreNeverOther,
+    ScopeIsIgnored,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 63] = [
+    pub(crate) const ALL: [Self; 73] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -133,5 +143,15 @@ impl Mistake {
         Self::LastOfEqualParametersCounts,
         Self::TitlesKeepTheirSpaces,
         Self::TitlesAreWithoutLimit,
+        Self::QuantityIsCutOff,
+        Self::QuantityHasToBeSaid,
+        Self::PriceIsThatOfTheLine,
+        Self::CartsBringMoney,
+        Self::OnlyGooglesEventsHaveItems,
+        Self::LinesOfOrdersAreNotBought,
+        Self::ItemsOfAnyEventAreViewed,
+        Self::ItemsHaveTheCurrencyOfTheProperty,
+        Self::ItemsAreNeverOther,
+        Self::ScopeIsIgnored,
     ];
 }

@@ -1,5 +1,7 @@
 //! Rules with one field changed, and what is said of it.
 
+use hit::CustomScope;
+
 use super::*;
 
 /// What is said of a change to rules at their defaults.
@@ -22,7 +24,7 @@ fn channel(name: &str, source: &[&str]) -> ChannelRule {
 }
 
 fn custom(slot: u8, parameter: &str) -> CustomDimension {
-    CustomDimension { slot, parameter: parameter.into() }
+    CustomDimension { slot, parameter: parameter.into(), scope: CustomScope::Event }
 }
 
 fn custom_metric(slot: u8, parameter: &str) -> CustomMetric {
@@ -45,6 +47,8 @@ fn good_rules_pass() {
             rules.urls.strip_parameters = list(&["utm_id", "a[]"]);
             rules.urls.groups = ["/", "/a/*/b", "/a/**", "/**", "/*"].map(group).into();
             rules.events.key_events = vec!["signup".to_owned(); 100];
+            let of_item = CustomDimension { scope: CustomScope::Item, ..custom(2, "size") };
+            rules.events.custom = vec![custom(1, "size"), of_item];
             rules.channels = vec![channel("Partner", &["*.partner.example"])];
             rules.events.custom = vec![custom(1, "litres"), custom(5, "plan")];
             rules.events.custom_metrics = vec![custom_metric(1, "litres"), custom_metric(5, "seats")];

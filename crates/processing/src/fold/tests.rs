@@ -80,7 +80,13 @@ fn items_count_to_the_same_limit_and_become_other_as_a_whole() {
             quantity: 1,
             revenue_micros: 0,
         };
-        pages.fold(&mut dimensions("p_a", 0, "/1"), &mut Arc::default(), std::slice::from_mut(&mut line), 0);
+        pages.fold(
+            &mut dimensions("p_a", 0, "/1"),
+            &mut Arc::default(),
+            &mut Arc::default(),
+            std::slice::from_mut(&mut line),
+            0,
+        );
         let Item { id, name, brand, category, variant } = &line.item;
         [id, name, brand, category, variant, &line.currency, &line.custom].map(ToString::to_string).join("|")
     };
@@ -111,7 +117,7 @@ fn titles_count_to_the_same_limit() {
     let mut pages = counts(3, 100);
     let mut title = |title: &str| {
         let mut title = Arc::from(title);
-        pages.fold(&mut dimensions("p_a", 0, "/"), &mut title, &mut Arc::default(), 0);
+        pages.fold(&mut dimensions("p_a", 0, "/"), &mut title, &mut Arc::default(), &mut [], 0);
         title.to_string()
     };
     assert_eq!(["One", "/", "Three", "One", ""].map(&mut title), ["One", "/", OTHER, "One", ""]);

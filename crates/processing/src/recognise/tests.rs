@@ -45,6 +45,7 @@ fn hit(visitor_id: u64) -> EnrichedHit {
         values: Vec::new(),
         custom: none(),
         page_title: "".into(),
+        items: Vec::new(),
         custom_micros: [0; 5],
         engagement_ms: 0,
         is_passive: false,

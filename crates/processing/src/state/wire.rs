@@ -66,6 +66,8 @@ pub(super) struct State {
     remembered: Vec<Remembered>,
     #[prost(uint64, repeated, tag = "20")]
     gone: Vec<u64>,
+    #[prost(uint64, tag = "21")]
+    refused_without_rules: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -278,6 +280,7 @@ impl State {
             open: Vec::new(),
             remembered: sessions.remembered.iter().map(Remembered::from).collect(),
             gone: sessions.gone.clone(),
+            refused_without_rules: totals.refused_without_rules,
         }
     }
 
@@ -301,6 +304,7 @@ impl State {
                 repeated: self.repeated,
                 by_class: self.by_class.iter().map(class).collect::<Result<_, StateError>>()?,
                 dropped: self.dropped.iter().map(reason).collect::<Result<_, StateError>>()?,
+                refused_without_rules: self.refused_without_rules,
             },
             ids: IdChange {
                 oldest: self.ids_oldest,

@@ -4,6 +4,7 @@
 
 mod mistakes;
 mod naming;
+mod refused;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use batch::{RollupRows, RowKey};
 use hit::{Block, RawHit, Rules};
 
 pub(crate) use self::mistakes::Mistake;
+use self::refused::RefusedKey;
 use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
 const DAY_MS: u64 = 86_400_000;
@@ -21,11 +23,12 @@ pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
 /// (sessions, engaged, page views, events, duration)
 pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
-/// What was booked, in both tables.
+/// What was booked, by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Booked {
     pub(crate) hits: BTreeMap<(RowKey, String), HitSums>,
     pub(crate) sessions: BTreeMap<(RowKey, String), SessionSums>,
+    pub(crate) refused: BTreeMap<RefusedKey, u64>,
 }
 
 impl Booked {
@@ -47,6 +50,11 @@ impl Booked {
             sums.2 += row.page_views;
             sums.3 += row.events;
             sums.4 += row.duration_ms;
+        }
+        for row in &rows.refusals {
+            let time = (row.local_date, row.minute, row.utc_offset_s);
+            let key = (row.property.to_string(), time, row.reason.to_string());
+            *self.refused.entry(key).or_default() += row.hits;
         }
     }
 }
@@ -111,6 +119,7 @@ pub(crate) struct Oracle<'a> {
     pub(crate) booked: Booked,
     pub(crate) repeated: u64,
     pub(crate) dropped: u64,
+    pub(crate) refused_without_rules: u64,
 }
 
 impl<'a> Oracle<'a> {
@@ -126,6 +135,7 @@ impl<'a> Oracle<'a> {
             booked: Booked::default(),
             repeated: 0,
             dropped: 0,
+            refused_without_rules: 0,
         }
     }
 
@@ -140,6 +150,7 @@ impl<'a> Oracle<'a> {
         for hit in &block.body.hits {
             self.hit(hit, now);
         }
+        block.body.refusals.iter().for_each(|refusals| self.refusals(refusals, now));
         let marks =
             if self.errs(Mistake::ImportMarksAreIgnored) { &[][..] } else { &block.body.import_marks };
         for mark in marks {
@@ -172,6 +183,7 @@ impl<'a> Oracle<'a> {
         };
         if self.is_foreign(raw, rules) {
             self.dropped += 1;
+            self.foreign(raw, rules, now);
             return;
         }
         let [class, browser, version, system, system_version, device] =

@@ -54,10 +54,14 @@ pub(crate) enum Mistake {
     FilesGetASlash,
     LastGroupThatFitsCounts,
     GroupsAreIgnored,
+    ForeignHostsAreNotTold,
+    RefusedAtTheTimeOfTheEvent,
+    RefusedInUtc,
+    UnknownReasonsStay,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 51] = [
+    pub(crate) const ALL: [Self; 55] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -109,5 +113,9 @@ impl Mistake {
         Self::FilesGetASlash,
         Self::LastGroupThatFitsCounts,
         Self::GroupsAreIgnored,
+        Self::ForeignHostsAreNotTold,
+        Self::RefusedAtTheTimeOfTheEvent,
+        Self::RefusedInUtc,
+        Self::UnknownReasonsStay,
     ];
 }

@@ -12,11 +12,13 @@ pub enum MinuteTable {
     SessionRollup,
     /// Measured values.
     ValueRollup,
+    /// Hits that were not counted.
+    RefusalRollup,
 }
 
 impl MinuteTable {
     /// All, in the order in which a plan inserts.
-    pub const ALL: [Self; 3] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup];
+    pub const ALL: [Self; 4] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup, Self::RefusalRollup];
 
     /// The table's name.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl MinuteTable {
             Self::HitRollup => "hit_rollup",
             Self::SessionRollup => "session_rollup",
             Self::ValueRollup => "value_rollup",
+            Self::RefusalRollup => "refusal_rollup",
         }
     }
 
@@ -33,6 +36,7 @@ impl MinuteTable {
             Self::HitRollup => "events",
             Self::SessionRollup => "sessions",
             Self::ValueRollup => "count",
+            Self::RefusalRollup => "hits",
         }
     }
 
@@ -191,13 +195,24 @@ pub const VALUE_HOURLY: HourlyTable = HourlyTable {
     sets: &[],
 };
 
+/// Hits that were not counted, by reason.
+pub const REFUSAL_HOURLY: HourlyTable = HourlyTable {
+    name: "refusal_hourly",
+    source: MinuteTable::RefusalRollup,
+    key: &["property", "generation", "local_date", "local_hour", "utc_offset_s", "reason", "plan_group"],
+    sums: &["hits"],
+    sets: &[],
+};
+
 /// All hourly tables.
-pub const HOURLY: [&HourlyTable; 4] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY];
+pub const HOURLY: [&HourlyTable; 5] =
+    [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY, &REFUSAL_HOURLY];
 
 /// The text of the views as they are now, from which a repair takes the very same SELECT.
-const VIEWS: [&str; 2] = [
+const VIEWS: [&str; 3] = [
     include_str!("../migrations/0007_more_dimensions_views.sql"),
     include_str!("../migrations/0009_values_view.sql"),
+    include_str!("../migrations/0013_refusals_view.sql"),
 ];
 
 impl HourlyTable {

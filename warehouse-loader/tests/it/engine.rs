@@ -84,10 +84,12 @@ impl Engine {
             "hit_rollup",
             "session_rollup",
             "value_rollup",
+            "refusal_rollup",
             "hit_hourly",
             "total_hourly",
             "session_hourly",
             "value_hourly",
+            "refusal_hourly",
         ] {
             let setting = format!("non_replicated_deduplication_window = {blocks}");
             self.execute(&format!("ALTER TABLE {table} MODIFY SETTING {setting}")).await;
@@ -152,6 +154,13 @@ impl Engine {
                 "sum(count)".into(),
                 "sum(count)".into(),
             ),
+            (
+                "refusal_hourly",
+                "refusal_rollup",
+                "property, local_date, utc_offset_s, intDiv(plan, 4096), reason".to_owned(),
+                "sum(hits)".into(),
+                "sum(hits)".into(),
+            ),
         ] {
             let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";
             let minutes =
@@ -186,6 +195,12 @@ impl Engine {
             let found: (u64, u64) =
                 self.one(&format!("SELECT sum(count), sum(value * count) FROM {table}")).await;
             assert_eq!(found, expected.measured, "{table}");
+        }
+        for table in ["refusal_rollup", "refusal_hourly"] {
+            let sql =
+                format!("SELECT toString(reason) AS why, sum(hits) FROM {table} GROUP BY why ORDER BY why");
+            let found: Vec<(String, u64)> = self.client().query_raw(&sql).fetch_all().await.unwrap();
+            assert_eq!(found, expected.refused.clone().into_iter().collect::<Vec<_>>(), "{table}");
         }
         let visitors = u64::try_from(expected.visitors.len()).unwrap();
         assert_eq!(self.number("(SELECT uniqExactArray(visitors) FROM hit_rollup)").await, visitors);

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use batch::{BatchId, HitRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup, segment};
+use batch::{
+    BatchId, HitRow, RefusalRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup,
+    segment,
+};
 use bytes::Bytes;
 use hit::Epoch;
 use object_store::path::Path;
@@ -25,6 +28,8 @@ pub(crate) struct Sums {
     pub(crate) revenue_micros: u64,
     /// How many values were measured, and their sum.
     pub(crate) measured: (u64, u64),
+    /// Reason -> hits that were not counted.
+    pub(crate) refused: BTreeMap<String, u64>,
     /// (property, local hour) -> events.
     pub(crate) hours: BTreeMap<(String, u32), u64>,
     pub(crate) visitors: BTreeSet<u64>,
@@ -50,6 +55,9 @@ impl Sums {
         for row in &rows.values {
             self.measured.0 += row.count;
             self.measured.1 += row.count * u64::from(row.value);
+        }
+        for row in &rows.refusals {
+            *self.refused.entry(row.reason.to_string()).or_default() += row.hits;
         }
     }
 }
@@ -121,6 +129,16 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
                 name: "lcp_ms".into(),
                 value,
                 count: 1 + number % 2,
+            });
+        }
+        if number.is_multiple_of(11) {
+            rows.refusals.push(RefusalRow {
+                property: key.property.clone(),
+                local_date: key.local_date,
+                minute,
+                utc_offset_s: offset,
+                reason: ["too_old", "invalid_field", "foreign_hostname"][at as usize % 3].into(),
+                hits: 1 + number % 5,
             });
         }
         if number.is_multiple_of(4) {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use hit::{PAGE_VIEW, limits};
+use hit::PAGE_VIEW;
 use http::StatusCode;
 
 use crate::fields::Place;
@@ -89,9 +89,6 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
     for (key, value) in query.iter() {
         custom(&mut hit, key, value);
     }
-    if matches!(hit.time, HitTime::Age(age_ms) if age_ms > limits::AGE_MS) {
-        return Ok(vec![Entry::Dropped(Dropped::TooOld)]);
-    }
     let mut purchase = (query.get("pa").as_deref() == Some("purchase")).then(|| hit.clone());
     match kind.as_ref() {
         "pageview" => hit.fit_event(PAGE_VIEW.into()),
@@ -114,7 +111,7 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
             hit.fit_text("transaction_id", query.get("ti").unwrap_or_default());
             hit.fit_item(items::of_query(query, &ITEM));
         }
-        _ => return Ok(vec![Entry::Dropped(Dropped::Kind)]),
+        _ => return Ok(vec![Entry::Dropped { site, reason: Dropped::Kind }]),
     }
     if let Some(purchase) = &mut purchase {
         make_purchase(purchase, query);

@@ -36,7 +36,7 @@ fn events_of_its_trackers_are_read() {
             format!(r#"shop: signup {SHOWN} plan="pro""#),
         ),
         (r#""e":"ue","ue_px":"%%%""#, "refused invalid_field hits[0].ue_pr".to_owned()),
-        (r#""e":"ad""#, "dropped kind".to_owned()),
+        (r#""e":"ad""#, "shop: dropped kind".to_owned()),
         (r#""f":"pv""#, "refused missing_field hits[0].e".to_owned()),
     ] {
         assert_eq!(parsed(event), expected, "{event}");

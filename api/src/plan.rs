@@ -41,6 +41,8 @@ pub enum Table {
     Sessions,
     /// Measured values.
     Values,
+    /// Hits that were not counted.
+    Refusals,
 }
 
 /// What one table gives.
@@ -95,7 +97,7 @@ pub struct Plan {
     pub closed_sessions_only: bool,
     /// Whether all money is of one currency, so that it has a total.
     pub is_of_one_currency: bool,
-    /// One table, or hits, sessions and values.
+    /// One table, or hits, sessions, values and refusals.
     pub parts: Vec<Part>,
 }
 
@@ -205,7 +207,7 @@ fn refuse_mixed_money(
     Err(Refusal::invalid("metrics", Metric::Revenue.name(), problem))
 }
 
-/// Hits answer from the narrowest table; sessions and values have one.
+/// Hits answer from the narrowest table; sessions, values and refusals have one.
 fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec<Part> {
     let hits = if in_totals { Table::Totals } else { Table::Hits };
     let mut parts: Vec<Part> = Vec::with_capacity(2);
@@ -213,6 +215,7 @@ fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec
         let table = match measure.subject() {
             Subject::Sessions => Table::Sessions,
             Subject::Values => Table::Values,
+            Subject::Refusals => Table::Refusals,
             // Totals have no money: it has a currency, which is a dimension.
             Subject::Hits => hits,
         };

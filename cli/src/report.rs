@@ -23,11 +23,11 @@ pub struct Arguments {
     #[arg(long, default_value = "today")]
     to: String,
     /// visitors, new_visitors, sessions, engaged_sessions, bounce_rate, page_views, events, session_duration,
-    /// engagement_time
+    /// engagement_time, refused_hits
     #[arg(long, alias = "metric", value_delimiter = ',', default_value = "visitors,sessions,page_views")]
     metrics: Vec<String>,
     /// date, date_hour, hour, page_path, entry_page, exit_page, source, medium, campaign, country, device, browser,
-    /// operating_system, event_name, traffic_class
+    /// operating_system, event_name, traffic_class, refusal_reason
     #[arg(long, alias = "dimension", value_delimiter = ',')]
     dimensions: Vec<String>,
     /// NAME OP VALUE {and|or NAME OP VALUE}; OP: == != =~ !~ in(a,b)

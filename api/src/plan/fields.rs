@@ -4,7 +4,8 @@
 //! everything a hit has. Metrics of closed sessions (`engaged_sessions bounce_rate session_duration`) come from session
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
-//! Percentiles come from value rows and go with everything a hit has but its event.
+//! Percentiles come from value rows and go with everything a hit has but its event. `refused_hits` come from rows of their own, which have a
+//! time and a reason alone.
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +22,7 @@ pub enum Metric {
     EngagementTime,
     KeyEvents,
     Revenue,
+    RefusedHits,
     Percentile(Measured, Percentile),
 }
 
@@ -82,6 +84,7 @@ pub enum Dimension {
     Currency,
     /// By slot, from 1.
     Custom(u8),
+    RefusalReason,
 }
 
 /// A sum or set in the warehouse; metrics are made of these.
@@ -109,6 +112,8 @@ pub enum Measure {
     KeyEvents,
     /// Millionths of the currency's unit.
     RevenueMicros,
+    /// Hits that were not counted.
+    RefusedHits,
     /// A percentile, in the unit of the values.
     Percentile(Measured, Percentile),
 }
@@ -122,6 +127,8 @@ pub enum Subject {
     Sessions,
     /// Measured values.
     Values,
+    /// Hits that were not counted.
+    Refusals,
 }
 
 /// Every percentile there is.
@@ -153,7 +160,7 @@ const fn place(measured: Measured, percentile: Percentile) -> usize {
 
 impl Metric {
     /// Every metric but the percentiles.
-    pub const COUNTED: [Self; 11] = [
+    pub const COUNTED: [Self; 12] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -165,6 +172,7 @@ impl Metric {
         Self::EngagementTime,
         Self::KeyEvents,
         Self::Revenue,
+        Self::RefusedHits,
     ];
 
     /// Every metric.
@@ -188,6 +196,7 @@ impl Metric {
             Self::EngagementTime => "engagement_time",
             Self::KeyEvents => "key_events",
             Self::Revenue => "revenue",
+            Self::RefusedHits => "refused_hits",
             Self::Percentile(measured, percentile) => {
                 PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
             }
@@ -214,6 +223,7 @@ impl Metric {
             Self::EngagementTime => &[Measure::EngagementMs],
             Self::KeyEvents => &[Measure::KeyEvents],
             Self::Revenue => &[Measure::RevenueMicros],
+            Self::RefusedHits => &[Measure::RefusedHits],
             Self::Percentile(measured, percentile) => {
                 Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
             }
@@ -226,6 +236,12 @@ impl Metric {
             matches!(self, Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration);
         let is_percentile = matches!(self, Self::Percentile(..));
         match dimension {
+            Dimension::Date | Dimension::DateHour | Dimension::Hour => None,
+            Dimension::RefusalReason if self == Self::RefusedHits => None,
+            Dimension::RefusalReason => Some("only hits that were not counted have one; use refused_hits"),
+            _ if self == Self::RefusedHits => Some(
+                "what was not counted has a time and a reason alone; use date, date_hour, hour or refusal_reason",
+            ),
             Dimension::Currency if of_sessions || is_percentile => Some(
                 "only money has a currency; use revenue, or events and visitors of the hits that brought some",
             ),
@@ -251,7 +267,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -283,6 +299,7 @@ impl Dimension {
         Self::Custom(3),
         Self::Custom(4),
         Self::Custom(5),
+        Self::RefusalReason,
     ];
 
     /// The name in requests and answers.
@@ -319,6 +336,7 @@ impl Dimension {
             Self::Custom(3) => "custom_3",
             Self::Custom(4) => "custom_4",
             Self::Custom(_) => "custom_5",
+            Self::RefusalReason => "refusal_reason",
         }
     }
 
@@ -340,7 +358,10 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 11 + PERCENTILES.len();
+    pub const COUNT: usize = Self::COUNTED + PERCENTILES.len();
+
+    /// Of these, all but the percentiles.
+    const COUNTED: usize = 12;
 
     const PERCENTILES: [Self; PERCENTILES.len()] = {
         let mut all = [Self::Visitors; PERCENTILES.len()];
@@ -366,7 +387,8 @@ impl Measure {
             Self::EngagementMs => 8,
             Self::KeyEvents => 9,
             Self::RevenueMicros => 10,
-            Self::Percentile(measured, percentile) => 11 + place(measured, percentile),
+            Self::RefusedHits => 11,
+            Self::Percentile(measured, percentile) => Self::COUNTED + place(measured, percentile),
         }
     }
 
@@ -375,6 +397,7 @@ impl Measure {
         match self {
             Self::SessionsClosed | Self::SessionsEngaged | Self::DurationMs => Subject::Sessions,
             Self::Percentile(..) => Subject::Values,
+            Self::RefusedHits => Subject::Refusals,
             _ => Subject::Hits,
         }
     }

@@ -63,8 +63,8 @@ fn every_pair_is_planned_or_refused_by_both_names() {
         }
     }
     // Four metrics of sessions by eight dimensions of hits, seven of hits and 18 of values by two of sessions, those of values by
-    // seven of hits; twice each.
-    assert_eq!(refused, 2 * (4 * 8 + (7 + 18) * 2 + 18 * 7));
+    // seven of hits; these 29 by the reason of refusals, and refused hits by all but that one and three of time; twice each.
+    assert_eq!(refused, 2 * (4 * 8 + (7 + 18) * 2 + 18 * 7 + 29 + (32 - 4)));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn readme_shows_the_matrix() {
 
 #[test]
 fn narrowest_table_answers() {
-    use Table::{Hits, Sessions, Totals, Values};
+    use Table::{Hits, Refusals, Sessions, Totals, Values};
     for (metrics, dimensions, filter, tables) in [
         ("visitors sessions", "", "", vec![Totals]),
         ("page_views", "date hour date_hour traffic_class", "hour in(1,2)", vec![Totals]),
@@ -98,6 +98,8 @@ fn narrowest_table_answers() {
         ("revenue", "date", "currency==EUR", vec![Hits]),
         ("lcp_p75 cls_p75", "date", "", vec![Values]),
         ("lcp_p75 page_views bounce_rate", "date", "", vec![Values, Totals, Sessions]),
+        ("refused_hits", "refusal_reason", "refusal_reason!=kind", vec![Refusals]),
+        ("events refused_hits lcp_p75", "date_hour", "", vec![Totals, Refusals, Values]),
     ] {
         let plan = planned(&request(metrics, dimensions, filter)).unwrap();
         let found: Vec<_> = plan.parts.iter().map(|part| part.table).collect();
@@ -178,6 +180,14 @@ fn bad_requests_are_refused_by_field() {
         (request("events", "date date date date date date date date date date", ""), "dimensions is \"10\""),
         (request("events", "", "sourc==a"), "filter is \"sourc==a\", which is wrong at character 1"),
         (request("sessions events", "page_path", ""), "dimensions is \"page_path\", which cannot be had"),
+        (
+            request("refused_hits", "date traffic_class", ""),
+            "dimensions is \"traffic_class\", which cannot be had together with the metric refused_hits",
+        ),
+        (
+            request("refused_hits events", "refusal_reason", ""),
+            "dimensions is \"refusal_reason\", which cannot be had together with the metric events",
+        ),
         (request("events", "", "source==a and exit_page==b"), "filter is \"exit_page\", which cannot be had"),
         (RunReportRequest { from: "x".into(), ..good() }, "from is \"x\""),
         (RunReportRequest { to: String::new(), ..good() }, "to is \"\""),

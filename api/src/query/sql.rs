@@ -5,7 +5,8 @@
 //! leaves history as it was counted.
 
 use warehouse::tables::{
-    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, VALUE_HOURLY, WATERMARK,
+    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, REFUSAL_HOURLY, SESSION_HOURLY, TOTAL_HOURLY,
+    VALUE_HOURLY, WATERMARK,
 };
 
 use super::channel;
@@ -33,6 +34,7 @@ impl Table {
             Self::Hits => HIT_HOURLY.name,
             Self::Sessions => SESSION_HOURLY.name,
             Self::Values => VALUE_HOURLY.name,
+            Self::Refusals => REFUSAL_HOURLY.name,
         }
     }
 }
@@ -157,7 +159,8 @@ impl Sql {
             let names: Vec<_> = part.measures.iter().filter_map(|measure| measured_by(*measure)).collect();
             self.text += &format!(" AND name IN ({})", names.join(", "));
         }
-        if plan.humans_only {
+        // What was not counted has no class.
+        if plan.humans_only && part.table != Table::Refusals {
             self.text += " AND traffic_class = 'human'";
         }
         if let Some(filter) = &plan.filter {
@@ -237,6 +240,7 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::Custom(3) => "custom[3]",
         Dimension::Custom(4) => "custom[4]",
         Dimension::Custom(_) => "custom[5]",
+        Dimension::RefusalReason => "reason",
     }
 }
 
@@ -251,6 +255,7 @@ fn aggregate(measure: Measure) -> String {
         Measure::Events => "sum(events)",
         Measure::EngagementMs => "sum(engagement_ms)",
         Measure::KeyEvents => "sum(key_events)",
+        Measure::RefusedHits => "sum(hits)",
         // Beyond 64 bits it stays at the most rather than begin anew.
         Measure::RevenueMicros => "toUInt64(least(sum(toUInt128(revenue_micros)), 18446744073709551615))",
         Measure::Percentile(measured, percentile) => {
@@ -304,6 +309,7 @@ fn alias(measure: Measure) -> String {
         Measure::EngagementMs => "m_engagement_ms",
         Measure::KeyEvents => "m_key_events",
         Measure::RevenueMicros => "m_revenue_micros",
+        Measure::RefusedHits => "m_refused_hits",
         Measure::Percentile(measured, percentile) => {
             return format!("m_{}_{}", value_name(measured), level(percentile).trim_start_matches("0."));
         }

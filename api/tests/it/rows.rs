@@ -1,8 +1,10 @@
 //! Minute rows written by hand: a local time with its zone, a page, an event, and the counts.
 
-use batch::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{HitRow, RefusalRow, RollupRows, RowKey, SessionRow, ValueRow};
 use jiff::Zoned;
-use warehouse::{HitRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WatermarkRow};
+use warehouse::{
+    HitRollupRow, RefusalRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WatermarkRow,
+};
 
 /// 2100: rows never come too late here.
 const NOT_AFTER_S: u32 = 4_102_444_800;
@@ -62,6 +64,18 @@ pub(crate) fn measured(key: RowKey, name: &str, value: u32, count: u64) -> Value
     ValueRow { key, name: name.into(), value, count }
 }
 
+/// Hits that were not counted, received at the time of this key.
+pub(crate) fn refused(key: &RowKey, reason: &str, hits: u64) -> RefusalRow {
+    RefusalRow {
+        property: key.property.clone(),
+        local_date: key.local_date,
+        minute: key.minute,
+        utc_offset_s: key.utc_offset_s,
+        reason: reason.into(),
+        hits,
+    }
+}
+
 /// Inserts as plan 1 of this generation.
 pub(crate) async fn insert(
     config: &WarehouseConfig,
@@ -82,6 +96,11 @@ pub(crate) async fn insert(
     let mut insert = client.insert::<ValueRollupRow<'_>>("value_rollup").await?;
     for row in &rows.values {
         insert.write(&ValueRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
+    }
+    insert.end().await?;
+    let mut insert = client.insert::<RefusalRollupRow<'_>>("refusal_rollup").await?;
+    for row in &rows.refusals {
+        insert.write(&RefusalRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
     }
     insert.end().await?;
     Ok(())

@@ -158,7 +158,8 @@ fn shown(system: &System, property: &Property, options: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn script_with(system: &System, property: &Property, part: &str) -> Option<String> {
+/// The property's script, once it holds this.
+pub(crate) fn script_with(system: &System, property: &Property, part: &str) -> Option<String> {
     let url = format!("{}/t/{}.js", system.address("collect"), property.measurement_id);
     let answer = system.get(&url).ok()?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();

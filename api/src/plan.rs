@@ -43,6 +43,8 @@ pub enum Table {
     Values,
     /// Items of shop events.
     Items,
+    /// Hits that were not counted.
+    Refusals,
 }
 
 /// What one table gives.
@@ -97,7 +99,7 @@ pub struct Plan {
     pub closed_sessions_only: bool,
     /// Whether all money is of one currency, so that it has a total.
     pub is_of_one_currency: bool,
-    /// One table, or hits, sessions, values and items.
+    /// One table, or hits, sessions, values, items and refusals.
     pub parts: Vec<Part>,
 }
 
@@ -208,7 +210,7 @@ fn refuse_mixed_money(
     Err(Refusal::invalid("metrics", money.name(), problem))
 }
 
-/// Hits answer from the narrowest table; sessions, values and items have one each.
+/// Hits answer from the narrowest table; sessions, values, items and refusals have one each.
 fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec<Part> {
     let hits = if in_totals { Table::Totals } else { Table::Hits };
     let mut parts: Vec<Part> = Vec::with_capacity(2);
@@ -217,6 +219,7 @@ fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec
             Subject::Sessions => Table::Sessions,
             Subject::Values => Table::Values,
             Subject::Items => Table::Items,
+            Subject::Refusals => Table::Refusals,
             Subject::Hits => hits,
         };
         match parts.iter_mut().find(|part| part.table == table) {

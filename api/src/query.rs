@@ -165,7 +165,7 @@ impl Asked<'_> {
             return Err(Refusal::new(
                 Code::InvalidArgument,
                 format!(
-                    "metrics of hits, sessions, values and items together have more than {LIMIT_MAX} rows here; ask for them \
+                    "metrics of hits, sessions, values, items and refusals together have more than {LIMIT_MAX} rows here; ask for them \
                      one after the other, for fewer days or with a filter"
                 ),
             ));

@@ -39,6 +39,8 @@ pub(crate) struct CollectMetrics {
     pub(crate) hits: Counter,
     /// What clients of other products sent and was not counted, by protocol and reason.
     pub(crate) dropped: Family<DropLabels, Counter>,
+    /// Refused hits that reports will not tell, because too many kinds of them wait for a block.
+    pub(crate) refused_left_out: Counter,
     /// Connections that are open.
     pub(crate) connections: Gauge,
 }
@@ -53,6 +55,7 @@ impl CollectMetrics {
             ok,
             hits: Counter::default(),
             dropped: Family::default(),
+            refused_left_out: Counter::default(),
             connections: Gauge::default(),
         };
         let requests = metrics.requests.clone();
@@ -64,6 +67,8 @@ impl CollectMetrics {
             "Hits of other products' clients that are not counted",
             dropped,
         );
+        let left_out = metrics.refused_left_out.clone();
+        registry.register("edge_collect_refused_left_out", "Refused hits that no report will tell", left_out);
         registry.register("edge_collect_connections", "Open connections", metrics.connections.clone());
         metrics
     }

@@ -20,10 +20,16 @@ fuzz_target!(|bytes: &[u8]| {
     let body = parts.next().unwrap_or_default();
     match PATH.as_str() {
         "/v1/collect" => {
-            let _whole = own::collect(body).map(|request| request.hits.iter().for_each(check));
+            match own::collect(body) {
+                Ok(request) => request.hits.iter().for_each(check),
+                Err(_) => drop(own::claim::of_body(body)),
+            }
         }
         "/v1/pixel.gif" => {
-            let _whole = pixel::collect(&query).map(|request| request.hits.iter().for_each(check));
+            match pixel::collect(&query) {
+                Ok(request) => request.hits.iter().for_each(check),
+                Err(_) => drop(pixel::claim(&query)),
+            }
         }
         path => {
             let endpoint = Endpoint::of(path).expect("FUZZ_TARGET is a path of the collect port");
@@ -46,7 +52,7 @@ fn foreign(endpoint: Endpoint, request: &Request<'_>) {
                         check(&hit);
                         Outcome::Taken { visitor_id: n as u64 }
                     }
-                    Entry::Dropped(reason) => Outcome::Dropped(reason),
+                    Entry::Dropped { reason, .. } => Outcome::Dropped(reason),
                     Entry::Refused(refusal) => Outcome::Refused(refusal),
                 });
             }

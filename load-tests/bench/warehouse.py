@@ -6,7 +6,7 @@ import urllib.request
 
 from .load import NotMeasured
 
-HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly", "item_hourly")
+HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly", "item_hourly", "refusal_hourly")
 TIMEOUT_S = 300
 
 # The same facts, one row per hit: what a store without aggregation would keep. Rows of a minute with n events become n rows;

@@ -5,7 +5,8 @@
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
 //! Percentiles come from value rows and go with everything a hit has but its event; so do metrics of items, which come from item rows and
-//! alone go with what an item is.
+//! alone go with what an item is. `refused_hits` come from rows of their own, which have a
+//! time and a reason alone.
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +30,7 @@ pub enum Metric {
     ItemsCheckedOut,
     ItemsPurchased,
     ItemRevenue,
+    RefusedHits,
     Percentile(Measured, Percentile),
 }
 
@@ -96,6 +98,7 @@ pub enum Dimension {
     ItemVariant,
     /// By slot, from 1.
     Custom(u8),
+    RefusalReason,
 }
 
 /// A sum or set in the warehouse; metrics are made of these.
@@ -135,6 +138,8 @@ pub enum Measure {
     ItemsPurchased,
     /// What was paid for items, millionths of the currency's unit.
     ItemRevenueMicros,
+    /// Hits that were not counted.
+    RefusedHits,
     /// A percentile, in the unit of the values.
     Percentile(Measured, Percentile),
 }
@@ -150,6 +155,8 @@ pub enum Subject {
     Values,
     /// Items of shop events.
     Items,
+    /// Hits that were not counted.
+    Refusals,
 }
 
 /// Every percentile there is.
@@ -181,7 +188,7 @@ const fn place(measured: Measured, percentile: Percentile) -> usize {
 
 impl Metric {
     /// Every metric but the percentiles.
-    pub const COUNTED: [Self; 21] = [
+    pub const COUNTED: [Self; 22] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -203,6 +210,7 @@ impl Metric {
         Self::ItemsCheckedOut,
         Self::ItemsPurchased,
         Self::ItemRevenue,
+        Self::RefusedHits,
     ];
 
     /// Every metric.
@@ -236,6 +244,7 @@ impl Metric {
             Self::ItemsCheckedOut => "items_checked_out",
             Self::ItemsPurchased => "items_purchased",
             Self::ItemRevenue => "item_revenue",
+            Self::RefusedHits => "refused_hits",
             Self::Percentile(measured, percentile) => {
                 PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
             }
@@ -277,6 +286,7 @@ impl Metric {
             Self::ItemsCheckedOut => &[Measure::ItemsCheckedOut],
             Self::ItemsPurchased => &[Measure::ItemsPurchased],
             Self::ItemRevenue => &[Measure::ItemRevenueMicros],
+            Self::RefusedHits => &[Measure::RefusedHits],
             Self::Percentile(measured, percentile) => {
                 Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
             }
@@ -289,7 +299,7 @@ impl Metric {
     }
 
     /// Whether it is of the items of shop events.
-    fn is_of_items(self) -> bool {
+    pub fn is_of_items(self) -> bool {
         matches!(
             self,
             Self::ItemsViewed
@@ -307,6 +317,12 @@ impl Metric {
         let is_percentile = matches!(self, Self::Percentile(..));
         let of_items = self.is_of_items();
         match dimension {
+            Dimension::Date | Dimension::DateHour | Dimension::Hour => None,
+            Dimension::RefusalReason if self == Self::RefusedHits => None,
+            Dimension::RefusalReason => Some("only hits that were not counted have one; use refused_hits"),
+            _ if self == Self::RefusedHits => Some(
+                "what was not counted has a time and a reason alone; use date, date_hour, hour or refusal_reason",
+            ),
             dimension if dimension.is_of_items() && !of_items => Some(
                 "only items have it; use items_viewed, items_added_to_cart, items_checked_out, items_purchased or item_revenue",
             ),
@@ -341,7 +357,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -379,6 +395,7 @@ impl Dimension {
         Self::Custom(3),
         Self::Custom(4),
         Self::Custom(5),
+        Self::RefusalReason,
     ];
 
     /// The name in requests and answers.
@@ -421,6 +438,7 @@ impl Dimension {
             Self::Custom(3) => "custom_3",
             Self::Custom(4) => "custom_4",
             Self::Custom(_) => "custom_5",
+            Self::RefusalReason => "refusal_reason",
         }
     }
 
@@ -450,7 +468,10 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 21 + PERCENTILES.len();
+    pub const COUNT: usize = Self::COUNTED + PERCENTILES.len();
+
+    /// Of these, all but the percentiles.
+    const COUNTED: usize = 22;
 
     const PERCENTILES: [Self; PERCENTILES.len()] = {
         let mut all = [Self::Visitors; PERCENTILES.len()];
@@ -483,7 +504,8 @@ impl Measure {
             Self::ItemsCheckedOut => 18,
             Self::ItemsPurchased => 19,
             Self::ItemRevenueMicros => 20,
-            Self::Percentile(measured, percentile) => 21 + place(measured, percentile),
+            Self::RefusedHits => 21,
+            Self::Percentile(measured, percentile) => Self::COUNTED + place(measured, percentile),
         }
     }
 
@@ -497,6 +519,7 @@ impl Measure {
             | Self::ItemsCheckedOut
             | Self::ItemsPurchased
             | Self::ItemRevenueMicros => Subject::Items,
+            Self::RefusedHits => Subject::Refusals,
             _ => Subject::Hits,
         }
     }

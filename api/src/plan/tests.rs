@@ -63,20 +63,30 @@ fn every_pair_is_planned_or_refused_by_both_names() {
         }
     }
     // Four metrics of sessions by nine dimensions of hits, twelve of hits, 18 of values and five of items by two of sessions, those of
-    // values by eight of hits, those of items by the event and the title; all but those of items by five of items; twice each.
-    assert_eq!(refused, 2 * (4 * 9 + (12 + 18 + 5) * 2 + 18 * 8 + 5 * 2 + (4 + 12 + 18) * 5));
+    // values by eight of hits, those of items by the event and the title; all but those of items by five of items; these 39 by the reason
+    // of refusals, and refused hits by all but that one and three of time; twice each.
+    let of_items = 5 * 2 + (4 + 12 + 18) * 5;
+    assert_eq!(refused, 2 * (4 * 9 + (12 + 18 + 5) * 2 + 18 * 8 + of_items + 39 + (38 - 4)));
 }
 
 #[test]
 fn readme_shows_the_matrix() {
     let readme = include_str!("../../README.md");
+    let kinds = |metric: Metric| match metric {
+        Metric::Sessions | Metric::EngagedSessions | Metric::BounceRate | Metric::SessionDuration => 1,
+        Metric::Percentile(..) => 2,
+        metric if metric.is_of_items() => 3,
+        Metric::RefusedHits => 4,
+        _ => 0,
+    };
     for dimension in Dimension::ALL {
-        let percentile = Metric::Percentile(Measured::Lcp, Percentile::P75);
-        // Of custom metrics, which are alike, one stands for all.
-        let counted = Metric::COUNTED.into_iter().filter(|metric| !matches!(metric, Metric::Custom(2..)));
-        let metrics = counted.chain([percentile]);
-        let cells: Vec<_> =
-            metrics.map(|metric| if metric.refuses(dimension).is_none() { "yes" } else { "–" }).collect();
+        let mut cells = [""; 5];
+        for metric in Metric::all() {
+            let cell = if metric.refuses(dimension).is_none() { "yes" } else { "–" };
+            let of_kind = &mut cells[kinds(metric)];
+            assert!([cell, ""].contains(of_kind), "{} is not like its kind", metric.name());
+            *of_kind = cell;
+        }
         let line = format!("| `{}` | {} |", dimension.name(), cells.join(" | "));
         assert!(readme.contains(&line), "missing in api/README.md: {line}");
     }
@@ -84,7 +94,7 @@ fn readme_shows_the_matrix() {
 
 #[test]
 fn narrowest_table_answers() {
-    use Table::{Hits, Items, Sessions, Totals, Values};
+    use Table::{Hits, Items, Refusals, Sessions, Totals, Values};
     for (metrics, dimensions, filter, tables) in [
         ("visitors sessions", "", "", vec![Totals]),
         ("page_views", "date hour date_hour traffic_class", "hour in(1,2)", vec![Totals]),
@@ -105,6 +115,8 @@ fn narrowest_table_answers() {
         ("item_revenue", "item_name currency", "custom_1==a", vec![Items]),
         ("revenue item_revenue", "currency", "", vec![Hits, Items]),
         ("lcp_p75 page_views bounce_rate", "date", "", vec![Values, Totals, Sessions]),
+        ("refused_hits", "refusal_reason", "refusal_reason!=kind", vec![Refusals]),
+        ("events refused_hits lcp_p75", "date_hour", "", vec![Totals, Refusals, Values]),
     ] {
         let plan = planned(&request(metrics, dimensions, filter)).unwrap();
         let found: Vec<_> = plan.parts.iter().map(|part| part.table).collect();
@@ -185,6 +197,14 @@ fn bad_requests_are_refused_by_field() {
         (request("events", "date date date date date date date date date date", ""), "dimensions is \"10\""),
         (request("events", "", "sourc==a"), "filter is \"sourc==a\", which is wrong at character 1"),
         (request("sessions events", "page_path", ""), "dimensions is \"page_path\", which cannot be had"),
+        (
+            request("refused_hits", "date traffic_class", ""),
+            "dimensions is \"traffic_class\", which cannot be had together with the metric refused_hits",
+        ),
+        (
+            request("refused_hits events", "refusal_reason", ""),
+            "dimensions is \"refusal_reason\", which cannot be had together with the metric events",
+        ),
         (request("events", "", "source==a and exit_page==b"), "filter is \"exit_page\", which cannot be had"),
         (RunReportRequest { from: "x".into(), ..good() }, "from is \"x\""),
         (RunReportRequest { to: String::new(), ..good() }, "to is \"\""),

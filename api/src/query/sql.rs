@@ -5,8 +5,8 @@
 //! leaves history as it was counted.
 
 use warehouse::tables::{
-    HIT_HOURLY, HOURLY, ITEM_HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY,
-    VALUE_HOURLY, WATERMARK,
+    HIT_HOURLY, HOURLY, ITEM_HOURLY, LIVE_GENERATION, MinuteTable, REFUSAL_HOURLY, SESSION_HOURLY,
+    TOTAL_HOURLY, VALUE_HOURLY, WATERMARK,
 };
 
 use super::channel;
@@ -35,6 +35,7 @@ impl Table {
             Self::Sessions => SESSION_HOURLY.name,
             Self::Values => VALUE_HOURLY.name,
             Self::Items => ITEM_HOURLY.name,
+            Self::Refusals => REFUSAL_HOURLY.name,
         }
     }
 }
@@ -159,7 +160,8 @@ impl Sql {
             let names: Vec<_> = part.measures.iter().filter_map(|measure| measured_by(*measure)).collect();
             self.text += &format!(" AND name IN ({})", names.join(", "));
         }
-        if plan.humans_only {
+        // What was not counted has no class.
+        if plan.humans_only && part.table != Table::Refusals {
             self.text += " AND traffic_class = 'human'";
         }
         if let Some(filter) = &plan.filter {
@@ -245,6 +247,7 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::Custom(3) => "custom[3]",
         Dimension::Custom(4) => "custom[4]",
         Dimension::Custom(_) => "custom[5]",
+        Dimension::RefusalReason => "reason",
     }
 }
 
@@ -266,6 +269,7 @@ fn aggregate(measure: Measure) -> String {
         Measure::ItemsCheckedOut => "sum(items_checked_out)",
         Measure::ItemsPurchased => "sum(items_purchased)",
         Measure::ItemRevenueMicros => return capped_sum("item_revenue_micros"),
+        Measure::RefusedHits => "sum(hits)",
         Measure::Percentile(measured, percentile) => {
             let (name, level) = (value_name(measured), level(percentile));
             // 0 of none.
@@ -328,6 +332,7 @@ fn alias(measure: Measure) -> String {
         Measure::ItemsCheckedOut => "m_items_checked_out",
         Measure::ItemsPurchased => "m_items_purchased",
         Measure::ItemRevenueMicros => "m_item_revenue_micros",
+        Measure::RefusedHits => "m_refused_hits",
         Measure::Percentile(measured, percentile) => {
             return format!("m_{}_{}", value_name(measured), level(percentile).trim_start_matches("0."));
         }

@@ -6,7 +6,7 @@ use proto::report::metric_value::Value as Number;
 use proto::report::{OrderBy, RunReportRequest};
 use serde_json::{Value, json};
 
-use crate::rows::{closed, insert, item, key, measured, views, watermark};
+use crate::rows::{closed, insert, item, key, measured, refused, views, watermark};
 use crate::running::Running;
 
 /// 00:30 on 18 May in Kolkata.
@@ -69,8 +69,17 @@ async fn site() -> anyhow::Result<Site> {
     let mut foreign_hits = [views(foreign.clone(), 7_777, 500)];
     foreign_hits[0].sessions = 7_777;
     let foreign_sessions = vec![closed(foreign.clone(), "/", 0, 7_777_000)];
+    let foreign_refusals = vec![refused(&foreign, "too_old", 7_777)];
     let foreign_values = vec![measured(foreign.clone(), "lcp_ms", 9_000, 7_777)];
     let foreign_items = vec![item(foreign, "Cap", "EUR", 7_777, 7_777)];
+    // 17 May 10h: 3 and 2 too old, 4 with a field that cannot be; 18 May 0h: 10 of another host; 2h, where nothing was counted: 1.
+    let refusals = vec![
+        refused(&at("17T10:00", "", "")?, "too_old", 3),
+        refused(&at("17T10:05", "", "")?, "too_old", 2),
+        refused(&at("17T10:05", "", "")?, "invalid_field", 4),
+        refused(&at("18T00:10", "", "")?, "foreign_hostname", 10),
+        refused(&at("18T02:10", "", "")?, "too_old", 1),
+    ];
     // 17 May: eight times 1,000, once 3,000 and once 5,000 ms; 18 May: three times 2,000. A bot's do not count.
     let mut values = vec![
         measured(at("17T10:00", "/", "google")?, "lcp_ms", 1_000, 8),
@@ -89,12 +98,13 @@ async fn site() -> anyhow::Result<Site> {
     ];
     items[1].custom = "pro\u{1f}SUMMER".into();
     items[3].key.traffic_class = "bot".into();
-    let rows = RollupRows { hits, sessions: sessions.to_vec(), values, items };
+    let rows = RollupRows { hits, sessions: sessions.to_vec(), values, items, refusals };
     let foreign = RollupRows {
         hits: foreign_hits.to_vec(),
         sessions: foreign_sessions,
         values: foreign_values,
         items: foreign_items,
+        refusals: foreign_refusals,
     };
     insert(&running.warehouse, 0, &rows).await?;
     insert(&running.warehouse, 0, &foreign).await?;
@@ -175,6 +185,16 @@ async fn reports_are_what_was_computed_by_hand() -> anyhow::Result<()> {
         ("events visitors", "custom_1", "", " 5 3; pro 2 2; free 1 1"),
         ("events", "custom_1 custom_3", "custom_3 == 3", "free 3 1"),
         ("events", "custom_5", "", " 8"),
+        ("refused_hits", "", "", "20"),
+        ("refused_hits", "refusal_reason", "", "foreign_hostname 10; too_old 6; invalid_field 4"),
+        (
+            "refused_hits",
+            "date refusal_reason",
+            "refusal_reason in (too_old, kind)",
+            "2015-05-17 too_old 5; 2015-05-18 too_old 1",
+        ),
+        ("refused_hits page_views", "date", "", "2015-05-17 9 3; 2015-05-18 11 4"),
+        ("refused_hits page_views", "hour", "date == 2015-05-18", "0 10 3; 2 1 0; 5 0 1"),
         ("page_views", "", "traffic_class == bot", "100"),
         ("page_views", "", "traffic_class =~ .", "107"),
         ("page_views", "date", "hour in (0, 23) and page_path != /b", "2015-05-17 1; 2015-05-18 2"),
@@ -252,6 +272,8 @@ async fn values_of_filters_stay_values() -> anyhow::Result<()> {
         ("SELECT sum(count) FROM value_hourly WHERE generation = 0", 1_014),
         ("SELECT sum(items_purchased) FROM item_rollup WHERE generation = 0", 1_003),
         ("SELECT sum(items_purchased) FROM item_hourly WHERE generation = 0", 1_003),
+        ("SELECT sum(hits) FROM refusal_rollup WHERE generation = 0", 20),
+        ("SELECT sum(hits) FROM refusal_hourly WHERE generation = 0", 20),
     ] {
         let sum: u64 =
             client.query(sql).with_setting("additional_table_filters", &filters).fetch_one().await?;
@@ -268,7 +290,7 @@ async fn every_pair_is_answered_or_refused_by_both_names() -> anyhow::Result<()>
         "page_views": 7, "events": 8, "session_duration": 600.0, "engagement_time": 5.5, "key_events": 2,
         "revenue": 50.0, "custom_metric_1": 4.25, "custom_metric_2": 0.0, "custom_metric_3": 4.0, "custom_metric_4": 0.0,
         "custom_metric_5": 0.000_007, "items_viewed": 3, "items_added_to_cart": 6, "items_checked_out": 9,
-        "items_purchased": 3, "item_revenue": 49.5, "lcp_p50": 1000.0, "lcp_p75": 2000.0, "lcp_p95": 5000.0,
+        "refused_hits": 20, "items_purchased": 3, "item_revenue": 49.5, "lcp_p50": 1000.0, "lcp_p75": 2000.0, "lcp_p95": 5000.0,
         "cls_p50": 0.1, "cls_p75": 0.1, "cls_p95": 0.1
     });
     for metric in Metric::all() {

@@ -1,9 +1,10 @@
 //! Minute rows written by hand: a local time with its zone, a page, an event, and the counts.
 
-use batch::{HitRow, ItemRow, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{HitRow, ItemRow, RefusalRow, RollupRows, RowKey, SessionRow, ValueRow};
 use jiff::Zoned;
 use warehouse::{
-    HitRollupRow, ItemRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WatermarkRow,
+    HitRollupRow, ItemRollupRow, RefusalRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig,
+    WatermarkRow,
 };
 
 /// 2100: rows never come too late here.
@@ -87,6 +88,18 @@ pub(crate) fn item(
     }
 }
 
+/// Hits that were not counted, received at the time of this key.
+pub(crate) fn refused(key: &RowKey, reason: &str, hits: u64) -> RefusalRow {
+    RefusalRow {
+        property: key.property.clone(),
+        local_date: key.local_date,
+        minute: key.minute,
+        utc_offset_s: key.utc_offset_s,
+        reason: reason.into(),
+        hits,
+    }
+}
+
 /// Inserts as plan 1 of this generation.
 pub(crate) async fn insert(
     config: &WarehouseConfig,
@@ -112,6 +125,11 @@ pub(crate) async fn insert(
     let mut insert = client.insert::<ItemRollupRow<'_>>("item_rollup").await?;
     for row in &rows.items {
         insert.write(&ItemRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
+    }
+    insert.end().await?;
+    let mut insert = client.insert::<RefusalRollupRow<'_>>("refusal_rollup").await?;
+    for row in &rows.refusals {
+        insert.write(&RefusalRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
     }
     insert.end().await?;
     Ok(())

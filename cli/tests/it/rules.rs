@@ -200,6 +200,7 @@ fn shown(system: &System, property: &Property, options: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The property's script, once it holds this.
 pub(crate) fn script_with(system: &System, property: &Property, part: &str) -> Option<String> {
     let url = format!("{}/t/{}.js", system.address("collect"), property.measurement_id);
     let answer = system.get(&url).ok()?;

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hit::CUSTOM_METRICS;
 use prost::Message;
-use proto::batch::{HitColumns, ItemColumns, KeyColumns, RollupPayload, SessionColumns, ValueColumns};
+use proto::batch::{
+    HitColumns, ItemColumns, KeyColumns, RefusalColumns, RollupPayload, SessionColumns, ValueColumns,
+};
 
-use crate::rows::{HitRow, ItemRow, RollupRows, RowKey, SessionRow, ValueRow};
+use crate::rows::{HitRow, ItemRow, RefusalRow, RollupRows, RowKey, SessionRow, ValueRow};
 
 /// zstd level: the payload is made once every few seconds, off the accept path.
 const LEVEL: i32 = 3;
@@ -57,12 +59,14 @@ pub fn encode_rollup(rows: &RollupRows) -> Result<Vec<u8>, PayloadError> {
     let sessions = session_columns(&rows.sessions, &mut dictionary);
     let values = value_columns(&rows.values, &mut dictionary);
     let items = item_columns(&rows.items, &mut dictionary);
+    let refusals = refusal_columns(&rows.refusals, &mut dictionary);
     let message = RollupPayload {
         strings: dictionary.strings,
         hits: Some(hits),
         sessions: Some(sessions),
         values: Some(values),
         items: Some(items),
+        refusals,
     };
     zstd::bulk::compress(&message.encode_to_vec(), LEVEL).map_err(PayloadError::Compression)
 }
@@ -78,12 +82,14 @@ pub fn decode_rollup(payload: &[u8]) -> Result<RollupRows, PayloadError> {
     let sessions = message.sessions.unwrap_or_default();
     let values = message.values.unwrap_or_default();
     let items = message.items.unwrap_or_default();
+    let refusals = message.refusals.unwrap_or_default();
     let strings: Vec<Arc<str>> = message.strings.into_iter().map(Arc::from).collect();
     Ok(RollupRows {
         hits: hit_rows(&hits, &strings)?,
         sessions: session_rows(&sessions, &strings)?,
         values: value_rows(&values, &strings)?,
         items: item_rows(&items, &strings)?,
+        refusals: refusal_rows(&refusals, &strings)?,
     })
 }
 
@@ -267,6 +273,20 @@ fn item_columns(rows: &[ItemRow], dictionary: &mut Dictionary) -> ItemColumns {
     columns
 }
 
+/// `None` of no row, as in most batches.
+fn refusal_columns(rows: &[RefusalRow], dictionary: &mut Dictionary) -> Option<RefusalColumns> {
+    let mut columns = RefusalColumns::default();
+    for row in rows {
+        columns.property.push(dictionary.add(&row.property));
+        columns.local_date.push(row.local_date.into());
+        columns.minute.push(row.minute);
+        columns.utc_offset_s.push(row.utc_offset_s);
+        columns.reason.push(dictionary.add(&row.reason));
+        columns.hits.push(row.hits);
+    }
+    (!rows.is_empty()).then_some(columns)
+}
+
 /// Columns of one table, checked to have one length.
 struct Table<'a> {
     rows: usize,
@@ -327,11 +347,9 @@ impl Table<'_> {
 
     /// Row `at` of key columns that passed `check_key`.
     fn key(&self, key: &KeyColumns, at: usize) -> Result<RowKey, PayloadError> {
-        let date = key.local_date[at];
         Ok(RowKey {
             property: self.text("property", key.property[at])?,
-            local_date: u16::try_from(date)
-                .map_err(|_| PayloadError::Range { column: "local_date", value: date.into() })?,
+            local_date: date(key.local_date[at])?,
             minute: key.minute[at],
             utc_offset_s: key.utc_offset_s[at],
             traffic_class: self.text("traffic_class", key.traffic_class[at])?,
@@ -513,6 +531,31 @@ fn item_rows(columns: &ItemColumns, strings: &[Arc<str>]) -> Result<Vec<ItemRow>
             })
         })
         .collect()
+}
+
+fn refusal_rows(columns: &RefusalColumns, strings: &[Arc<str>]) -> Result<Vec<RefusalRow>, PayloadError> {
+    let table = Table { rows: columns.property.len(), strings };
+    table.check("local_date", &columns.local_date)?;
+    table.check("minute", &columns.minute)?;
+    table.check("utc_offset_s", &columns.utc_offset_s)?;
+    table.check("reason", &columns.reason)?;
+    table.check("hits", &columns.hits)?;
+    (0..table.rows)
+        .map(|at| {
+            Ok(RefusalRow {
+                property: table.text("property", columns.property[at])?,
+                local_date: date(columns.local_date[at])?,
+                minute: columns.minute[at],
+                utc_offset_s: columns.utc_offset_s[at],
+                reason: table.text("reason", columns.reason[at])?,
+                hits: columns.hits[at],
+            })
+        })
+        .collect()
+}
+
+fn date(days: u32) -> Result<u16, PayloadError> {
+    u16::try_from(days).map_err(|_| PayloadError::Range { column: "local_date", value: days.into() })
 }
 
 /// Takes the next `count` ids off the front of all rows' ids.

@@ -167,6 +167,24 @@ pub struct ItemRow {
     pub item_revenue_micros: u64,
 }
 
+/// A row of `refusal_rollup`: hits of a property that were not counted. It has no key of hits: what a refused hit says of itself is not
+/// known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusalRow {
+    /// Property id.
+    pub property: Arc<str>,
+    /// Local date of the receipt in the property's zone, days since 1970-01-01.
+    pub local_date: u16,
+    /// Instant of the minute of the receipt, minutes since 1970-01-01T00:00Z.
+    pub minute: u32,
+    /// Offset of the property's zone from UTC at that instant, seconds.
+    pub utc_offset_s: i32,
+    /// Why: one of [`hit::REFUSAL_REASONS`], or `other`.
+    pub reason: Arc<str>,
+    /// How many hits.
+    pub hits: u64,
+}
+
 /// The rows of a batch, or of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollupRows {
@@ -178,6 +196,8 @@ pub struct RollupRows {
     pub values: Vec<ValueRow>,
     /// Rows of `item_rollup`.
     pub items: Vec<ItemRow>,
+    /// Rows of `refusal_rollup`.
+    pub refusals: Vec<RefusalRow>,
 }
 
 impl RollupRows {
@@ -195,20 +215,24 @@ impl RollupRows {
         self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
         sort(&mut self.items, |row| &row.key, |row| (row.texts(), 0));
         self.items.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+        // Few, and with one text beside the property.
+        self.refusals.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.refusals.dedup_by(|next, row| row.order() == next.order() && row.absorb(next));
     }
 
     /// Adds the rows of another batch behind these.
     pub fn append(&mut self, other: Self) {
-        let Self { hits, sessions, values, items } = other;
+        let Self { hits, sessions, values, items, refusals } = other;
         self.hits.extend(hits);
         self.sessions.extend(sessions);
         self.values.extend(values);
         self.items.extend(items);
+        self.refusals.extend(refusals);
     }
 
     /// Number of rows in all tables.
     pub fn len(&self) -> usize {
-        self.hits.len() + self.sessions.len() + self.values.len() + self.items.len()
+        self.hits.len() + self.sessions.len() + self.values.len() + self.items.len() + self.refusals.len()
     }
 
     /// Whether there is no row.
@@ -386,6 +410,19 @@ impl ItemRow {
         self.items_checked_out = self.items_checked_out.saturating_add(other.items_checked_out);
         self.items_purchased = self.items_purchased.saturating_add(other.items_purchased);
         self.item_revenue_micros = self.item_revenue_micros.saturating_add(other.item_revenue_micros);
+        true
+    }
+}
+
+impl RefusalRow {
+    /// The whole key, in its order.
+    fn order(&self) -> (u16, &str, u16, u32, i32, &str) {
+        let slot = hit::slot_of(&self.property);
+        (slot, &self.property, self.local_date, self.minute, self.utc_offset_s, &self.reason)
+    }
+
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.hits = self.hits.saturating_add(other.hits);
         true
     }
 }

@@ -8,7 +8,7 @@ mod output;
 use prost::DecodeError;
 use prost::bytes::Buf;
 use prost::encoding::{self, DecodeContext, WireType};
-use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
+use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, Refusals, parameter};
 
 use self::output::{Length, Output, number, text};
 use crate::block::{Block, BlockError, BlockHeader};
@@ -101,6 +101,16 @@ pub struct MarkView<'a> {
     pub event_time_ms: u64,
 }
 
+/// Refusals that borrow their texts; fields as in [`Refusals`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // hit.proto describes each field.
+pub struct RefusalsView<'a> {
+    pub property_id: &'a str,
+    pub rules_version: u32,
+    pub reason: &'a str,
+    pub count: u64,
+}
+
 /// A block whose body lies decompressed elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockView<'a> {
@@ -110,6 +120,8 @@ pub struct BlockView<'a> {
     pub hits: Vec<HitView<'a>>,
     /// In force after the hits.
     pub import_marks: Vec<MarkView<'a>>,
+    /// What was not taken since the block before.
+    pub refusals: Vec<RefusalsView<'a>>,
 }
 
 /// One field of a message: what it holds by its wire type.
@@ -128,7 +140,7 @@ impl<'a> BlockView<'a> {
     /// When the body is not a `BlockBody` (a text that is not UTF-8 included), or not of so many hits.
     pub fn parse(header: BlockHeader, body: &'a [u8]) -> Result<Self, BlockError> {
         let hits = Vec::with_capacity(usize::try_from(header.hits).unwrap_or(0).min(body.len()));
-        let mut view = Self { header, hits, import_marks: Vec::new() };
+        let mut view = Self { header, hits, import_marks: Vec::new(), refusals: Vec::new() };
         view.read(body).map_err(|error| BlockError::Body(header.block, error))?;
         header.check_count(view.hits.len())?;
         Ok(view)
@@ -139,6 +151,7 @@ impl<'a> BlockView<'a> {
             match tag {
                 1 => self.hits.push(HitView::parse(field.bytes()?)?),
                 2 => self.import_marks.push(MarkView::parse(field.bytes()?)?),
+                3 => self.refusals.push(RefusalsView::parse(field.bytes()?)?),
                 _ => {}
             }
             Ok(())
@@ -151,6 +164,7 @@ impl<'a> BlockView<'a> {
             header: block.header,
             hits: block.body.hits.iter().map(HitView::of).collect(),
             import_marks: block.body.import_marks.iter().map(MarkView::of).collect(),
+            refusals: block.body.refusals.iter().map(RefusalsView::of).collect(),
         }
     }
 }
@@ -452,6 +466,33 @@ impl<'a> MarkView<'a> {
     /// A view of an owned mark.
     pub fn of(mark: &'a ImportMark) -> Self {
         Self { property_id: &mark.property_id, event_time_ms: mark.event_time_ms }
+    }
+}
+
+impl<'a> RefusalsView<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut refusals = Self::default();
+        each_field(bytes, |tag, field| {
+            match tag {
+                1 => refusals.property_id = field.text()?,
+                2 => refusals.rules_version = field.small()?,
+                3 => refusals.reason = field.text()?,
+                4 => refusals.count = field.number()?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(refusals)
+    }
+
+    /// A view of owned refusals.
+    pub fn of(refusals: &'a Refusals) -> Self {
+        Self {
+            property_id: &refusals.property_id,
+            rules_version: refusals.rules_version,
+            reason: &refusals.reason,
+            count: refusals.count,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Minute rows: the sums of what happened since the last seal.
 //!
-//! In: hits with their placement, and sessions that are over. Out: rows of all tables in their one normal form.
+//! In: hits with their placement, sessions that are over, and hits that are not counted. Out: rows of all tables in their one normal form.
 //! Every measure only grows, so the order in which hits and sessions come does not matter.
 
 use std::collections::HashMap;
@@ -11,12 +11,13 @@ use std::sync::{Arc, LazyLock};
 use foldhash::fast::RandomState;
 
 use batch::{
-    CustomSums, HitRow, ItemRow, MAX_ITEMS, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow,
+    CustomSums, HitRow, ItemRow, MAX_ITEMS, MAX_REVENUE_MICROS, RefusalRow, RollupRows, RowKey, SessionRow,
+    ValueRow,
 };
 
 use crate::handover::{
     Acquisition, ClosedSession, Dimensions, EnrichedHit, Item, ItemAction, ItemLine, MeasuredValue,
-    Placement, TrafficClass, TrafficReason, VisitorType,
+    Placement, Receipt, TrafficClass, TrafficReason, VisitorType,
 };
 
 /// Key of a hit row.
@@ -157,6 +158,8 @@ pub struct Aggregator {
     sessions: HashMap<SessionKey, SessionSums, RandomState>,
     values: HashMap<ValueKey, u64, RandomState>,
     items: HashMap<ItemKey, ItemSums, RandomState>,
+    /// By the reason as well.
+    refusals: HashMap<(Receipt, &'static str), u64, RandomState>,
     /// Bytes of the strings and ids in them; ids that come twice count twice until a seal.
     bytes: usize,
 }
@@ -270,9 +273,25 @@ impl Aggregator {
         sums.duration_ms = sums.duration_ms.saturating_add(session.duration_ms);
     }
 
+    /// Adds hits that are not counted to their row.
+    pub fn add_refusals(&mut self, receipt: Receipt, reason: &'static str, hits: u64) {
+        let sum = match self.refusals.entry((receipt, reason)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.bytes += entry.key().0.property.len() + reason.len();
+                entry.insert(0)
+            }
+        };
+        *sum = sum.saturating_add(hits);
+    }
+
     /// Rows in all tables.
     pub fn rows(&self) -> u64 {
-        let rows = self.hits.len() + self.sessions.len() + self.values.len() + self.items.len();
+        let rows = self.hits.len()
+            + self.sessions.len()
+            + self.values.len()
+            + self.items.len()
+            + self.refusals.len();
         u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
@@ -288,6 +307,7 @@ impl Aggregator {
             sessions: self.sessions.drain().map(session_row).collect(),
             values: self.values.drain().map(value_row).collect(),
             items: self.items.drain().map(item_row).collect(),
+            refusals: self.refusals.drain().map(refusal_row).collect(),
         };
         rows.normalize();
         self.bytes = 0;
@@ -380,6 +400,11 @@ fn item_row((key, sums): (ItemKey, ItemSums)) -> ItemRow {
         items_purchased: sums.purchased,
         item_revenue_micros: sums.revenue_micros,
     }
+}
+
+fn refusal_row(((receipt, reason), hits): ((Receipt, &'static str), u64)) -> RefusalRow {
+    let Receipt { property, local_date, minute, utc_offset_s } = receipt;
+    RefusalRow { property, local_date, minute, utc_offset_s, reason: reason.into(), hits }
 }
 
 fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {

@@ -34,7 +34,7 @@ use crate::enrich::page::Pages;
 use crate::enrich::terms::Terms;
 use crate::enrich::traffic::{TrafficTerms, traffic_of};
 use crate::enrich::user_agent::{Detected, Detection};
-use crate::handover::{Dimensions, DropReason, EnrichedHit, Item, ItemLine, Place, Revenue};
+use crate::handover::{Dimensions, DropReason, EnrichedHit, Item, ItemLine, Place, Receipt, Revenue};
 
 /// Entries a cache may have; at the limit it is emptied.
 const CACHE_ENTRIES: usize = 100_000;
@@ -149,6 +149,22 @@ impl Enricher {
             ignored_referrers: Arc::clone(&rules.ignored_referrers),
         };
         Ok((enriched, arrival))
+    }
+
+    /// When hits of this property were received, by the zone of these rules.
+    ///
+    /// # Errors
+    /// The reason why there is no such time.
+    pub fn receipt(
+        &mut self,
+        property_id: &str,
+        rules_version: u32,
+        received_at_ms: u64,
+    ) -> Result<Receipt, DropReason> {
+        let rules = self.resolve(property_id, rules_version)?;
+        let time = local_time(received_at_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
+        let LocalTime { minute, utc_offset_s, local_date } = time;
+        Ok(Receipt { property: Arc::clone(&rules.property), local_date, minute, utc_offset_s })
     }
 
     fn resolve(&mut self, property_id: &str, version: u32) -> Result<Arc<Resolved>, DropReason> {

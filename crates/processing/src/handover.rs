@@ -144,6 +144,24 @@ impl DropReason {
             Self::ForeignHostname => "foreign_hostname",
         }
     }
+
+    /// Whether the property is known, so that it can be told of it.
+    pub fn is_of_a_property(self) -> bool {
+        matches!(self, Self::ImpossibleTime | Self::ForeignHostname)
+    }
+}
+
+/// When hits that are not counted were received, in their property's zone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// Property id.
+    pub property: Arc<str>,
+    /// Local date, days since 1970-01-01.
+    pub local_date: u16,
+    /// Minutes since 1970-01-01T00:00Z.
+    pub minute: u32,
+    /// Offset of the property's zone at that instant, seconds.
+    pub utc_offset_s: i32,
 }
 
 /// What user agent and client hints say of browser, system and device.

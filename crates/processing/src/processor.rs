@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use batch::RollupRows;
-use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource};
+use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource, known_reason};
 
 use crate::aggregate::Aggregator;
 use crate::deduplicate::{BYTES_PER_ID, IdWindow};
@@ -166,6 +166,13 @@ impl Processor {
         for mark in &block.import_marks {
             self.sessions.on_import_mark(mark.property_id, mark.event_time_ms, received_at_ms);
         }
+        for refusals in &block.refusals {
+            let of = (refusals.property_id, refusals.rules_version);
+            if !self.on_refusal(of, known_reason(refusals.reason), refusals.count, received_at_ms) {
+                let without = self.totals.refused_without_rules.saturating_add(refusals.count);
+                self.totals.refused_without_rules = without;
+            }
+        }
         self.sessions.on_time(received_at_ms);
         for session in self.sessions.take_closed() {
             self.aggregator.add_session(session);
@@ -272,6 +279,10 @@ impl Processor {
             Ok(enriched) => enriched,
             Err(reason) => {
                 *self.totals.dropped.entry(reason).or_default() += 1;
+                if reason.is_of_a_property() {
+                    let of = (hit.property_id, hit.rules_version);
+                    self.on_refusal(of, known_reason(reason.as_str()), 1, received_at_ms);
+                }
                 return;
             }
         };
@@ -282,6 +293,21 @@ impl Processor {
         let placement = sessions.place(&enriched, || arrival.acquisition(visitors.visitor_type(&enriched)));
         visitors.remember(&enriched, placement.opens_session);
         self.aggregator.add_hit(enriched, placement);
+    }
+
+    /// Counts hits of a property and version of its rules that are not counted otherwise; `false`: there is no such zone.
+    fn on_refusal(
+        &mut self,
+        (property_id, rules_version): (&str, u32),
+        reason: &'static str,
+        hits: u64,
+        received_at_ms: u64,
+    ) -> bool {
+        let Ok(receipt) = self.enricher.receipt(property_id, rules_version, received_at_ms) else {
+            return false;
+        };
+        self.aggregator.add_refusals(receipt, reason, hits);
+        true
     }
 
     fn check(&self, block: &BlockView<'_>) -> Result<(), ProcessError> {

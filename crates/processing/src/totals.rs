@@ -17,6 +17,9 @@ pub struct Totals {
     pub by_class: BTreeMap<TrafficClass, u64>,
     /// Hits that went into no row, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
+    /// Hits that collect did not take and that are in no row of refusals: the rules they name are not there, or name no zone. They are
+    /// not among `hits`.
+    pub refused_without_rules: u64,
 }
 
 impl Totals {

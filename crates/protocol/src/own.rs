@@ -3,6 +3,7 @@
 //! Every field of a hit is checked by name; an unknown or repeated one is refused, so that a typing error is seen at once
 //! and not as missing data weeks later. `null` counts as absent.
 
+pub mod claim;
 mod items;
 
 use std::borrow::Cow;
@@ -94,12 +95,6 @@ pub fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
     };
     let hits = list.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     Ok(CollectRequest { measurement_id, hits, import_until_ms })
-}
-
-/// Whose a body that was refused would have been, if that can be read.
-pub fn measurement_id(body: &[u8]) -> Option<String> {
-    let body: Json<'_> = serde_json::from_slice(body).ok()?;
-    body.text("measurement_id").map(Cow::into_owned)
 }
 
 /// Checks the fields of one hit.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hit::{PAGE_VIEW, limits};
+use hit::PAGE_VIEW;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -136,7 +136,9 @@ fn entry<'a>(
             hit.fit_event(event.ok_or_else(missing)?);
         }
         // They say who somebody is, and are no event.
-        "identify" | "group" | "alias" => return Ok(Entry::Dropped(Dropped::Kind)),
+        "identify" | "group" | "alias" => {
+            return Ok(Entry::Dropped { site: site.clone(), reason: Dropped::Kind });
+        }
         other => {
             let message = "type is track, page, screen, identify, group or alias";
             return Err(Refusal::field(Code::InvalidField, field("type"), other, message));
@@ -150,10 +152,8 @@ fn entry<'a>(
     if let Some(id) = call.text("messageId") {
         hit.fit_id(id);
     }
-    match time(call, body) {
-        Some(HitTime::Age(age_ms)) if age_ms > limits::AGE_MS => return Ok(Entry::Dropped(Dropped::TooOld)),
-        Some(time) => hit.time = time,
-        None => {}
+    if let Some(time) = time(call, body) {
+        hit.time = time;
     }
     let context = call.get("context").or_else(|| body.get("context")).unwrap_or(&Json::Null);
     page(&mut hit, call.get("properties").unwrap_or(&Json::Null), context);

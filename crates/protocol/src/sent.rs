@@ -47,7 +47,12 @@ pub enum Entry<'a> {
         hit: Box<ParsedHit<'a>>,
     },
     /// Understood, and not measured.
-    Dropped(Dropped),
+    Dropped {
+        /// As of a hit.
+        site: Cow<'a, str>,
+        /// Why.
+        reason: Dropped,
+    },
     /// Not understood; for the replies that say so.
     Refused(Refusal),
 }

@@ -54,7 +54,7 @@ fn entry<'a>(place: Place, object: &Json<'a>) -> Result<Entry<'a>, Refusal> {
         }
         "performance" => hit.fit_event("web_vitals".into()),
         // Who the visitor is comes with each event as well, as `id`.
-        "identify" => return Ok(Entry::Dropped(Dropped::Kind)),
+        "identify" => return Ok(Entry::Dropped { site, reason: Dropped::Kind }),
         _ => {
             let message = "type is event, identify or performance";
             return Err(Refusal::field(Code::InvalidField, place.field("type"), kind, message));

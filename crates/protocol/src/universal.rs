@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use hit::{PAGE_VIEW, limits};
+use hit::PAGE_VIEW;
 use http::StatusCode;
 
 use crate::fields::Place;
@@ -92,9 +92,6 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
     for (key, value) in query.iter() {
         custom(&mut hit, key, value);
     }
-    if matches!(hit.time, HitTime::Age(age_ms) if age_ms > limits::AGE_MS) {
-        return Ok(vec![Entry::Dropped(Dropped::TooOld)]);
-    }
     let mut beside = shop_event(query).map(|event| (event, hit.clone()));
     match kind.as_ref() {
         "pageview" => hit.fit_event(PAGE_VIEW.into()),
@@ -118,7 +115,7 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
             hit.fit_text("currency", query.get("cu").unwrap_or_default());
             hit.fit_item(items::of_query(query, &ITEM));
         }
-        _ => return Ok(vec![Entry::Dropped(Dropped::Kind)]),
+        _ => return Ok(vec![Entry::Dropped { site, reason: Dropped::Kind }]),
     }
     let beside = beside.map(|(event, mut hit)| {
         if event == PURCHASE {

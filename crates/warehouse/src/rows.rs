@@ -3,7 +3,7 @@
 //! Dates are days since 1970-01-01, times seconds (`DateTime`) or milliseconds (`DateTime64(3)`) since then, as RowBinary
 //! has them. The client checks names and types against the server's table before it sends.
 
-use batch::{CUSTOM_SEPARATOR, HitRow, ItemRow, SessionRow, ValueRow};
+use batch::{CUSTOM_SEPARATOR, HitRow, ItemRow, RefusalRow, SessionRow, ValueRow};
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
@@ -313,6 +313,31 @@ pub struct ItemRollupRow<'a> {
     pub not_after: u32,
 }
 
+/// A row of `refusal_rollup`.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct RefusalRollupRow<'a> {
+    /// Property id.
+    pub property: &'a str,
+    /// Slot of the property.
+    pub slot: u16,
+    /// 0: live.
+    pub generation: u32,
+    /// Local date, days.
+    pub local_date: u16,
+    /// Instant of the minute, seconds.
+    pub minute: u32,
+    /// Offset of the zone, seconds.
+    pub utc_offset_s: i32,
+    /// Why they were not counted.
+    pub reason: &'a str,
+    /// How many hits.
+    pub hits: u64,
+    /// Plan that inserts the row.
+    pub plan: u64,
+    /// After this time the server refuses the row, seconds.
+    pub not_after: u32,
+}
+
 /// A row of `watermark`.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
 pub struct WatermarkRow {
@@ -460,6 +485,24 @@ impl<'a> ValueRollupRow<'a> {
             name: &row.name,
             value: row.value,
             count: row.count,
+            plan,
+            not_after,
+        }
+    }
+}
+
+impl<'a> RefusalRollupRow<'a> {
+    /// The row of this plan; refused after `not_after`, unix seconds.
+    pub fn new(row: &'a RefusalRow, generation: u32, plan: u64, not_after: u32) -> Self {
+        Self {
+            property: &row.property,
+            slot: hit::slot_of(&row.property),
+            generation,
+            local_date: row.local_date,
+            minute: row.minute.saturating_mul(60),
+            utc_offset_s: row.utc_offset_s,
+            reason: &row.reason,
+            hits: row.hits,
             plan,
             not_after,
         }

@@ -14,11 +14,14 @@ pub enum MinuteTable {
     ValueRollup,
     /// Goods of events.
     ItemRollup,
+    /// Hits that were not counted.
+    RefusalRollup,
 }
 
 impl MinuteTable {
     /// All, in the order in which a plan inserts.
-    pub const ALL: [Self; 4] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup, Self::ItemRollup];
+    pub const ALL: [Self; 5] =
+        [Self::HitRollup, Self::SessionRollup, Self::ValueRollup, Self::ItemRollup, Self::RefusalRollup];
 
     /// The table's name.
     pub fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl MinuteTable {
             Self::SessionRollup => "session_rollup",
             Self::ValueRollup => "value_rollup",
             Self::ItemRollup => "item_rollup",
+            Self::RefusalRollup => "refusal_rollup",
         }
     }
 
@@ -37,6 +41,7 @@ impl MinuteTable {
             Self::SessionRollup => "sessions",
             Self::ValueRollup => "count",
             Self::ItemRollup => "lines",
+            Self::RefusalRollup => "hits",
         }
     }
 
@@ -256,17 +261,27 @@ pub const ITEM_HOURLY: HourlyTable = HourlyTable {
     sets: &[],
 };
 
+/// Hits that were not counted, by reason.
+pub const REFUSAL_HOURLY: HourlyTable = HourlyTable {
+    name: "refusal_hourly",
+    source: MinuteTable::RefusalRollup,
+    key: &["property", "generation", "local_date", "local_hour", "utc_offset_s", "reason", "plan_group"],
+    sums: &["hits"],
+    sets: &[],
+};
+
 /// All hourly tables.
-pub const HOURLY: [&HourlyTable; 5] =
-    [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY, &ITEM_HOURLY];
+pub const HOURLY: [&HourlyTable; 6] =
+    [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY, &ITEM_HOURLY, &REFUSAL_HOURLY];
 
 /// The text of the views as they are now, from which a repair takes the very same SELECT. Of a view that was changed the newest text comes
 /// first: the first that is found is taken.
-const VIEWS: [&str; 4] = [
+const VIEWS: [&str; 5] = [
     include_str!("../migrations/0014_titles_and_custom_metrics.sql"),
     include_str!("../migrations/0007_more_dimensions_views.sql"),
     include_str!("../migrations/0009_values_view.sql"),
     include_str!("../migrations/0011_items_view.sql"),
+    include_str!("../migrations/0013_refusals_view.sql"),
 ];
 
 impl HourlyTable {

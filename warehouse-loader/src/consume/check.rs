@@ -11,6 +11,8 @@ use hit::{CUSTOM_DIMENSIONS, limits};
 const MAX_OFFSET_S: i32 = 26 * 3600;
 /// Greatest measure of one row: sums of 2^16 such rows still fit in 64 bits.
 const MAX_MEASURE: u64 = 1 << 48;
+/// Longest reason of a refusal, bytes: a later build may have reasons that this one does not know.
+const MAX_REASON_BYTES: usize = 64;
 /// The last minute that `DateTime` holds.
 const MAX_MINUTE: u32 = u32::MAX / 60;
 
@@ -64,6 +66,13 @@ pub fn check_rows(header: &BatchHeader, rows: &RollupRows) -> Result<(), String>
     for row in &rows.values {
         check_key(&row.key)?;
         check_measure("count", row.count)?;
+    }
+    for row in &rows.refusals {
+        check_time(row.local_date, row.minute, row.utc_offset_s)?;
+        check_measure("hits", row.hits)?;
+        if row.reason.len() > MAX_REASON_BYTES {
+            return Err(format!("a row has a reason of {} bytes", row.reason.len()));
+        }
     }
     check_items(header, &rows.items)
 }
@@ -131,23 +140,27 @@ fn check_measure(name: &str, value: u64) -> Result<(), String> {
 }
 
 fn check_key(key: &RowKey) -> Result<(), String> {
-    if key.minute > MAX_MINUTE {
-        return Err(format!("a row has minute {}, after 2106", key.minute));
+    check_time(key.local_date, key.minute, key.utc_offset_s)
+}
+
+fn check_time(local_date: u16, minute: u32, utc_offset_s: i32) -> Result<(), String> {
+    if minute > MAX_MINUTE {
+        return Err(format!("a row has minute {minute}, after 2106"));
     }
-    if !(-MAX_OFFSET_S..=MAX_OFFSET_S).contains(&key.utc_offset_s) {
-        return Err(format!("a row has an offset of {} s", key.utc_offset_s));
+    if !(-MAX_OFFSET_S..=MAX_OFFSET_S).contains(&utc_offset_s) {
+        return Err(format!("a row has an offset of {utc_offset_s} s"));
     }
-    let local_s = i64::from(key.minute) * 60 + i64::from(key.utc_offset_s);
+    let local_s = i64::from(minute) * 60 + i64::from(utc_offset_s);
     // A day of grace: minutes are cut off, and offsets of old times are not whole minutes.
-    if (local_s.div_euclid(86_400) - i64::from(key.local_date)).abs() > 1 {
-        return Err(format!("a row has local date {} and minute {}", key.local_date, key.minute));
+    if (local_s.div_euclid(86_400) - i64::from(local_date)).abs() > 1 {
+        return Err(format!("a row has local date {local_date} and minute {minute}"));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use batch::BatchId;
+    use batch::{BatchId, RefusalRow};
     use hit::Epoch;
     use proto::batch::Lane;
 
@@ -230,6 +243,23 @@ mod tests {
         assert!(reason(rows(|row| row.key.local_date = 16_580)).contains("local date 16580"));
         assert!(reason(rows(|row| row.key.minute = u32::MAX)).contains("minute"));
         assert!(reason(rows(|row| row.key.utc_offset_s = 1_000_000)).contains("offset"));
+        let refused = |change: fn(&mut RefusalRow)| {
+            let mut row = RefusalRow {
+                property: "p".into(),
+                local_date: 16_572,
+                minute: 16_572 * 1440,
+                utc_offset_s: 0,
+                reason: "too_old".into(),
+                hits: 7,
+            };
+            change(&mut row);
+            // From a tick: no hit was taken.
+            check_rows(&header(0), &RollupRows { refusals: vec![row], ..RollupRows::default() })
+        };
+        assert_eq!(refused(|_| {}), Ok(()));
+        assert!(refused(|row| row.hits = 1 << 50).unwrap_err().contains("hits"));
+        assert!(refused(|row| row.local_date = 16_580).unwrap_err().contains("local date 16580"));
+        assert!(refused(|row| row.reason = "x".repeat(65).into()).unwrap_err().contains("reason of 65"));
         assert!(check_range(&header(1), 0).is_ok() && check_range(&header(1), 5).is_err());
     }
 }

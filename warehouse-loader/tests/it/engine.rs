@@ -94,11 +94,13 @@ impl Engine {
             "session_rollup",
             "value_rollup",
             "item_rollup",
+            "refusal_rollup",
             "hit_hourly",
             "total_hourly",
             "session_hourly",
             "value_hourly",
             "item_hourly",
+            "refusal_hourly",
         ] {
             let setting = format!("non_replicated_deduplication_window = {blocks}");
             self.execute(&format!("ALTER TABLE {table} MODIFY SETTING {setting}")).await;
@@ -170,6 +172,13 @@ impl Engine {
                 ITEM_SUMS.into(),
                 ITEM_SUMS.into(),
             ),
+            (
+                "refusal_hourly",
+                "refusal_rollup",
+                "property, local_date, utc_offset_s, intDiv(plan, 4096), reason".to_owned(),
+                "sum(hits)".into(),
+                "sum(hits)".into(),
+            ),
         ] {
             let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";
             let minutes =
@@ -212,6 +221,12 @@ impl Engine {
             let found: (u64, u64, u64, u64, u64, u64) =
                 self.one(&format!("SELECT {ITEM_SUMS} FROM {table}")).await;
             assert_eq!(<[u64; 6]>::from(found), expected.items, "{table}");
+        }
+        for table in ["refusal_rollup", "refusal_hourly"] {
+            let sql =
+                format!("SELECT toString(reason) AS why, sum(hits) FROM {table} GROUP BY why ORDER BY why");
+            let found: Vec<(String, u64)> = self.client().query_raw(&sql).fetch_all().await.unwrap();
+            assert_eq!(found, expected.refused.clone().into_iter().collect::<Vec<_>>(), "{table}");
         }
         let visitors = u64::try_from(expected.visitors.len()).unwrap();
         assert_eq!(self.number("(SELECT uniqExactArray(visitors) FROM hit_rollup)").await, visitors);

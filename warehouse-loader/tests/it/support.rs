@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use batch::{
-    BatchId, HitRow, ItemRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup, segment,
+    BatchId, HitRow, ItemRow, RefusalRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow,
+    encode_rollup, segment,
 };
 use bytes::Bytes;
 use hit::Epoch;
@@ -30,6 +31,8 @@ pub(crate) struct Sums {
     pub(crate) measured: (u64, u64),
     /// Lines of items, then items viewed, added to a cart, checked out and purchased, and their revenue.
     pub(crate) items: [u64; 6],
+    /// Reason -> hits that were not counted.
+    pub(crate) refused: BTreeMap<String, u64>,
     /// (property, local hour) -> events.
     pub(crate) hours: BTreeMap<(String, u32), u64>,
     pub(crate) visitors: BTreeSet<u64>,
@@ -62,6 +65,9 @@ impl Sums {
             let more =
                 [row.lines, carts[0], carts[1], carts[2], row.items_purchased, row.item_revenue_micros];
             self.items.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+        for row in &rows.refusals {
+            *self.refused.entry(row.reason.to_string()).or_default() += row.hits;
         }
     }
 }
@@ -152,6 +158,16 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
                 items_checked_out: number % 7,
                 items_purchased: number % 11,
                 item_revenue_micros: number % 10_000,
+            });
+        }
+        if number.is_multiple_of(11) {
+            rows.refusals.push(RefusalRow {
+                property: key.property.clone(),
+                local_date: key.local_date,
+                minute,
+                utc_offset_s: offset,
+                reason: ["too_old", "invalid_field", "foreign_hostname"][at as usize % 3].into(),
+                hits: 1 + number % 5,
             });
         }
         if number.is_multiple_of(4) {

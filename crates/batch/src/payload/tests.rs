@@ -71,6 +71,12 @@ proptest! {
                 key: hit.key.clone(), exit_page: page.into(), sessions: 2, engaged_sessions: 1, page_views: 5,
                 events: 6, duration_ms: u64::MAX,
             });
+            if paid > 0 {
+                rows.refusals.push(RefusalRow {
+                    property: hit.key.property.clone(), local_date: 16_572, minute: 23_864_285, utc_offset_s: -16_200,
+                    reason: format!("too_old{city}").into(), hits: 7,
+                });
+            }
             rows.hits.push(hit);
         }
         rows.normalize();
@@ -110,6 +116,17 @@ fn columns_that_disagree_are_refused_by_name() {
     date.hits.as_mut().unwrap().key.as_mut().unwrap().local_date[0] = 70_000;
     let error = decode_rollup(&bytes(&date)).unwrap_err();
     assert_eq!(error.to_string(), "column local_date holds 70000, which is out of range");
+
+    let mut date = good.clone();
+    let refusals =
+        RefusalColumns { property: vec![0], local_date: vec![70_000], minute: vec![0], ..Default::default() };
+    date.refusals =
+        Some(RefusalColumns { utc_offset_s: vec![0], reason: vec![0], hits: vec![1], ..refusals.clone() });
+    let error = decode_rollup(&bytes(&date)).unwrap_err();
+    assert_eq!(error.to_string(), "column local_date holds 70000, which is out of range");
+    date.refusals = Some(refusals);
+    let error = decode_rollup(&bytes(&date)).unwrap_err();
+    assert_eq!(error.to_string(), "column utc_offset_s has 0 values, expected 1");
 
     let mut ids = good;
     ids.hits.as_mut().unwrap().visitors.push(3);

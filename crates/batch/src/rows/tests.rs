@@ -89,9 +89,21 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn refusal_row()(property in "p_[ab]", minute in 0u32..2, reason in "kind|too_old", hits in 1u64..4) -> RefusalRow {
+        RefusalRow { property: property.into(), local_date: 0, minute, utc_offset_s: 0, reason: reason.into(), hits }
+    }
+}
+
 fn normal(hits: &[HitRow], sessions: &[SessionRow], values: &[ValueRow], items: &[ItemRow]) -> RollupRows {
     let (hits, sessions) = (hits.to_vec(), sessions.to_vec());
-    let mut rows = RollupRows { hits, sessions, values: values.to_vec(), items: items.to_vec() };
+    let mut rows = RollupRows {
+        hits,
+        sessions,
+        values: values.to_vec(),
+        items: items.to_vec(),
+        ..RollupRows::default()
+    };
     rows.normalize();
     rows
 }
@@ -133,5 +145,20 @@ proptest! {
             std::array::from_fn::<u64, 6, _>(|at| sums[at] + more[at])
         });
         prop_assert_eq!(sums(&whole.items), sums(&items));
+    }
+
+    #[test]
+    fn refusals_of_one_key_are_added_up(rows in proptest::collection::vec(refusal_row(), 0..20)) {
+        let mut normal = RollupRows { refusals: rows.clone(), ..RollupRows::default() };
+        normal.normalize();
+        let mut sums = std::collections::BTreeMap::new();
+        for row in &rows {
+            *sums.entry((hit::slot_of(&row.property), row.property.clone(), row.minute, row.reason.clone())).or_insert(0) += row.hits;
+        }
+        let found = normal.refusals.iter().map(|row| {
+            ((hit::slot_of(&row.property), row.property.clone(), row.minute, row.reason.clone()), row.hits)
+        });
+        prop_assert_eq!(found.collect::<Vec<_>>(), sums.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(normal.len(), normal.refusals.len());
     }
 }

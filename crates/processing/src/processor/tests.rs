@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hit::{Block, BlockBody, BlockHeader, RawHit, Rules};
+use batch::RefusalRow;
+use hit::{Block, BlockBody, BlockHeader, RawHit, Refusals, Rules};
 
 use super::*;
 use crate::handover::{DropReason, TrafficClass};
@@ -63,7 +64,7 @@ fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
     let hits: Vec<RawHit> = visitors.iter().map(hit).collect();
     let header =
         BlockHeader { block: number, from, hits: u32::try_from(hits.len()).unwrap(), received_at_ms };
-    Block { header, body: BlockBody { hits, import_marks: Vec::new() } }
+    Block { header, body: BlockBody { hits, ..BlockBody::default() } }
 }
 
 #[test]
@@ -198,5 +199,59 @@ fn visitors_are_known_across_a_restart_as_far_as_the_limit_reaches() {
         assert_eq!(types, expected, "of {max_known_visitors}");
         let again = restore(Some(&whole), &[change]).unwrap();
         assert_eq!(again.gauges().known_visitors, max_known_visitors);
+    }
+}
+
+#[test]
+fn what_is_not_counted_is_in_rows_of_the_minute_of_its_receipt() {
+    let mut processor = new(Limits::default());
+    let refused = |property_id: &str, rules_version, reason: &str, count| Refusals {
+        property_id: property_id.to_owned(),
+        rules_version,
+        reason: reason.to_owned(),
+        count,
+    };
+    let mut first = block(0, 0, &[1]);
+    // Beyond the dates that a row has.
+    first.body.hits[0].event_time_ms = u64::MAX;
+    first.body.refusals = vec![
+        refused("p_a", 1, "too_old", 3),
+        refused("p_a", 1, "of a later build", 2),
+        refused("p_a", 2, "too_old", 100),
+        refused("p_b", 1, "too_old", 1_000),
+    ];
+    let mut tick = block(1, 1, &[]);
+    tick.body.refusals = vec![refused("p_a", 1, "too_old", 4), refused("p_a", 1, "other", 1)];
+    for block in [first, tick] {
+        processor.on_block(&BlockView::of(&block)).unwrap();
+    }
+    assert_eq!(processor.totals().hits, 1);
+    assert_eq!(processor.totals().refused_without_rules, 1_100);
+    assert_eq!(processor.rows(), 5);
+    // 2026-06-01T00:00Z is day 20,605.
+    let row = |minute: u32, reason: &str, hits| RefusalRow {
+        property: "p_a".into(),
+        local_date: 20_605,
+        minute: 20_605 * 1440 + minute,
+        utc_offset_s: 0,
+        reason: reason.into(),
+        hits,
+    };
+    let sealed = processor.seal().unwrap();
+    let expected = [
+        row(0, "impossible_time", 1),
+        row(0, "other", 2),
+        row(0, "too_old", 3),
+        row(1, "other", 1),
+        row(1, "too_old", 4),
+    ];
+    assert_eq!((sealed.rows.refusals, sealed.rows.hits.len()), (expected.to_vec(), 0));
+    assert_eq!(processor.rows(), 0);
+}
+
+#[test]
+fn every_reason_of_a_property_is_one_that_rows_know() {
+    for reason in DropReason::ALL {
+        assert_eq!(known_reason(reason.as_str()) == reason.as_str(), reason.is_of_a_property(), "{reason:?}");
     }
 }

@@ -25,6 +25,7 @@ fn snapshot() -> Snapshot {
     let mut snapshot = golden();
     snapshot.visitors = VisitorChange { oldest: 3, added_from: 4, added: vec![u64::MAX, 1] };
     snapshot.totals.dropped = DropReason::ALL.map(|reason| (reason, 10)).into();
+    snapshot.totals.refused_without_rules = 11;
     let session = &mut snapshot.sessions.open[0];
     session.terms.engaged_after_ms = 0;
     session.terms.engaged_page_views = 3;
@@ -85,6 +86,7 @@ fn golden() -> Snapshot {
                 (DropReason::ImpossibleTime, 10),
             ]
             .into(),
+            refused_without_rules: 0,
         },
         ids: IdChange { oldest: 30, added_from: 31, added: vec![(32, vec![33; 32])] },
         pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour] },

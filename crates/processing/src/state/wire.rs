@@ -73,6 +73,8 @@ pub(super) struct State {
     visitors_added_from: u64,
     #[prost(fixed64, repeated, tag = "23")]
     visitors: Vec<u64>,
+    #[prost(uint64, tag = "24")]
+    refused_without_rules: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -288,6 +290,7 @@ impl State {
             visitors_oldest: visitors.oldest,
             visitors_added_from: visitors.added_from,
             visitors: visitors.added.clone(),
+            refused_without_rules: totals.refused_without_rules,
         }
     }
 
@@ -311,6 +314,7 @@ impl State {
                 repeated: self.repeated,
                 by_class: self.by_class.iter().map(class).collect::<Result<_, StateError>>()?,
                 dropped: self.dropped.iter().map(reason).collect::<Result<_, StateError>>()?,
+                refused_without_rules: self.refused_without_rules,
             },
             ids: IdChange {
                 oldest: self.ids_oldest,

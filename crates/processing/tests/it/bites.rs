@@ -30,7 +30,13 @@ fn visits(minutes: &[u64]) -> Vec<Step> {
             user_agent: USER_AGENTS[0].0.to_owned(),
             ..RawHit::default()
         };
-        Step { received_at_ms, hits: vec![hit], marks: Vec::new(), after: After::default() }
+        Step {
+            received_at_ms,
+            hits: vec![hit],
+            marks: Vec::new(),
+            refusals: Vec::new(),
+            after: After::default(),
+        }
     };
     minutes.iter().map(step).collect()
 }

@@ -1,6 +1,6 @@
 //! Random days of a small world: few visitors, few ids, times on a coarse grid, so that everything collides.
 
-use hit::{ImportMark, ParamValue, Parameter, RawHit, parameter};
+use hit::{ImportMark, ParamValue, Parameter, RawHit, Refusals, parameter};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -153,6 +153,18 @@ fn sent(key: &str, value: ParamValue<'_>) -> Parameter {
     Parameter { key: key.to_owned(), value: Some(value) }
 }
 
+/// Of a property and version that may not be there, by a reason that may not be known.
+fn refusals() -> impl Strategy<Value = Refusals> {
+    let whose = (select(vec!["p_a", "p_a", "p_b", "p_none"]), prop_oneof![9 => 1_u32..4, 1 => Just(9_u32)]);
+    let reason = select(vec!["invalid_field", "too_old", "foreign_hostname", "of a later build", "other"]);
+    (whose, reason, 1_u64..100).prop_map(|((property, rules_version), reason, count)| Refusals {
+        property_id: property.to_owned(),
+        rules_version,
+        reason: reason.to_owned(),
+        count,
+    })
+}
+
 fn after() -> impl Strategy<Value = After> {
     (proptest::bool::weighted(0.3), proptest::bool::weighted(0.3), proptest::bool::weighted(0.2))
         .prop_map(|(seal, checkpoint, crash)| After { seal, checkpoint, crash })
@@ -161,13 +173,14 @@ fn after() -> impl Strategy<Value = After> {
 /// Everything random about a world of at most this many blocks.
 pub(crate) fn case(max_blocks: usize) -> impl Strategy<Value = Case> {
     let mark = (select(PROPERTIES.to_vec()), select(vec![0_u64, 10 * MINUTE, HOUR]));
-    let block = (select(PAUSES.to_vec()), vec(hit(), 0..5), weighted(0.15, mark), after());
+    let refused = prop_oneof![3 => Just(Vec::new()), 1 => vec(refusals(), 1..4)];
+    let block = (select(PAUSES.to_vec()), vec(hit(), 0..5), weighted(0.15, mark), refused, after());
     let start = (select(INSTANTS.to_vec()), 0_u64..4);
     (world(), bounds(), start, vec(block, 1..max_blocks)).prop_map(
         |(world, bounds, (instant, ahead), blocks)| {
             let mut now = u64::try_from(instant).unwrap() * SECOND - ahead * 20 * MINUTE;
             let mut steps = Vec::new();
-            for (pause, hits, mark, after) in blocks {
+            for (pause, hits, mark, refusals, after) in blocks {
                 now += pause;
                 let at = |(age, hit): (u64, RawHit)| RawHit { event_time_ms: now - age, ..hit };
                 let mark_of = |(property, age): (&str, u64)| ImportMark {
@@ -178,6 +191,7 @@ pub(crate) fn case(max_blocks: usize) -> impl Strategy<Value = Case> {
                     received_at_ms: now,
                     hits: hits.into_iter().map(at).collect(),
                     marks: mark.into_iter().map(mark_of).collect(),
+                    refusals,
                     after,
                 });
             }

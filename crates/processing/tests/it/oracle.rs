@@ -6,6 +6,7 @@ mod items;
 mod mistakes;
 mod metrics;
 mod naming;
+mod refused;
 mod terms;
 mod visitors;
 
@@ -16,6 +17,7 @@ use hit::{Block, RawHit, Rules};
 
 use self::items::{ItemSums, ItemTexts};
 pub(crate) use self::mistakes::Mistake;
+use self::refused::RefusedKey;
 use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
 const DAY_MS: u64 = 86_400_000;
@@ -25,13 +27,14 @@ pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>, [u6
 /// (sessions, engaged, page views, events, duration)
 pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
-/// What was booked, in the tables of hits, sessions and items.
+/// What was booked, by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Booked {
     /// By event and title.
     pub(crate) hits: BTreeMap<(RowKey, [String; 2]), HitSums>,
     pub(crate) sessions: BTreeMap<(RowKey, String), SessionSums>,
     pub(crate) items: BTreeMap<(RowKey, ItemTexts), ItemSums>,
+    pub(crate) refused: BTreeMap<RefusedKey, u64>,
 }
 
 impl Booked {
@@ -57,6 +60,11 @@ impl Booked {
             sums.4 += row.duration_ms;
         }
         rows.items.iter().for_each(|row| self.add_item(row));
+        for row in &rows.refusals {
+            let time = (row.local_date, row.minute, row.utc_offset_s);
+            let key = (row.property.to_string(), time, row.reason.to_string());
+            *self.refused.entry(key).or_default() += row.hits;
+        }
     }
 }
 
@@ -123,6 +131,7 @@ pub(crate) struct Oracle<'a> {
     pub(crate) booked: Booked,
     pub(crate) repeated: u64,
     pub(crate) dropped: u64,
+    pub(crate) refused_without_rules: u64,
 }
 
 impl<'a> Oracle<'a> {
@@ -139,6 +148,7 @@ impl<'a> Oracle<'a> {
             booked: Booked::default(),
             repeated: 0,
             dropped: 0,
+            refused_without_rules: 0,
         }
     }
 
@@ -153,6 +163,7 @@ impl<'a> Oracle<'a> {
         for hit in &block.body.hits {
             self.hit(hit, now);
         }
+        block.body.refusals.iter().for_each(|refusals| self.refusals(refusals, now));
         let marks =
             if self.errs(Mistake::ImportMarksAreIgnored) { &[][..] } else { &block.body.import_marks };
         for mark in marks {
@@ -185,6 +196,7 @@ impl<'a> Oracle<'a> {
         };
         if self.is_foreign(raw, rules) {
             self.dropped += 1;
+            self.foreign(raw, rules, now);
             return;
         }
         let [class, browser, version, system, system_version, device] =

@@ -21,7 +21,7 @@ pub(crate) fn shown(sent: Result<Sent<'_>, Refusal>) -> String {
         Ok(sent) => {
             let lines = sent.entries.iter().map(|entry| match entry {
                 Entry::Hit { site, hit } => format!("{site}: {}", shown_hit(hit)),
-                Entry::Dropped(reason) => format!("dropped {}", reason.as_str()),
+                Entry::Dropped { site, reason } => format!("{site}: dropped {}", reason.as_str()),
                 Entry::Refused(refusal) => shown_refusal(refusal),
             });
             lines.collect::<Vec<_>>().join("\n")

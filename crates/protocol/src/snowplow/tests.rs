@@ -44,7 +44,7 @@ fn events_of_its_trackers_are_read() {
             format!(r#"shop: add_to_cart {SHOWN} item=SKU-1//2x5 sku="SKU-1" unitPrice=5 quantity=2"#),
         ),
         (r#""e":"ue","ue_px":"%%%""#, "refused invalid_field hits[0].ue_pr".to_owned()),
-        (r#""e":"ad""#, "dropped kind".to_owned()),
+        (r#""e":"ad""#, "shop: dropped kind".to_owned()),
         (r#""f":"pv""#, "refused missing_field hits[0].e".to_owned()),
     ] {
         assert_eq!(parsed(event), expected, "{event}");

@@ -18,7 +18,7 @@ fn requests_of_its_clients_are_read() {
         ),
         ("event", r#","timestamp":1795565302"#, format!("{SITE}: page_view {url} Claimed(1795565302000)")),
         ("performance", r#","lcp":1200.5,"cls":0.1"#, format!("{SITE}: web_vitals {url} lcp=1200.5 cls=0.1")),
-        ("identify", "", "dropped kind".to_owned()),
+        ("identify", "", format!("{SITE}: dropped kind")),
         ("else", "", "refused invalid_field type".to_owned()),
     ] {
         let body = format!(r#"{{"type":"{kind}","payload":{{"website":"{SITE}",{page}{more}}}}}"#);

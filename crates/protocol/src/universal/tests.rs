@@ -55,9 +55,10 @@ fn requests_of_a_client_are_read_from_body_or_query() {
         format!(r#"UA-12345-1: screen_view {SHOWN} ua=UA screen_name="Home""#)
     );
     for kind in ["social", "exception", "timing"] {
-        assert_eq!(parsed(&format!("t={kind}")), "dropped kind");
+        assert_eq!(parsed(&format!("t={kind}")), "UA-12345-1: dropped kind");
     }
-    assert_eq!(parsed("t=pageview&qt=259200001"), "dropped too_old");
+    let old = parsed("t=pageview&qt=259200001");
+    assert_eq!(old, format!("UA-12345-1: page_view {SHOWN} Age(259200001) ua=UA"));
 }
 
 #[test]

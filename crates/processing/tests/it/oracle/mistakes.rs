@@ -76,10 +76,14 @@ pub(crate) enum Mistake {
     ItemsHaveTheCurrencyOfTheProperty,
     ItemsAreNeverOther,
     ScopeIsIgnored,
+    ForeignHostsAreNotTold,
+    RefusedAtTheTimeOfTheEvent,
+    RefusedInUtc,
+    UnknownReasonsStay,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 73] = [
+    pub(crate) const ALL: [Self; 77] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -153,5 +157,9 @@ impl Mistake {
         Self::ItemsHaveTheCurrencyOfTheProperty,
         Self::ItemsAreNeverOther,
         Self::ScopeIsIgnored,
+        Self::ForeignHostsAreNotTold,
+        Self::RefusedAtTheTimeOfTheEvent,
+        Self::RefusedInUtc,
+        Self::UnknownReasonsStay,
     ];
 }

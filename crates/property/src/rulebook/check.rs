@@ -102,6 +102,7 @@ fn check_traffic(traffic: &TrafficRules) -> Result<(), Invalid> {
         data_centres_are_human: _,
         internal_networks,
         spam_referrers,
+        allowed_referrers,
         ignored_referrers,
     } = traffic;
     texts("traffic.internal_networks", internal_networks, LIST_MAX, |network| {
@@ -109,6 +110,11 @@ fn check_traffic(traffic: &TrafficRules) -> Result<(), Invalid> {
         network.parse::<IpNet>().map(drop).map_err(|_| problem)
     })?;
     texts("traffic.spam_referrers", spam_referrers, SPAM_REFERRERS_MAX, check_domain)?;
+    texts("traffic.allowed_referrers", allowed_referrers, LIST_MAX, |domain| {
+        check_domain(domain)?;
+        let problem = "which stands in traffic.spam_referrers too; take it out of one of the two";
+        if spam_referrers.iter().any(|spam| spam == domain) { Err(problem) } else { Ok(()) }
+    })?;
     texts("traffic.ignored_referrers", ignored_referrers, LIST_MAX, check_domain)
 }
 

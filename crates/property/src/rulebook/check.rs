@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use hit::rules::{ChannelRule, CustomDimension, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules};
-use hit::{CUSTOM_DIMENSIONS, Rules, limits};
+use hit::{CUSTOM_DIMENSIONS, PAGE_VIEW, Rules, limits};
 use ipnet::IpNet;
 
 use super::known_zone;
@@ -76,6 +76,15 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     texts("events.key_events", key_events, LIST_MAX, check_event)?;
     check_custom(custom)?;
     each("channels", channels, LIST_MAX, check_channel)
+}
+
+/// Checks what is refused of rules that are set, and read where it stands already: versions written by earlier builds may say it.
+pub(super) fn check_new(rules: &Rules) -> Result<(), Invalid> {
+    let passive = rules.session.passive_events.iter().position(|event| event == PAGE_VIEW);
+    passive.map_or(Ok(()), |index| {
+        let problem = "which is never passive, for whoever looks at a page is there; take it out";
+        Err(Invalid::new(format!("session.passive_events[{index}]"), PAGE_VIEW, problem))
+    })
 }
 
 pub(super) fn unknown_zone(time_zone: &str) -> Invalid {

@@ -50,7 +50,7 @@ fn foreign(endpoint: Endpoint, request: &Request<'_>) {
                 outcomes.push(match entry {
                     Entry::Hit { hit, .. } => {
                         check(&hit);
-                        Outcome::Taken { visitor_id: n as u64 }
+                        Outcome::Taken { visitor_id: n as u64, is_bot: n % 2 == 1 }
                     }
                     Entry::Dropped { reason, .. } => Outcome::Dropped(reason),
                     Entry::Refused(refusal) => Outcome::Refused(refusal),

@@ -86,6 +86,9 @@ pub struct TrafficRules {
     /// Sites that are spam as referrers, beside the list that Meridian has: registrable domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spam_referrers: Vec<String>,
+    /// Sites that are never spam as referrers, whatever list has them, such as a partner's: registrable domains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_referrers: Vec<String>,
     /// Sites that never begin a visit, such as the bank that customers come back from: registrable domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_referrers: Vec<String>,

@@ -99,6 +99,8 @@ pub enum Outcome {
     Taken {
         /// Who the hit is from.
         visitor_id: u64,
+        /// Whether it counts as a bot's; told only where the reply says so ([`crate::Protocol::tells_bots`]).
+        is_bot: bool,
     },
     /// It is not counted.
     Dropped(Dropped),

@@ -10,10 +10,10 @@ use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use jiff::Timestamp;
-use processing::TrafficReason;
+use processing::{TrafficClass, TrafficReason};
 use property::{Properties, Property};
 use protocol::own::claim::Claim;
-use protocol::{Code, CollectRequest, Hints, HitTime, ParsedHit, Place, Refusal, hints};
+use protocol::{Code, CollectRequest, Hints, HitTime, Outcome, ParsedHit, Place, Protocol, Refusal, hints};
 use serde_json::{Map, Value, json};
 use service::SharedClock;
 
@@ -29,6 +29,9 @@ use crate::tail::{Tail, Told};
 
 /// The header for the API secret, beside `Authorization: Bearer`.
 pub(super) const SECRET_HEADER: &str = "x-meridian-secret";
+
+/// What our own protocol is called beside the others.
+const OWN_PROTOCOL: &str = "meridian";
 
 /// What accepting needs.
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl Acceptor {
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
             let moment = event_time(hit, now_ms)?;
-            self.encode(hit, &property, &sender, (moment, &salts), ("meridian", &mut prepared));
+            self.encode(hit, &property, &sender, (moment, &salts), (None, &mut prepared));
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {
@@ -174,7 +177,7 @@ impl Acceptor {
             self.refuse(&property, refusal.code.as_str(), hits);
         }
         if self.tail.is_on() {
-            let mut line = not_counted("refused", "meridian", refusal.code.as_str(), &refusal.message);
+            let mut line = not_counted("refused", OWN_PROTOCOL, refusal.code.as_str(), &refusal.message);
             line.insert("field".to_owned(), json!(refusal.field));
             line.insert("value".to_owned(), json!(refusal.value));
             self.tail.tell(Told { property_id: property.property_id.clone(), line }, self.clock.now_ms());
@@ -205,15 +208,15 @@ impl Acceptor {
         })
     }
 
-    /// Appends a hit as it will lie in the WAL; gives its visitor's id.
+    /// Appends a hit as it will lie in the WAL; gives what becomes of it with the commit. `protocol` is another product's.
     pub(super) fn encode(
         &self,
         hit: &ParsedHit<'_>,
         property: &Property,
         sender: &Sender<'_>,
         (moment, salts): (Moment, &SaltMap),
-        (protocol, prepared): (&'static str, &mut Prepared),
-    ) -> u64 {
+        (protocol, prepared): (Option<Protocol>, &mut Prepared),
+    ) -> Outcome {
         let event_time_ms = moment.event_time_ms;
         let user_agent = cut(match &hit.user_agent {
             Some(given) => given,
@@ -260,12 +263,17 @@ impl Acceptor {
         };
         prepared.hits += 1;
         view.push_to(&mut prepared.body);
-        if self.tail.is_on() {
-            let traffic = self.tail.traffic_of(&view, &property.current_rules().traffic);
-            let line = accepted(&view, protocol, traffic);
+        let is_looked_at = self.tail.is_on();
+        // Whoever needs neither line nor class does not pay for the class.
+        let is_asked = is_looked_at || protocol.is_some_and(Protocol::tells_bots);
+        let rules = &property.current_rules().traffic;
+        let traffic = if is_asked { self.tail.traffic_of(&view, rules) } else { None };
+        if is_looked_at {
+            let line = accepted(&view, protocol.map_or(OWN_PROTOCOL, Protocol::as_str), traffic);
             prepared.told.push(Told { property_id: property.property_id.clone(), line });
         }
-        ids.visitor_id
+        let is_bot = traffic.is_some_and(|reason| reason.class() == TrafficClass::Bot);
+        Outcome::Taken { visitor_id: ids.visitor_id, is_bot }
     }
 
     fn origin<'s>(

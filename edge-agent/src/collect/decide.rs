@@ -84,14 +84,8 @@ impl Acceptor {
                             Outcome::Dropped(reason)
                         }
                         Ok(moment) => {
-                            let visitor_id = self.encode(
-                                &hit,
-                                &property,
-                                &sender,
-                                (moment, &salts),
-                                (protocol.as_str(), &mut prepared),
-                            );
-                            Outcome::Taken { visitor_id }
+                            let into = (Some(protocol), &mut prepared);
+                            self.encode(&hit, &property, &sender, (moment, &salts), into)
                         }
                     }
                 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use hyper::{Method, Request};
 use protocol::own::{self, claim};
-use protocol::{Code, Endpoint, Outcome, Refusal, Reply, pixel};
+use protocol::{Code, Endpoint, Outcome, Refusal, Reply, pixel, scripts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::accept::Acceptor;
@@ -88,7 +88,7 @@ impl Routes {
     }
 
     fn not_found(&self, path: &str) -> Answer {
-        let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
+        let message = scripts::way_out(path).unwrap_or("hits go to POST /v1/collect or GET /v1/pixel.gif");
         self.refuse(&Refusal::field(Code::NotFound, "", path, message))
     }
 

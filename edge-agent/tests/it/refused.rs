@@ -51,7 +51,7 @@ async fn what_is_not_taken_is_told_by_reason() {
     post(&edge, &[UA], hits("{}"), 400).await;
     post(&edge, &[UA], hits(r#"{"Url":""},{}"#), 400).await;
     post(&edge, &[UA], hits(&vec![page; 101].join(",")), 400).await;
-    post(&edge, &[UA], hits("")[..60].to_owned(), 400).await;
+    post(&edge, &[UA], hits(page)[..60].to_owned(), 400).await;
     post(&edge, &[UA], hits(r#"{"url":"https://shop.example.com/","ip":"192.0.2.1"}"#), 401).await;
     post(&edge, &[UA, ("x-meridian-secret", "sk_wrong")], hits(&format!("{page},{page}")), 401).await;
     let pixel = format!("/v1/pixel.gif?measurement_id={id}&event=page_view");

@@ -230,7 +230,7 @@ async fn migrations_run_side_by_side_and_again_and_a_later_build_is_refused() {
     config.fsync = true;
     migrate(&config).await.unwrap();
     let with_fsync = "(SELECT count() FROM system.tables WHERE database = 'meridian' AND engine_full LIKE '%fsync_after_insert = 1%')";
-    assert_eq!(engine.number(with_fsync).await, 7);
+    assert_eq!(engine.number(with_fsync).await, 11);
     for table in warehouse::tables::HOURLY {
         let mut columns: Vec<String> = engine
             .client()

@@ -147,7 +147,7 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
                 key: key.clone(),
                 item_id: format!("SKU-{}", number % 19).into(),
                 item_name: format!("name-{}", number % 23).into(),
-                item_brand: format!("maker-{}", number % 3).into(),
+                item_brand: format!("maker-{}", number % 11).into(),
                 item_category: format!("category-{}", number % 5).into(),
                 item_variant: format!("variant-{}", number % 7).into(),
                 currency: ["EUR", "JPY"][at as usize % 2].into(),

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use hit::rules::{
     ChannelRule, CustomDimension, CustomMetric, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules,
 };
-use hit::{CUSTOM_DIMENSIONS, CUSTOM_METRICS, Rules, limits};
+use hit::{CUSTOM_DIMENSIONS, CUSTOM_METRICS, PAGE_VIEW, Rules, limits};
 use ipnet::IpNet;
 
 use super::known_zone;
@@ -81,6 +81,15 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     each("channels", channels, LIST_MAX, check_channel)
 }
 
+/// Checks what is refused of rules that are set, and read where it stands already: versions written by earlier builds may say it.
+pub(super) fn check_new(rules: &Rules) -> Result<(), Invalid> {
+    let passive = rules.session.passive_events.iter().position(|event| event == PAGE_VIEW);
+    passive.map_or(Ok(()), |index| {
+        let problem = "which is never passive, for whoever looks at a page is there; take it out";
+        Err(Invalid::new(format!("session.passive_events[{index}]"), PAGE_VIEW, problem))
+    })
+}
+
 pub(super) fn unknown_zone(time_zone: &str) -> Invalid {
     let problem = "which is not a known time zone; use an IANA name such as Europe/Berlin";
     Invalid::new("time_zone", time_zone, problem)
@@ -105,6 +114,7 @@ fn check_traffic(traffic: &TrafficRules) -> Result<(), Invalid> {
         data_centres_are_human: _,
         internal_networks,
         spam_referrers,
+        allowed_referrers,
         ignored_referrers,
     } = traffic;
     texts("traffic.internal_networks", internal_networks, LIST_MAX, |network| {
@@ -112,6 +122,11 @@ fn check_traffic(traffic: &TrafficRules) -> Result<(), Invalid> {
         network.parse::<IpNet>().map(drop).map_err(|_| problem)
     })?;
     texts("traffic.spam_referrers", spam_referrers, SPAM_REFERRERS_MAX, check_domain)?;
+    texts("traffic.allowed_referrers", allowed_referrers, LIST_MAX, |domain| {
+        check_domain(domain)?;
+        let problem = "which stands in traffic.spam_referrers too; take it out of one of the two";
+        if spam_referrers.iter().any(|spam| spam == domain) { Err(problem) } else { Ok(()) }
+    })?;
     texts("traffic.ignored_referrers", ignored_referrers, LIST_MAX, check_domain)
 }
 

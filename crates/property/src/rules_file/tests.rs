@@ -23,6 +23,7 @@ automation_is_human = true
 data_centres_are_human = true
 internal_networks = ["203.0.113.0/24"]
 spam_referrers = ["Spam.example"]
+allowed_referrers = ["Partner.example"]
 ignored_referrers = ["bank.example"]
 
 [urls]
@@ -95,6 +96,7 @@ fn every_key_is_read_and_written_back() {
     assert_eq!((rules.session_timeout_s, rules.session_grace_s), (600, 0));
     assert_eq!(rules.session.engaged_after_s, 30);
     assert_eq!(rules.traffic.spam_referrers, ["spam.example"]);
+    assert_eq!(rules.traffic.allowed_referrers, ["partner.example"]);
     assert_eq!(rules.urls.hostnames, ["shop.example"]);
     assert_eq!(rules.urls.trailing_slash, TrailingSlash::Strip);
     let group = |pattern: &str, name: Option<&str>| PageGroup {

@@ -111,7 +111,7 @@ fn the_properties_of_a_product_event_are_its_item() {
 
 #[test]
 fn replies_are_json_with_a_status_that_libraries_act_on() {
-    let taken = reply(&[Outcome::Taken { visitor_id: 1 }, Outcome::Dropped(Dropped::Kind)]);
+    let taken = reply(&[Outcome::Taken { visitor_id: 1, is_bot: false }, Outcome::Dropped(Dropped::Kind)]);
     assert_eq!((taken.status.as_u16(), &*taken.body), (200, &br#"{"success":true}"#[..]));
     let unknown = reply(&[Outcome::Dropped(Dropped::UnknownSite)]);
     let said: serde_json::Value = serde_json::from_slice(&unknown.body).unwrap();

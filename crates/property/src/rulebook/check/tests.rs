@@ -41,6 +41,7 @@ fn good_rules_pass() {
             rules.session.passive_events = list(&["heartbeat", "ü ✓"]);
             rules.traffic.internal_networks = list(&["203.0.113.0/24", "2001:db8::/48", "192.0.2.7/32"]);
             rules.traffic.spam_referrers = vec!["spam.example".to_owned(); 1000];
+            rules.traffic.allowed_referrers = list(&["partner.example", "not.spam.example"]);
             rules.traffic.ignored_referrers = list(&["bank.example"]);
             rules.urls.hostnames = list(&["localhost", "www.example.com"]);
             rules.urls.keep_parameters = list(&["*"]);
@@ -112,6 +113,19 @@ fn bad_zones_networks_and_addresses_are_refused_by_field_with_the_way_out() {
             said(|r| r.traffic.spam_referrers = list(&["https://a.b"])),
             "traffic.spam_referrers[0]",
             "example.com",
+        ),
+        (
+            said(|r| r.traffic.allowed_referrers = list(&["a.b", "a.b/c"])),
+            "traffic.allowed_referrers[1] is \"a.b/c\"",
+            "example.com",
+        ),
+        (
+            said(|r| {
+                r.traffic.spam_referrers = list(&["a.b", "c.d"]);
+                r.traffic.allowed_referrers = list(&["c.d"]);
+            }),
+            "traffic.allowed_referrers[0] is \"c.d\"",
+            "take it out of one",
         ),
         (
             said(|r| r.traffic.ignored_referrers = list(&["bank"])),

@@ -91,6 +91,8 @@ install_system_packages() {
     fi
     # Tests read what a process did to its files, and let the kernel stop it at chosen system calls.
     [ "$goal" != test ] || has strace || missing+=(strace)
+    # Makes RSA keys, which the TLS library only uses.
+    [ "$goal" != test ] || has openssl || missing+=(openssl)
     # The tracker runs in it.
     [ "$goal" != test ] || has chromium || missing+=(chromium)
     # What a request costs is compared with it; and it stands in front of the edge in a test.

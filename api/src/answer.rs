@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::plan::fields::{Dimension, Measure, Measured, Metric};
 use crate::plan::{OrderField, Plan};
-use crate::query::{Findings, Found, Row, Sums, add};
+use crate::query::{Findings, Found, NO_SUMS, Row, Sums, add};
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,7 +74,7 @@ pub fn answer(plan: Plan, findings: Findings) -> Report {
 /// Money has a total only where all of it is of one currency.
 fn totals(plan: &Plan, mut values: Vec<Value>) -> Vec<Value> {
     for (metric, value) in plan.metrics.iter().zip(&mut values) {
-        if *metric == Metric::Revenue && !plan.is_of_one_currency {
+        if metric.is_money() && !plan.is_of_one_currency {
             *value = Value::Nothing;
         }
     }
@@ -84,7 +84,7 @@ fn totals(plan: &Plan, mut values: Vec<Value>) -> Vec<Value> {
 fn join(parts: Vec<Vec<Row>>) -> Vec<Row> {
     let mut joined: HashMap<Vec<String>, Sums> = HashMap::new();
     for row in parts.into_iter().flatten() {
-        add(joined.entry(row.labels).or_default(), &row.sums);
+        add(joined.entry(row.labels).or_insert(NO_SUMS), &row.sums);
     }
     joined.into_iter().map(|(labels, sums)| Row { labels, sums }).collect()
 }
@@ -129,6 +129,8 @@ fn value(metric: Metric, sums: &Sums, closed_sessions_only: bool) -> Value {
         Metric::SessionDuration => Value::Number(ratio(sum(Measure::DurationMs), closed) / 1000.0),
         Metric::EngagementTime => Value::Number(ratio(sum(Measure::EngagementMs), 1000)),
         Metric::Revenue => Value::Number(ratio(sum(Measure::RevenueMicros), 1_000_000)),
+        Metric::Custom(slot) => Value::Number(ratio(sum(Measure::CustomMicros(slot)), 1_000_000)),
+        Metric::ItemRevenue => Value::Number(ratio(sum(Measure::ItemRevenueMicros), 1_000_000)),
         Metric::Percentile(measured, percentile) => {
             let unit = if measured == Measured::Cls { 1000 } else { 1 };
             Value::Number(ratio(sum(Measure::Percentile(measured, percentile)), unit))

@@ -41,6 +41,10 @@ pub enum Table {
     Sessions,
     /// Measured values.
     Values,
+    /// Items of shop events.
+    Items,
+    /// Hits that were not counted.
+    Refusals,
 }
 
 /// What one table gives.
@@ -95,7 +99,7 @@ pub struct Plan {
     pub closed_sessions_only: bool,
     /// Whether all money is of one currency, so that it has a total.
     pub is_of_one_currency: bool,
-    /// One table, or hits, sessions and values.
+    /// One table, or hits, sessions, values, items and refusals.
     pub parts: Vec<Part>,
 }
 
@@ -126,8 +130,10 @@ pub fn plan(request: &RunReportRequest, property: Arc<Property>, now_ms: u64) ->
     let order = order(&request.order_by, &metrics, &dimensions)?;
     let named = || dimensions.iter().chain(&filtered);
     let closed_sessions_only = named().any(|dimension| dimension.is_of_closed_sessions());
+    let in_totals = named().all(|dimension| dimension.is_in_totals())
+        && metrics.iter().all(|metric| metric.is_in_totals());
     Ok(Plan {
-        parts: parts(&metrics, closed_sessions_only, named().all(|dimension| dimension.is_in_totals())),
+        parts: parts(&metrics, closed_sessions_only, in_totals),
         humans_only: !named().any(|dimension| *dimension == Dimension::TrafficClass),
         limit: limit(request.limit)?,
         offset: usize::try_from(request.offset).unwrap_or(usize::MAX),
@@ -197,15 +203,14 @@ fn refuse_mixed_money(
     is_of_one_currency: bool,
 ) -> Result<(), Refusal> {
     let is_apart = is_of_one_currency || dimensions.contains(&Dimension::Currency);
-    if is_apart || !metrics.contains(&Metric::Revenue) {
-        return Ok(());
-    }
+    let money = metrics.iter().find(|metric| metric.is_money());
+    let Some(money) = money.filter(|_| !is_apart) else { return Ok(()) };
     let problem = "which would add up different currencies; add the dimension currency, or hold the filter to one, as in \
                    currency==EUR or currency==EUR and country==DE";
-    Err(Refusal::invalid("metrics", Metric::Revenue.name(), problem))
+    Err(Refusal::invalid("metrics", money.name(), problem))
 }
 
-/// Hits answer from the narrowest table; sessions and values have one.
+/// Hits answer from the narrowest table; sessions, values, items and refusals have one each.
 fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec<Part> {
     let hits = if in_totals { Table::Totals } else { Table::Hits };
     let mut parts: Vec<Part> = Vec::with_capacity(2);
@@ -213,7 +218,8 @@ fn parts(metrics: &[Metric], closed_sessions_only: bool, in_totals: bool) -> Vec
         let table = match measure.subject() {
             Subject::Sessions => Table::Sessions,
             Subject::Values => Table::Values,
-            // Totals have no money: it has a currency, which is a dimension.
+            Subject::Items => Table::Items,
+            Subject::Refusals => Table::Refusals,
             Subject::Hits => hits,
         };
         match parts.iter_mut().find(|part| part.table == table) {

@@ -38,6 +38,9 @@ mod server {
 /// The measures of a row by [`Measure::index`]; 0 where the table has none.
 pub type Sums = [u64; Measure::COUNT];
 
+/// The sums of no row.
+pub const NO_SUMS: Sums = [0; Measure::COUNT];
+
 /// A row as a table gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -162,7 +165,7 @@ impl Asked<'_> {
             return Err(Refusal::new(
                 Code::InvalidArgument,
                 format!(
-                    "metrics of hits, sessions and values together have more than {LIMIT_MAX} rows here; ask for them \
+                    "metrics of hits, sessions, values, items and refusals together have more than {LIMIT_MAX} rows here; ask for them \
                      one after the other, for fewer days or with a filter"
                 ),
             ));
@@ -171,7 +174,7 @@ impl Asked<'_> {
     }
 
     async fn totals(&self) -> Result<Sums, Refusal> {
-        let mut sums = Sums::default();
+        let mut sums = NO_SUMS;
         for part in &self.plan.parts {
             // Few rows and cheap: one after the other.
             for row in self.read(&sql::totals(self.plan, part), 0, &part.measures).await? {
@@ -242,7 +245,7 @@ pub(crate) fn add(sums: &mut Sums, more: &Sums) {
 
 fn parse_row(line: &[u8], labels: usize, measures: &[Measure]) -> Result<Row, Refusal> {
     let cells: Vec<serde_json::Value> = serde_json::from_slice(line).map_err(garbled)?;
-    let mut row = Row { labels: Vec::with_capacity(labels), sums: Sums::default() };
+    let mut row = Row { labels: Vec::with_capacity(labels), sums: NO_SUMS };
     let mut cells = cells.into_iter();
     for cell in cells.by_ref().take(labels) {
         let serde_json::Value::String(label) = cell else { return Err(garbled("a label is not a string")) };

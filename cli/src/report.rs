@@ -23,11 +23,12 @@ pub struct Arguments {
     #[arg(long, default_value = "today")]
     to: String,
     /// visitors, new_visitors, sessions, engaged_sessions, bounce_rate, page_views, events, session_duration,
-    /// engagement_time
+    /// engagement_time, key_events, revenue, refused_hits, items_viewed, items_added_to_cart, items_checked_out, items_purchased, item_revenue; api/README.md
+    /// has all
     #[arg(long, alias = "metric", value_delimiter = ',', default_value = "visitors,sessions,page_views")]
     metrics: Vec<String>,
     /// date, date_hour, hour, page_path, entry_page, exit_page, source, medium, campaign, country, device, browser,
-    /// operating_system, event_name, traffic_class
+    /// operating_system, event_name, traffic_class, currency, refusal_reason, item_id, item_name, item_brand, item_category, item_variant; api/README.md has all
     #[arg(long, alias = "dimension", value_delimiter = ',')]
     dimensions: Vec<String>,
     /// NAME OP VALUE {and|or NAME OP VALUE}; OP: == != =~ !~ in(a,b)

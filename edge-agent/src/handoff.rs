@@ -1,9 +1,11 @@
-//! What one stage hands to the next: submissions from collect to the committer, their answers back, committed blocks to
-//! processing.
+//! What one stage hands to the next: submissions and counts of refused hits from collect to the committer, answers back, committed
+//! blocks to processing.
 //!
 //! The answers of a commit go back to each accept thread as one message, and wake it once; on the thread they are handed
 //! to the requests that wait. Both queues are bounded. A full intake refuses (503 `overloaded`); a full feed drops the hint, for processing
 //! then reads the block from its WAL file. Invariant: an answer of `Ok` is sent only after the commit.
+
+pub(crate) mod refused;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};

@@ -202,6 +202,8 @@ fn totals(progress: &Progress) -> Totals {
         repeated: of(&progress.dropped, REPEATED).unwrap_or(0),
         by_class: [TrafficClass::Human, TrafficClass::Bot].into_iter().filter_map(class).collect(),
         dropped: DropReason::ALL.iter().filter_map(reason).collect(),
+        // Known when the state is read back.
+        refused_without_rules: 0,
     }
 }
 
@@ -223,6 +225,11 @@ impl Collector for LedgerCollector {
         };
         counter("edge_hits_in", "Hits acknowledged since the epoch began", accounts.acknowledged)?;
         counter("edge_hits_out", "Hits in rows that a hub has acknowledged", accounts.delivered)?;
+        counter(
+            "edge_process_refused_without_rules",
+            "Refused hits that no report will tell, because the rules of their property are not there",
+            accounts.totals.refused_without_rules,
+        )?;
         let mut family = encoder.encode_descriptor(
             "edge_hits_dropped",
             "Hits acknowledged and in no row, by reason",

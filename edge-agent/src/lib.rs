@@ -47,6 +47,7 @@ use crate::collect::tracker::Tracker;
 pub use crate::config::Config;
 use crate::disk::DataDir;
 use crate::disk::state::Progress;
+use crate::handoff::refused::{self, RefusedHits};
 use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
 use crate::metrics::{CollectMetrics, OriginMetrics, ProcessMetrics, ShipMetrics, TlsMetrics, WalMetrics};
@@ -120,10 +121,11 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
     let threads = listeners.into_iter().zip(intakes);
-    spawn_collect(&mut tasks, &config, &context, &opened, threads, terminator.as_ref());
+    let refused = spawn_collect(&mut tasks, &config, &context, &opened, threads, terminator.as_ref());
     spawn_watchers(&mut tasks, &context, &opened);
     let opened_disk = (opened.disk.clone(), opened.ledger.clone());
-    let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, intake_receiver, gate)?;
+    let taken = (intake_receiver, refused, gate);
+    let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, taken)?;
     let out = (endpoint, ship_metrics, hub);
     spawn_outbox_and_ship(&mut tasks, &config, &context, opened_disk, flushed, out);
 
@@ -181,7 +183,7 @@ fn spawn_reload(tasks: &mut TaskGroup, context: &Context, tls: Option<Tls>) -> O
     Some(terminator)
 }
 
-/// The HTTP port: its threads end when they stopped accepting and everything in flight is answered.
+/// The HTTP port: its threads end when they stopped accepting and everything in flight is answered. Gives what they refuse.
 fn spawn_collect(
     tasks: &mut TaskGroup,
     config: &Config,
@@ -189,8 +191,9 @@ fn spawn_collect(
     opened: &Opened,
     threads: impl Iterator<Item = (std::net::TcpListener, (Intake, Answers))>,
     tls: Option<&Terminator>,
-) {
+) -> Arc<RefusedHits> {
     let metrics = context.registry.register(CollectMetrics::new);
+    let refused = Arc::new(RefusedHits::new(refused::KEYS, metrics.refused_left_out.clone()));
     let slots = Arc::new(Semaphore::new(config.collect.max_connections));
     let large_bodies = Arc::new(Semaphore::new(config.collect.max_large_bodies));
     for (listener, (intake, answers)) in threads {
@@ -201,6 +204,7 @@ fn spawn_collect(
             proxies: opened.proxies.clone(),
             host_suffix: config.collect.host_suffix.clone(),
             tail: opened.tail.clone(),
+            refused: refused.clone(),
             intake,
             clock: context.clock.clone(),
         };
@@ -209,6 +213,7 @@ fn spawn_collect(
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));
     }
+    refused
 }
 
 /// What is kept up beside the hits: salts of the day, properties, and the files that tell where clients are.
@@ -229,14 +234,14 @@ fn spawn_wal_and_process(
     config: &Config,
     context: &Context,
     opened: Opened,
-    intake: IntakeReceiver,
-    gate: Arc<Gate>,
+    (intake, refused, gate): (IntakeReceiver, Arc<RefusedHits>, Arc<Gate>),
 ) -> anyhow::Result<watch::Receiver<u64>> {
     let (feed, feed_receiver) = handoff::feed(config.process.feed_blocks, opened.disk.wal.end().block);
     let committer = Committer::new(wal::committer::Parts {
         config: config.wal.clone(),
         disk: opened.disk.clone(),
         intake,
+        refused,
         gate,
         feed,
         ledger: opened.ledger.clone(),

@@ -39,6 +39,8 @@ pub(crate) struct CollectMetrics {
     pub(crate) hits: Counter,
     /// What clients of other products sent and was not counted, by protocol and reason.
     pub(crate) dropped: Family<DropLabels, Counter>,
+    /// Refused hits that reports will not tell, because too many kinds of them wait for a block.
+    pub(crate) refused_left_out: Counter,
     /// Connections that are open.
     pub(crate) connections: Gauge,
 }
@@ -53,6 +55,7 @@ impl CollectMetrics {
             ok,
             hits: Counter::default(),
             dropped: Family::default(),
+            refused_left_out: Counter::default(),
             connections: Gauge::default(),
         };
         let requests = metrics.requests.clone();
@@ -64,6 +67,8 @@ impl CollectMetrics {
             "Hits of other products' clients that are not counted",
             dropped,
         );
+        let left_out = metrics.refused_left_out.clone();
+        registry.register("edge_collect_refused_left_out", "Refused hits that no report will tell", left_out);
         registry.register("edge_collect_connections", "Open connections", metrics.connections.clone());
         metrics
     }
@@ -213,6 +218,7 @@ pub(crate) struct ProcessMetrics {
     flush_seconds: Histogram,
     rollup_bytes: Counter,
     open_sessions: Gauge,
+    known_visitors: Gauge,
     id_window_entries: Gauge,
     id_window_reach_seconds: Gauge,
 }
@@ -224,6 +230,7 @@ impl ProcessMetrics {
             flush_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             rollup_bytes: Counter::default(),
             open_sessions: Gauge::default(),
+            known_visitors: Gauge::default(),
             id_window_entries: Gauge::default(),
             id_window_reach_seconds: Gauge::default(),
         };
@@ -233,6 +240,8 @@ impl ProcessMetrics {
         registry.register("edge_process_rollup_bytes", "Bytes of rollup batches sealed", rollup_bytes);
         let open_sessions = metrics.open_sessions.clone();
         registry.register("edge_process_open_sessions", "Sessions that are open", open_sessions);
+        let visitors = metrics.known_visitors.clone();
+        registry.register("edge_process_known_visitors", "Visitors that are remembered", visitors);
         let entries = metrics.id_window_entries.clone();
         registry.register("edge_process_id_window_entries", "Hit ids that are remembered", entries);
         let reach = metrics.id_window_reach_seconds.clone();
@@ -246,6 +255,7 @@ impl ProcessMetrics {
         self.flush_seconds.observe(Duration::from_millis(took_ms).as_secs_f64());
         self.rollup_bytes.inc_by(flush.rollup.batch.header().payload_bytes);
         self.open_sessions.set(gauge(gauges.open_sessions));
+        self.known_visitors.set(gauge(gauges.known_visitors));
         self.id_window_entries.set(gauge(gauges.id_window_entries));
         self.id_window_reach_seconds.set(gauge(gauges.id_window_reach_ms / 1000));
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use batch::Lane;
 use hit::BlockView;
 use power_loss::{Case, acknowledged, step};
+use prometheus_client::metrics::counter::Counter;
 use service::TestClock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::collect::salts::Salts;
 use crate::disk::DataDir;
 use crate::fixture::{NOW_MS, block, open, page_view, processor, try_open};
+use crate::handoff::refused::RefusedHits;
 use crate::handoff::{Gate, feed, intake};
 use crate::ledger::Ledger;
 use crate::metrics::{ProcessMetrics, WalMetrics};
@@ -121,6 +123,7 @@ fn commit(disk: &Arc<DataDir>) -> u64 {
     let (feed, _fed) = feed(100, end.block);
     let ledger = ledger(disk);
     let parts = committer::Parts {
+        refused: Arc::new(RefusedHits::new(0, Counter::default())),
         config: crate::wal::Config { file_bytes: 300, gather_us: 0, ..Default::default() },
         disk: disk.clone(),
         intake,

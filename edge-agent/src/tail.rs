@@ -1,6 +1,7 @@
 //! What comes for a property while somebody looks: `meridian tail`, behind `GET /seen` of the admin port.
 //!
-//! One more part that stages share, as the ledger is: collect tells, processing lends its rules. Whoever looks asks again and again; while asked, the edge keeps the last lines of that property, and otherwise nothing. Bounded in
+//! One more part that stages share, as the ledger is: collect tells, processing lends its rules, which collect also asks for a protocol whose
+//! reply tells bots. Whoever looks asks again and again; while asked, the edge keeps the last lines of that property, and otherwise nothing. Bounded in
 //! properties, lines, and the time without a question. In: what became of a hit. Out: JSON lines, each with an id of its own.
 
 use std::collections::{HashMap, VecDeque};

@@ -28,7 +28,8 @@ pub struct Config {
     /// Bytes that WAL and outbox together take on disk; at least four times `file_bytes`, for a file is deleted only
     /// when a hub has all of it. At the limit hits are refused with 503 `full` until a hub has taken some.
     pub max_bytes: u64,
-    /// Without hits a block is written every so many milliseconds, which lets sessions end and reports be complete.
+    /// Without hits a block is written every so many milliseconds, which lets sessions end and reports be complete. One with hits that were
+    /// refused is written within a second.
     pub tick_ms: u64,
     /// How far the wall clock may go back, milliseconds. Beyond it hits are refused with 503 until it agrees again.
     pub clock_back_ms: u64,

@@ -20,10 +20,16 @@ fuzz_target!(|bytes: &[u8]| {
     let body = parts.next().unwrap_or_default();
     match PATH.as_str() {
         "/v1/collect" => {
-            let _whole = own::collect(body).map(|request| request.hits.iter().for_each(check));
+            match own::collect(body) {
+                Ok(request) => request.hits.iter().for_each(check),
+                Err(_) => drop(own::claim::of_body(body)),
+            }
         }
         "/v1/pixel.gif" => {
-            let _whole = pixel::collect(&query).map(|request| request.hits.iter().for_each(check));
+            match pixel::collect(&query) {
+                Ok(request) => request.hits.iter().for_each(check),
+                Err(_) => drop(pixel::claim(&query)),
+            }
         }
         path => {
             let endpoint = Endpoint::of(path).expect("FUZZ_TARGET is a path of the collect port");
@@ -44,9 +50,9 @@ fn foreign(endpoint: Endpoint, request: &Request<'_>) {
                 outcomes.push(match entry {
                     Entry::Hit { hit, .. } => {
                         check(&hit);
-                        Outcome::Taken { visitor_id: n as u64 }
+                        Outcome::Taken { visitor_id: n as u64, is_bot: n % 2 == 1 }
                     }
-                    Entry::Dropped(reason) => Outcome::Dropped(reason),
+                    Entry::Dropped { reason, .. } => Outcome::Dropped(reason),
                     Entry::Refused(refusal) => Outcome::Refused(refusal),
                 });
             }

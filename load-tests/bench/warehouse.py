@@ -6,7 +6,7 @@ import urllib.request
 
 from .load import NotMeasured
 
-HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly")
+HOURLY = ("hit_hourly", "session_hourly", "total_hourly", "value_hourly", "item_hourly", "refusal_hourly")
 TIMEOUT_S = 300
 
 # The same facts, one row per hit: what a store without aggregation would keep. Rows of a minute with n events become n rows;
@@ -18,7 +18,7 @@ SETTINGS default_compression_codec = '{codec}' AS
 SELECT property, generation, traffic_class, local_date, minute + toIntervalSecond(rand(number) % 60) AS time, utc_offset_s,
     page_path, event_name, source, medium, campaign, country, device, browser, operating_system,
     hostname, region, city, browser_version, operating_system_version, device_brand, traffic_reason, visitor_type, first_source,
-    currency, intDiv(revenue_micros, events) AS revenue_micros, key_events >= events AS is_key_event,
+    currency, page_title, intDiv(revenue_micros, events) AS revenue_micros, key_events >= events AS is_key_event,
     visitors[1 + number % length(visitors)] AS visitor, has(new_visitors, visitor) AS is_new,
     intDiv(engagement_ms, events) AS engagement_ms
 FROM hit_rollup ARRAY JOIN range(events) AS number
@@ -47,9 +47,9 @@ class Warehouse:
         return [int(value) for value in self.query(sql)[0]]
 
     def minute_tables(self):
-        """Rows and sums of the minute tables of hits and sessions; rows of values are counted with those of hits."""
+        """Rows and sums of the minute tables of hits and sessions; rows of values and items are counted with those of hits."""
         rows, events, opened = self.numbers("SELECT count(), sum(events), sum(sessions) FROM hit_rollup")
-        rows += self.numbers("SELECT count() FROM value_rollup")[0]
+        rows += sum(self.numbers(f"SELECT count() FROM {table}")[0] for table in ("value_rollup", "item_rollup"))
         session_rows, closed = self.numbers("SELECT count(), sum(sessions) FROM session_rollup")
         return {"hit_rows": rows, "events": events, "opened": opened, "session_rows": session_rows, "closed": closed}
 

@@ -9,6 +9,9 @@ export type Param = string | number | boolean
 /** Parameters of an event. */
 export type Params = Record<string, Param>
 
+/** Goods that an event is about: the collect port's fields of an item, then parameters. */
+export type Item = Params
+
 /** What hits of one page have in common. */
 export interface Page {
   url: string
@@ -28,6 +31,7 @@ export interface Hit extends Page {
   engagement_ms?: number
   client_hints?: Record<string, unknown>
   params: Params
+  items?: Item[]
   /** How often it was sent before. */
   attempt?: number
   /** When it happened, by this browser's clock; sent as an age. */

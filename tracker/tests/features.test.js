@@ -154,6 +154,38 @@ test('money, properties and identity go along as they were given', async () => {
   assert.deepEqual([purchase.client_id, later.client_id], ['user-17', undefined])
 })
 
+test('goods go along beside the parameters, as the collect port takes them', async () => {
+  const browser = open({ revenue: true })
+  const { meridian } = browser.window
+  const cap = { item_id: 'SKU-1', item_name: 'Cap', price: 24.95, quantity: 2 }
+  meridian('event', 'add_to_cart', { list: 'new', items: [{ ...cap, coupon: 'SUMMER', none: null }] })
+  meridian('revenue', 49.9, 'EUR', { items: [cap] })
+  const odd = {
+    item_name: 'é'.repeat(99), item_brand: 7, price: '24.95', quantity: -1,
+    ...Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`p${index}`, [index]]))
+  }
+  meridian('event', 'view_item', { items: [odd, { price: 1 }, null, 7] })
+  meridian('event', 'begin_checkout', { items: Array.from({ length: 300 }, () => cap) })
+  meridian('event', 'wish', { items: 3 })
+  meridian('event', 'later')
+  assert.deepEqual(await events(browser), [
+    ['add_to_cart', { list: 'new' }],
+    ['purchase', { value: 49.9, currency: 'EUR' }],
+    ['view_item', {}],
+    ['begin_checkout', {}],
+    ['wish', { items: 3 }],
+    ['later', {}]
+  ])
+  const [, added, bought, viewed, checkout, wish, later] = browser.server.hits().map(({ items }) => items)
+  assert.deepEqual(added, [{ ...cap, coupon: 'SUMMER' }])
+  assert.deepEqual(bought, [cap])
+  const params = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`p${index}`, `${index}`]))
+  assert.deepEqual(viewed, [{ item_name: 'é'.repeat(50), item_brand: '7', price: 24.95, ...params }])
+  // 12,000 characters of 62 or so each.
+  assert.equal(checkout.length, Math.floor(11_999 / JSON.stringify(cap).length))
+  assert.deepEqual([wish, later], [undefined, undefined])
+})
+
 test('properties that the collect port would refuse become texts, are cut or are left out', async () => {
   const browser = open({ identify: true, scroll: true })
   const { meridian } = browser.window

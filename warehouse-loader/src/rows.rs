@@ -81,6 +81,8 @@ impl PlanRows {
         rows.hits.sort_by_key(|row| row.key.local_date);
         rows.sessions.sort_by_key(|row| row.key.local_date);
         rows.values.sort_by_key(|row| row.key.local_date);
+        rows.items.sort_by_key(|row| row.key.local_date);
+        rows.refusals.sort_by_key(|row| row.local_date);
         Self { rows }
     }
 
@@ -98,7 +100,11 @@ impl PlanRows {
         });
         let values =
             cut(MinuteTable::ValueRollup, &self.rows.values, max_rows, |row| (row.key.local_date, row.count));
-        hits.into_iter().chain(sessions).chain(values).collect()
+        let items =
+            cut(MinuteTable::ItemRollup, &self.rows.items, max_rows, |row| (row.key.local_date, row.lines));
+        let refusals =
+            cut(MinuteTable::RefusalRollup, &self.rows.refusals, max_rows, |row| (row.local_date, row.hits));
+        hits.into_iter().chain(sessions).chain(values).chain(items).chain(refusals).collect()
     }
 
     /// The INSERTs that a plan names.
@@ -119,22 +125,7 @@ impl PlanRows {
                 .ok_or_else(mismatch)?;
             let range = *start..end;
             *start = end;
-            let hits = match table {
-                MinuteTable::HitRollup => sum(self.rows.hits.get(range.clone()), step.local_date, |row| {
-                    (row.key.local_date, row.events)
-                }),
-                MinuteTable::SessionRollup => {
-                    sum(self.rows.sessions.get(range.clone()), step.local_date, |row| {
-                        (row.key.local_date, row.sessions)
-                    })
-                }
-                MinuteTable::ValueRollup => {
-                    sum(self.rows.values.get(range.clone()), step.local_date, |row| {
-                        (row.key.local_date, row.count)
-                    })
-                }
-            };
-            if hits != Some(step.hits) {
+            if self.sum(table, range.clone(), step.local_date) != Some(step.hits) {
                 return Err(mismatch());
             }
             chunks.push(Chunk {
@@ -145,10 +136,25 @@ impl PlanRows {
                 hits: step.hits,
             });
         }
-        if next != [self.rows.hits.len(), self.rows.sessions.len(), self.rows.values.len()] {
+        let RollupRows { hits, sessions, values, items, refusals } = &self.rows;
+        if next != [hits.len(), sessions.len(), values.len(), items.len(), refusals.len()] {
             return Err(MismatchError { step: "(rows are left over)".to_owned() });
         }
         Ok(chunks)
+    }
+
+    /// The sum of a table's count column over these rows, if they are there and all of this date.
+    fn sum(&self, table: MinuteTable, range: Range<usize>, date: LocalDate) -> Option<u64> {
+        let RollupRows { hits, sessions, values, items, refusals } = &self.rows;
+        match table {
+            MinuteTable::HitRollup => sum(hits.get(range), date, |row| (row.key.local_date, row.events)),
+            MinuteTable::SessionRollup => {
+                sum(sessions.get(range), date, |row| (row.key.local_date, row.sessions))
+            }
+            MinuteTable::ValueRollup => sum(values.get(range), date, |row| (row.key.local_date, row.count)),
+            MinuteTable::ItemRollup => sum(items.get(range), date, |row| (row.key.local_date, row.lines)),
+            MinuteTable::RefusalRollup => sum(refusals.get(range), date, |row| (row.local_date, row.hits)),
+        }
     }
 }
 

@@ -11,11 +11,11 @@ use clickhouse::insert::Insert;
 use service::{SharedClock, fail};
 use warehouse::tables::{LIVE_GENERATION, MinuteTable, WATERMARK};
 use warehouse::{
-    HitRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WarehouseError, WatermarkRow, client,
-    load_settings,
+    HitRollupRow, ItemRollupRow, RefusalRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig,
+    WarehouseError, WatermarkRow, client, load_settings,
 };
 
-use batch::{HitRow, SessionRow, ValueRow};
+use batch::{HitRow, ItemRow, RefusalRow, SessionRow, ValueRow};
 
 use crate::metrics::InsertMetrics;
 use crate::rows::{Chunk, PlanRows};
@@ -90,6 +90,14 @@ impl Sender {
                 let rows = rows.rows().values.get(chunk.range.clone()).unwrap_or_default();
                 self.send_values(rows, rows_plan, token, not_after).await
             }
+            MinuteTable::ItemRollup => {
+                let rows = rows.rows().items.get(chunk.range.clone()).unwrap_or_default();
+                self.send_items(rows, rows_plan, token, not_after).await
+            }
+            MinuteTable::RefusalRollup => {
+                let rows = rows.rows().refusals.get(chunk.range.clone()).unwrap_or_default();
+                self.send_refusals(rows, rows_plan, token, not_after).await
+            }
         };
         self.status.update(|snapshot| snapshot.work.insert_running_since_ms = None);
         let took = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(started_ms));
@@ -158,6 +166,48 @@ impl Sender {
         fail::point("loader.insert.values.sent");
         insert.end().await?;
         fail::point("loader.insert.values.after");
+        Ok(())
+    }
+
+    async fn send_items(
+        &self,
+        rows: &[ItemRow],
+        plan: u64,
+        token: &str,
+        not_after: u32,
+    ) -> Result<(), WarehouseError> {
+        fail::point("loader.insert.items.before");
+        let mut insert: Insert<ItemRollupRow<'_>> = self
+            .open(MinuteTable::ItemRollup.name())
+            .await?
+            .with_setting("insert_deduplication_token", token);
+        for row in rows {
+            insert.write(&ItemRollupRow::new(row, LIVE_GENERATION, plan, not_after)).await?;
+        }
+        fail::point("loader.insert.items.sent");
+        insert.end().await?;
+        fail::point("loader.insert.items.after");
+        Ok(())
+    }
+
+    async fn send_refusals(
+        &self,
+        rows: &[RefusalRow],
+        plan: u64,
+        token: &str,
+        not_after: u32,
+    ) -> Result<(), WarehouseError> {
+        fail::point("loader.insert.refusals.before");
+        let mut insert: Insert<RefusalRollupRow<'_>> = self
+            .open(MinuteTable::RefusalRollup.name())
+            .await?
+            .with_setting("insert_deduplication_token", token);
+        for row in rows {
+            insert.write(&RefusalRollupRow::new(row, LIVE_GENERATION, plan, not_after)).await?;
+        }
+        fail::point("loader.insert.refusals.sent");
+        insert.end().await?;
+        fail::point("loader.insert.refusals.after");
         Ok(())
     }
 

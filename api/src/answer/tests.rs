@@ -4,7 +4,7 @@ use super::*;
 use crate::plan::tests::{property, request};
 
 fn row(label: &str, sums: &[(Measure, u64)]) -> Row {
-    let mut row = Row { labels: vec![label.into()], sums: Sums::default() };
+    let mut row = Row { labels: vec![label.into()], sums: NO_SUMS };
     for (measure, value) in sums {
         row.sums[measure.index()] = *value;
     }
@@ -18,7 +18,7 @@ fn report(dimension: &str, order_by: &str, offset: u32, limit: u32, parts: Vec<V
     }
     (request.offset, request.limit) = (offset, limit);
     let plan = crate::plan::plan(&request, property("Asia/Kolkata"), 0).unwrap();
-    let mut totals = Sums::default();
+    let mut totals = NO_SUMS;
     for row in parts.iter().flatten() {
         add(&mut totals, &row.sums);
     }

@@ -1,10 +1,12 @@
 //! Metrics and dimensions: their names, what they are made of, and which go together.
 //!
-//! Metrics of hits (`visitors new_visitors page_views events engagement_time`) come from hit rows and go with
+//! Metrics of hits (`visitors new_visitors page_views events engagement_time` and others) come from hit rows and go with
 //! everything a hit has. Metrics of closed sessions (`engaged_sessions bounce_rate session_duration`) come from session
 //! rows and go with everything a session has; `sessions` is both: sessions opened, except that a report that names
 //! `entry_page` or `exit_page` looks at closed sessions only, so that entries and exits add up to the same number.
-//! Percentiles come from value rows and go with everything a hit has but its event.
+//! Percentiles come from value rows and go with everything a hit has but its event; so do metrics of items, which come from item rows and
+//! alone go with what an item is. `refused_hits` come from rows of their own, which have a
+//! time and a reason alone.
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +23,14 @@ pub enum Metric {
     EngagementTime,
     KeyEvents,
     Revenue,
+    /// By slot, from 1.
+    Custom(u8),
+    ItemsViewed,
+    ItemsAddedToCart,
+    ItemsCheckedOut,
+    ItemsPurchased,
+    ItemRevenue,
+    RefusedHits,
     Percentile(Measured, Percentile),
 }
 
@@ -80,8 +90,15 @@ pub enum Dimension {
     VisitorType,
     FirstSource,
     Currency,
+    PageTitle,
+    ItemId,
+    ItemName,
+    ItemBrand,
+    ItemCategory,
+    ItemVariant,
     /// By slot, from 1.
     Custom(u8),
+    RefusalReason,
 }
 
 /// A sum or set in the warehouse; metrics are made of these.
@@ -109,6 +126,20 @@ pub enum Measure {
     KeyEvents,
     /// Millionths of the currency's unit.
     RevenueMicros,
+    /// Millionths of a custom metric, by slot from 1.
+    CustomMicros(u8),
+    /// Items viewed.
+    ItemsViewed,
+    /// Items put into a cart.
+    ItemsAddedToCart,
+    /// Items of checkouts that began.
+    ItemsCheckedOut,
+    /// Items bought.
+    ItemsPurchased,
+    /// What was paid for items, millionths of the currency's unit.
+    ItemRevenueMicros,
+    /// Hits that were not counted.
+    RefusedHits,
     /// A percentile, in the unit of the values.
     Percentile(Measured, Percentile),
 }
@@ -122,6 +153,10 @@ pub enum Subject {
     Sessions,
     /// Measured values.
     Values,
+    /// Items of shop events.
+    Items,
+    /// Hits that were not counted.
+    Refusals,
 }
 
 /// Every percentile there is.
@@ -153,7 +188,7 @@ const fn place(measured: Measured, percentile: Percentile) -> usize {
 
 impl Metric {
     /// Every metric but the percentiles.
-    pub const COUNTED: [Self; 11] = [
+    pub const COUNTED: [Self; 22] = [
         Self::Visitors,
         Self::NewVisitors,
         Self::Sessions,
@@ -165,6 +200,17 @@ impl Metric {
         Self::EngagementTime,
         Self::KeyEvents,
         Self::Revenue,
+        Self::Custom(1),
+        Self::Custom(2),
+        Self::Custom(3),
+        Self::Custom(4),
+        Self::Custom(5),
+        Self::ItemsViewed,
+        Self::ItemsAddedToCart,
+        Self::ItemsCheckedOut,
+        Self::ItemsPurchased,
+        Self::ItemRevenue,
+        Self::RefusedHits,
     ];
 
     /// Every metric.
@@ -188,6 +234,17 @@ impl Metric {
             Self::EngagementTime => "engagement_time",
             Self::KeyEvents => "key_events",
             Self::Revenue => "revenue",
+            Self::Custom(1) => "custom_metric_1",
+            Self::Custom(2) => "custom_metric_2",
+            Self::Custom(3) => "custom_metric_3",
+            Self::Custom(4) => "custom_metric_4",
+            Self::Custom(_) => "custom_metric_5",
+            Self::ItemsViewed => "items_viewed",
+            Self::ItemsAddedToCart => "items_added_to_cart",
+            Self::ItemsCheckedOut => "items_checked_out",
+            Self::ItemsPurchased => "items_purchased",
+            Self::ItemRevenue => "item_revenue",
+            Self::RefusedHits => "refused_hits",
             Self::Percentile(measured, percentile) => {
                 PERCENTILES.get(place(measured, percentile)).map_or("", |(_, _, name)| name)
             }
@@ -197,6 +254,11 @@ impl Metric {
     /// The metric of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::all().find(|metric| metric.name() == name)
+    }
+
+    /// Whether the narrowest table has it. Money has a currency, which is a dimension; custom metrics are few sites'.
+    pub fn is_in_totals(self) -> bool {
+        !matches!(self, Self::Revenue | Self::Custom(_))
     }
 
     /// What it is made of, in a report on closed sessions only or in any other.
@@ -214,10 +276,38 @@ impl Metric {
             Self::EngagementTime => &[Measure::EngagementMs],
             Self::KeyEvents => &[Measure::KeyEvents],
             Self::Revenue => &[Measure::RevenueMicros],
+            Self::Custom(1) => &[Measure::CustomMicros(1)],
+            Self::Custom(2) => &[Measure::CustomMicros(2)],
+            Self::Custom(3) => &[Measure::CustomMicros(3)],
+            Self::Custom(4) => &[Measure::CustomMicros(4)],
+            Self::Custom(_) => &[Measure::CustomMicros(5)],
+            Self::ItemsViewed => &[Measure::ItemsViewed],
+            Self::ItemsAddedToCart => &[Measure::ItemsAddedToCart],
+            Self::ItemsCheckedOut => &[Measure::ItemsCheckedOut],
+            Self::ItemsPurchased => &[Measure::ItemsPurchased],
+            Self::ItemRevenue => &[Measure::ItemRevenueMicros],
+            Self::RefusedHits => &[Measure::RefusedHits],
             Self::Percentile(measured, percentile) => {
                 Measure::PERCENTILES.get(place(measured, percentile)).map_or(&[], std::slice::from_ref)
             }
         }
+    }
+
+    /// Whether it is an amount of money, which is never added up over currencies.
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Revenue | Self::ItemRevenue)
+    }
+
+    /// Whether it is of the items of shop events.
+    pub fn is_of_items(self) -> bool {
+        matches!(
+            self,
+            Self::ItemsViewed
+                | Self::ItemsAddedToCart
+                | Self::ItemsCheckedOut
+                | Self::ItemsPurchased
+                | Self::ItemRevenue
+        )
     }
 
     /// Why it cannot be had by this dimension, and what can; `None` when it can.
@@ -225,17 +315,33 @@ impl Metric {
         let of_sessions =
             matches!(self, Self::Sessions | Self::EngagedSessions | Self::BounceRate | Self::SessionDuration);
         let is_percentile = matches!(self, Self::Percentile(..));
+        let of_items = self.is_of_items();
         match dimension {
+            Dimension::Date | Dimension::DateHour | Dimension::Hour => None,
+            Dimension::RefusalReason if self == Self::RefusedHits => None,
+            Dimension::RefusalReason => Some("only hits that were not counted have one; use refused_hits"),
+            _ if self == Self::RefusedHits => Some(
+                "what was not counted has a time and a reason alone; use date, date_hour, hour or refusal_reason",
+            ),
+            dimension if dimension.is_of_items() && !of_items => Some(
+                "only items have it; use items_viewed, items_added_to_cart, items_checked_out, items_purchased or item_revenue",
+            ),
+            Dimension::EventName if of_items => Some(
+                "items are told by what became of them, not by the event; use items_viewed, items_purchased and the like",
+            ),
             Dimension::Currency if of_sessions || is_percentile => Some(
-                "only money has a currency; use revenue, or events and visitors of the hits that brought some",
+                "only money has a currency; use revenue, item_revenue, or events and visitors of the hits that brought some",
             ),
             Dimension::Custom(_) if of_sessions || is_percentile => Some(
-                "only hits have custom dimensions; use events, page_views, visitors, key_events or revenue",
+                "only hits and items have custom dimensions; use events, page_views, visitors, key_events or revenue",
             ),
+            Dimension::PageTitle if is_percentile || of_items => {
+                Some("values and items are told by page, not by its title; use page_path")
+            }
             Dimension::EventName if is_percentile => {
                 Some("values are told by page, not by the event that brought them; use page_path")
             }
-            Dimension::PagePath if of_sessions => {
+            Dimension::PagePath | Dimension::PageTitle if of_sessions => {
                 Some("a session has many pages; use entry_page or exit_page, or page_views and visitors")
             }
             Dimension::EventName if of_sessions => {
@@ -251,7 +357,7 @@ impl Metric {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 38] = [
         Self::Date,
         Self::DateHour,
         Self::Hour,
@@ -278,11 +384,18 @@ impl Dimension {
         Self::VisitorType,
         Self::FirstSource,
         Self::Currency,
+        Self::PageTitle,
+        Self::ItemId,
+        Self::ItemName,
+        Self::ItemBrand,
+        Self::ItemCategory,
+        Self::ItemVariant,
         Self::Custom(1),
         Self::Custom(2),
         Self::Custom(3),
         Self::Custom(4),
         Self::Custom(5),
+        Self::RefusalReason,
     ];
 
     /// The name in requests and answers.
@@ -314,11 +427,18 @@ impl Dimension {
             Self::VisitorType => "visitor_type",
             Self::FirstSource => "first_source",
             Self::Currency => "currency",
+            Self::PageTitle => "page_title",
+            Self::ItemId => "item_id",
+            Self::ItemName => "item_name",
+            Self::ItemBrand => "item_brand",
+            Self::ItemCategory => "item_category",
+            Self::ItemVariant => "item_variant",
             Self::Custom(1) => "custom_1",
             Self::Custom(2) => "custom_2",
             Self::Custom(3) => "custom_3",
             Self::Custom(4) => "custom_4",
             Self::Custom(_) => "custom_5",
+            Self::RefusalReason => "refusal_reason",
         }
     }
 
@@ -332,6 +452,14 @@ impl Dimension {
         matches!(self, Self::Date | Self::DateHour | Self::Hour | Self::TrafficClass)
     }
 
+    /// Whether only items have it.
+    fn is_of_items(self) -> bool {
+        matches!(
+            self,
+            Self::ItemId | Self::ItemName | Self::ItemBrand | Self::ItemCategory | Self::ItemVariant
+        )
+    }
+
     /// Whether naming it makes a report one on closed sessions.
     pub fn is_of_closed_sessions(self) -> bool {
         matches!(self, Self::EntryPage | Self::ExitPage)
@@ -340,7 +468,10 @@ impl Dimension {
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 11 + PERCENTILES.len();
+    pub const COUNT: usize = Self::COUNTED + PERCENTILES.len();
+
+    /// Of these, all but the percentiles.
+    const COUNTED: usize = 22;
 
     const PERCENTILES: [Self; PERCENTILES.len()] = {
         let mut all = [Self::Visitors; PERCENTILES.len()];
@@ -366,7 +497,15 @@ impl Measure {
             Self::EngagementMs => 8,
             Self::KeyEvents => 9,
             Self::RevenueMicros => 10,
-            Self::Percentile(measured, percentile) => 11 + place(measured, percentile),
+            Self::CustomMicros(slot @ 1..=4) => 10 + usize::from(slot),
+            Self::CustomMicros(_) => 15,
+            Self::ItemsViewed => 16,
+            Self::ItemsAddedToCart => 17,
+            Self::ItemsCheckedOut => 18,
+            Self::ItemsPurchased => 19,
+            Self::ItemRevenueMicros => 20,
+            Self::RefusedHits => 21,
+            Self::Percentile(measured, percentile) => Self::COUNTED + place(measured, percentile),
         }
     }
 
@@ -375,6 +514,12 @@ impl Measure {
         match self {
             Self::SessionsClosed | Self::SessionsEngaged | Self::DurationMs => Subject::Sessions,
             Self::Percentile(..) => Subject::Values,
+            Self::ItemsViewed
+            | Self::ItemsAddedToCart
+            | Self::ItemsCheckedOut
+            | Self::ItemsPurchased
+            | Self::ItemRevenueMicros => Subject::Items,
+            Self::RefusedHits => Subject::Refusals,
             _ => Subject::Hits,
         }
     }

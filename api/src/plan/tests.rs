@@ -44,7 +44,7 @@ fn every_pair_is_planned_or_refused_by_both_names() {
     let mut refused = 0;
     for metric in Metric::all() {
         // Money has to be of one currency, or apart by it.
-        let euros = if metric == Metric::Revenue { "currency == EUR and " } else { "" };
+        let euros = if metric.is_money() { "currency == EUR and " } else { "" };
         for dimension in Dimension::ALL {
             let of_one = euros.strip_suffix(" and ").unwrap_or(euros);
             let by_dimension = planned(&request(metric.name(), dimension.name(), of_one));
@@ -62,19 +62,31 @@ fn every_pair_is_planned_or_refused_by_both_names() {
             }
         }
     }
-    // Four metrics of sessions by eight dimensions of hits, seven of hits and 18 of values by two of sessions, those of values by
-    // seven of hits; twice each.
-    assert_eq!(refused, 2 * (4 * 8 + (7 + 18) * 2 + 18 * 7));
+    // Four metrics of sessions by nine dimensions of hits, twelve of hits, 18 of values and five of items by two of sessions, those of
+    // values by eight of hits, those of items by the event and the title; all but those of items by five of items; these 39 by the reason
+    // of refusals, and refused hits by all but that one and three of time; twice each.
+    let of_items = 5 * 2 + (4 + 12 + 18) * 5;
+    assert_eq!(refused, 2 * (4 * 9 + (12 + 18 + 5) * 2 + 18 * 8 + of_items + 39 + (38 - 4)));
 }
 
 #[test]
 fn readme_shows_the_matrix() {
     let readme = include_str!("../../README.md");
+    let kinds = |metric: Metric| match metric {
+        Metric::Sessions | Metric::EngagedSessions | Metric::BounceRate | Metric::SessionDuration => 1,
+        Metric::Percentile(..) => 2,
+        metric if metric.is_of_items() => 3,
+        Metric::RefusedHits => 4,
+        _ => 0,
+    };
     for dimension in Dimension::ALL {
-        let percentile = Metric::Percentile(Measured::Lcp, Percentile::P75);
-        let metrics = Metric::COUNTED.into_iter().chain([percentile]);
-        let cells: Vec<_> =
-            metrics.map(|metric| if metric.refuses(dimension).is_none() { "yes" } else { "–" }).collect();
+        let mut cells = [""; 5];
+        for metric in Metric::all() {
+            let cell = if metric.refuses(dimension).is_none() { "yes" } else { "–" };
+            let of_kind = &mut cells[kinds(metric)];
+            assert!([cell, ""].contains(of_kind), "{} is not like its kind", metric.name());
+            *of_kind = cell;
+        }
         let line = format!("| `{}` | {} |", dimension.name(), cells.join(" | "));
         assert!(readme.contains(&line), "missing in api/README.md: {line}");
     }
@@ -82,7 +94,7 @@ fn readme_shows_the_matrix() {
 
 #[test]
 fn narrowest_table_answers() {
-    use Table::{Hits, Sessions, Totals, Values};
+    use Table::{Hits, Items, Refusals, Sessions, Totals, Values};
     for (metrics, dimensions, filter, tables) in [
         ("visitors sessions", "", "", vec![Totals]),
         ("page_views", "date hour date_hour traffic_class", "hour in(1,2)", vec![Totals]),
@@ -96,8 +108,15 @@ fn narrowest_table_answers() {
         ("bounce_rate page_views", "source", "", vec![Sessions, Hits]),
         ("key_events", "date", "", vec![Totals]),
         ("revenue", "date", "currency==EUR", vec![Hits]),
+        ("custom_metric_1 visitors", "date", "", vec![Hits]),
+        ("custom_metric_5 bounce_rate", "", "", vec![Hits, Sessions]),
         ("lcp_p75 cls_p75", "date", "", vec![Values]),
+        ("items_viewed items_purchased", "date", "", vec![Items]),
+        ("item_revenue", "item_name currency", "custom_1==a", vec![Items]),
+        ("revenue item_revenue", "currency", "", vec![Hits, Items]),
         ("lcp_p75 page_views bounce_rate", "date", "", vec![Values, Totals, Sessions]),
+        ("refused_hits", "refusal_reason", "refusal_reason!=kind", vec![Refusals]),
+        ("events refused_hits lcp_p75", "date_hour", "", vec![Totals, Refusals, Values]),
     ] {
         let plan = planned(&request(metrics, dimensions, filter)).unwrap();
         let found: Vec<_> = plan.parts.iter().map(|part| part.table).collect();
@@ -178,6 +197,14 @@ fn bad_requests_are_refused_by_field() {
         (request("events", "date date date date date date date date date date", ""), "dimensions is \"10\""),
         (request("events", "", "sourc==a"), "filter is \"sourc==a\", which is wrong at character 1"),
         (request("sessions events", "page_path", ""), "dimensions is \"page_path\", which cannot be had"),
+        (
+            request("refused_hits", "date traffic_class", ""),
+            "dimensions is \"traffic_class\", which cannot be had together with the metric refused_hits",
+        ),
+        (
+            request("refused_hits events", "refusal_reason", ""),
+            "dimensions is \"refusal_reason\", which cannot be had together with the metric events",
+        ),
         (request("events", "", "source==a and exit_page==b"), "filter is \"exit_page\", which cannot be had"),
         (RunReportRequest { from: "x".into(), ..good() }, "from is \"x\""),
         (RunReportRequest { to: String::new(), ..good() }, "to is \"\""),

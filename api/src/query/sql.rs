@@ -5,7 +5,8 @@
 //! leaves history as it was counted.
 
 use warehouse::tables::{
-    HIT_HOURLY, HOURLY, LIVE_GENERATION, MinuteTable, SESSION_HOURLY, TOTAL_HOURLY, VALUE_HOURLY, WATERMARK,
+    HIT_HOURLY, HOURLY, ITEM_HOURLY, LIVE_GENERATION, MinuteTable, REFUSAL_HOURLY, SESSION_HOURLY,
+    TOTAL_HOURLY, VALUE_HOURLY, WATERMARK,
 };
 
 use super::channel;
@@ -33,6 +34,8 @@ impl Table {
             Self::Hits => HIT_HOURLY.name,
             Self::Sessions => SESSION_HOURLY.name,
             Self::Values => VALUE_HOURLY.name,
+            Self::Items => ITEM_HOURLY.name,
+            Self::Refusals => REFUSAL_HOURLY.name,
         }
     }
 }
@@ -157,7 +160,8 @@ impl Sql {
             let names: Vec<_> = part.measures.iter().filter_map(|measure| measured_by(*measure)).collect();
             self.text += &format!(" AND name IN ({})", names.join(", "));
         }
-        if plan.humans_only {
+        // What was not counted has no class.
+        if plan.humans_only && part.table != Table::Refusals {
             self.text += " AND traffic_class = 'human'";
         }
         if let Some(filter) = &plan.filter {
@@ -232,11 +236,18 @@ fn label(dimension: Dimension) -> &'static str {
         Dimension::VisitorType => "visitor_type",
         Dimension::FirstSource => "first_source",
         Dimension::Currency => "currency",
+        Dimension::PageTitle => "page_title",
+        Dimension::ItemId => "item_id",
+        Dimension::ItemName => "item_name",
+        Dimension::ItemBrand => "item_brand",
+        Dimension::ItemCategory => "item_category",
+        Dimension::ItemVariant => "item_variant",
         Dimension::Custom(1) => "custom[1]",
         Dimension::Custom(2) => "custom[2]",
         Dimension::Custom(3) => "custom[3]",
         Dimension::Custom(4) => "custom[4]",
         Dimension::Custom(_) => "custom[5]",
+        Dimension::RefusalReason => "reason",
     }
 }
 
@@ -251,8 +262,14 @@ fn aggregate(measure: Measure) -> String {
         Measure::Events => "sum(events)",
         Measure::EngagementMs => "sum(engagement_ms)",
         Measure::KeyEvents => "sum(key_events)",
-        // Beyond 64 bits it stays at the most rather than begin anew.
-        Measure::RevenueMicros => "toUInt64(least(sum(toUInt128(revenue_micros)), 18446744073709551615))",
+        Measure::RevenueMicros => return capped_sum("revenue_micros"),
+        Measure::CustomMicros(slot) => return capped_sum(&format!("custom_metric_{slot}_micros")),
+        Measure::ItemsViewed => "sum(items_viewed)",
+        Measure::ItemsAddedToCart => "sum(items_added_to_cart)",
+        Measure::ItemsCheckedOut => "sum(items_checked_out)",
+        Measure::ItemsPurchased => "sum(items_purchased)",
+        Measure::ItemRevenueMicros => return capped_sum("item_revenue_micros"),
+        Measure::RefusedHits => "sum(hits)",
         Measure::Percentile(measured, percentile) => {
             let (name, level) = (value_name(measured), level(percentile));
             // 0 of none.
@@ -260,6 +277,11 @@ fn aggregate(measure: Measure) -> String {
         }
     };
     sum.to_owned()
+}
+
+/// Beyond 64 bits it stays at the most rather than begin anew.
+fn capped_sum(column: &str) -> String {
+    format!("toUInt64(least(sum(toUInt128({column})), 18446744073709551615))")
 }
 
 /// The values that a measure is made of, as a literal.
@@ -304,6 +326,13 @@ fn alias(measure: Measure) -> String {
         Measure::EngagementMs => "m_engagement_ms",
         Measure::KeyEvents => "m_key_events",
         Measure::RevenueMicros => "m_revenue_micros",
+        Measure::CustomMicros(slot) => return format!("m_custom_{slot}_micros"),
+        Measure::ItemsViewed => "m_items_viewed",
+        Measure::ItemsAddedToCart => "m_items_added_to_cart",
+        Measure::ItemsCheckedOut => "m_items_checked_out",
+        Measure::ItemsPurchased => "m_items_purchased",
+        Measure::ItemRevenueMicros => "m_item_revenue_micros",
+        Measure::RefusedHits => "m_refused_hits",
         Measure::Percentile(measured, percentile) => {
             return format!("m_{}_{}", value_name(measured), level(percentile).trim_start_matches("0."));
         }

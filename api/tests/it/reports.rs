@@ -6,7 +6,7 @@ use proto::report::metric_value::Value as Number;
 use proto::report::{OrderBy, RunReportRequest};
 use serde_json::{Value, json};
 
-use crate::rows::{closed, insert, key, measured, views, watermark};
+use crate::rows::{closed, insert, item, key, measured, refused, views, watermark};
 use crate::running::Running;
 
 /// 00:30 on 18 May in Kolkata.
@@ -56,6 +56,9 @@ async fn site() -> anyhow::Result<Site> {
     (hits[4].currency, hits[4].revenue_micros, hits[4].key_events) = ("EUR".into(), 500_000, 1);
     (hits[0].custom, hits[1].custom, hits[4].custom) =
         ("pro".into(), "free\u{1f}\u{1f}3".into(), "pro".into());
+    // 2.5 of a page view and 0.75 of a click on it, which has no currency; 1 of another day; what a bot adds does not count.
+    (hits[1].custom_micros, hits[2].custom_micros) = ([2_500_000, 0, 0, 0, 7], [750_000, 0, 4_000_000, 0, 0]);
+    (hits[6].custom_micros, hits[7].custom_micros) = ([1_000_000, 0, 0, 0, 0], [1 << 59; 5]);
     (hits[6].currency, hits[6].revenue_micros) = ("JPY".into(), 7_000_000_000);
     let sessions = [
         closed(at("17T10:00", "/", "google")?, "/a", 1, 300_000),
@@ -66,7 +69,17 @@ async fn site() -> anyhow::Result<Site> {
     let mut foreign_hits = [views(foreign.clone(), 7_777, 500)];
     foreign_hits[0].sessions = 7_777;
     let foreign_sessions = vec![closed(foreign.clone(), "/", 0, 7_777_000)];
-    let foreign_values = vec![measured(foreign, "lcp_ms", 9_000, 7_777)];
+    let foreign_refusals = vec![refused(&foreign, "too_old", 7_777)];
+    let foreign_values = vec![measured(foreign.clone(), "lcp_ms", 9_000, 7_777)];
+    let foreign_items = vec![item(foreign, "Cap", "EUR", 7_777, 7_777)];
+    // 17 May 10h: 3 and 2 too old, 4 with a field that cannot be; 18 May 0h: 10 of another host; 2h, where nothing was counted: 1.
+    let refusals = vec![
+        refused(&at("17T10:00", "", "")?, "too_old", 3),
+        refused(&at("17T10:05", "", "")?, "too_old", 2),
+        refused(&at("17T10:05", "", "")?, "invalid_field", 4),
+        refused(&at("18T00:10", "", "")?, "foreign_hostname", 10),
+        refused(&at("18T02:10", "", "")?, "too_old", 1),
+    ];
     // 17 May: eight times 1,000, once 3,000 and once 5,000 ms; 18 May: three times 2,000. A bot's do not count.
     let mut values = vec![
         measured(at("17T10:00", "/", "google")?, "lcp_ms", 1_000, 8),
@@ -77,9 +90,22 @@ async fn site() -> anyhow::Result<Site> {
         measured(at("17T10:00", "/", "google")?, "lcp_ms", 60_000, 1_000),
     ];
     values[5].key.traffic_class = "bot".into();
-    let rows = RollupRows { hits, sessions: sessions.to_vec(), values };
-    let foreign =
-        RollupRows { hits: foreign_hits.to_vec(), sessions: foreign_sessions, values: foreign_values };
+    let mut items = vec![
+        item(at("17T10:00", "/a", "google")?, "Cap", "EUR", 2, 49_500_000),
+        item(at("17T10:05", "/a", "google")?, "Hat", "EUR", 0, 0),
+        item(at("18T05:00", "/b", "(direct)")?, "Cap", "JPY", 1, 7_000_000_000),
+        item(at("18T05:00", "/b", "(direct)")?, "Cap", "EUR", 1_000, 999_000_000),
+    ];
+    items[1].custom = "pro\u{1f}SUMMER".into();
+    items[3].key.traffic_class = "bot".into();
+    let rows = RollupRows { hits, sessions: sessions.to_vec(), values, items, refusals };
+    let foreign = RollupRows {
+        hits: foreign_hits.to_vec(),
+        sessions: foreign_sessions,
+        values: foreign_values,
+        items: foreign_items,
+        refusals: foreign_refusals,
+    };
     insert(&running.warehouse, 0, &rows).await?;
     insert(&running.warehouse, 0, &foreign).await?;
     // Another generation of A is not live.
@@ -139,6 +165,11 @@ async fn reports_are_what_was_computed_by_hand() -> anyhow::Result<()> {
         ("page_views", "traffic_class", "", "bot 100; human 7"),
         ("revenue key_events", "currency", "currency != ''", "JPY 7000 0; EUR 50 2"),
         ("revenue", "date", "currency == EUR", "2015-05-17 49.5; 2015-05-18 0.5"),
+        ("custom_metric_1 custom_metric_3 visitors", "date", "", "2015-05-17 3.25 4 2; 2015-05-18 1 0 3"),
+        ("custom_metric_1 events", "event_name", "", "page_view 3.5 7; scroll 0.75 1"),
+        ("custom_metric_1", "", "currency == EUR", "2.5"),
+        ("custom_metric_5 custom_metric_2", "", "", "0.000007 0"),
+        ("custom_metric_1 bounce_rate", "source", "", "google 4.25 0.5; (direct) 0 0; x' OR 1=1 -- 0 0"),
         ("key_events", "date", "", "2015-05-17 1; 2015-05-18 1"),
         ("lcp_p50 lcp_p75 lcp_p95 cls_p75", "", "", "1000 2000 5000 0.1"),
         ("lcp_p50 page_views", "date", "", "2015-05-17 1000 3; 2015-05-18 2000 4"),
@@ -154,12 +185,37 @@ async fn reports_are_what_was_computed_by_hand() -> anyhow::Result<()> {
         ("events visitors", "custom_1", "", " 5 3; pro 2 2; free 1 1"),
         ("events", "custom_1 custom_3", "custom_3 == 3", "free 3 1"),
         ("events", "custom_5", "", " 8"),
+        ("refused_hits", "", "", "20"),
+        ("refused_hits", "refusal_reason", "", "foreign_hostname 10; too_old 6; invalid_field 4"),
+        (
+            "refused_hits",
+            "date refusal_reason",
+            "refusal_reason in (too_old, kind)",
+            "2015-05-17 too_old 5; 2015-05-18 too_old 1",
+        ),
+        ("refused_hits page_views", "date", "", "2015-05-17 9 3; 2015-05-18 11 4"),
+        ("refused_hits page_views", "hour", "date == 2015-05-18", "0 10 3; 2 1 0; 5 0 1"),
         ("page_views", "", "traffic_class == bot", "100"),
         ("page_views", "", "traffic_class =~ .", "107"),
         ("page_views", "date", "hour in (0, 23) and page_path != /b", "2015-05-17 1; 2015-05-18 2"),
         ("page_views", "", "page_path =~ '^/[ab]$' or date == 2015-05-17", "5"),
         ("page_views", "", "source !~ o", "4"),
         ("visitors", "", "country == IN and date_hour == 2015-05-18T05", "1"),
+        (
+            "items_viewed items_added_to_cart items_checked_out items_purchased",
+            "item_name",
+            "",
+            "Cap 2 4 6 3; Hat 1 2 3 0",
+        ),
+        (
+            "item_revenue items_purchased",
+            "currency item_id",
+            "",
+            "JPY id of Cap 7000 1; EUR id of Cap 49.5 2; EUR id of Hat 0 0",
+        ),
+        ("item_revenue revenue", "date", "currency == EUR", "2015-05-17 49.5 49.5; 2015-05-18 0 0.5"),
+        ("items_viewed", "custom_1 custom_2", "item_name == Hat", "pro SUMMER 1"),
+        ("items_purchased", "source", "item_name == Cap", "google 2; (direct) 1"),
         ("visitors", "page_path", "country == DE", ""),
     ] {
         let rows = site.rows(site.request(metrics, dimensions, filter)).await?;
@@ -214,6 +270,10 @@ async fn values_of_filters_stay_values() -> anyhow::Result<()> {
         ("SELECT sum(sessions) FROM session_rollup WHERE generation = 0", 3),
         ("SELECT sum(count) FROM value_rollup WHERE generation = 0", 1_014),
         ("SELECT sum(count) FROM value_hourly WHERE generation = 0", 1_014),
+        ("SELECT sum(items_purchased) FROM item_rollup WHERE generation = 0", 1_003),
+        ("SELECT sum(items_purchased) FROM item_hourly WHERE generation = 0", 1_003),
+        ("SELECT sum(hits) FROM refusal_rollup WHERE generation = 0", 20),
+        ("SELECT sum(hits) FROM refusal_hourly WHERE generation = 0", 20),
     ] {
         let sum: u64 =
             client.query(sql).with_setting("additional_table_filters", &filters).fetch_one().await?;
@@ -228,13 +288,15 @@ async fn every_pair_is_answered_or_refused_by_both_names() -> anyhow::Result<()>
     let expected = json!({
         "visitors": 3, "new_visitors": 2, "sessions": 4, "engaged_sessions": 2, "bounce_rate": 1.0 / 3.0,
         "page_views": 7, "events": 8, "session_duration": 600.0, "engagement_time": 5.5, "key_events": 2,
-        "revenue": 50.0, "lcp_p50": 1000.0, "lcp_p75": 2000.0, "lcp_p95": 5000.0,
+        "revenue": 50.0, "custom_metric_1": 4.25, "custom_metric_2": 0.0, "custom_metric_3": 4.0, "custom_metric_4": 0.0,
+        "custom_metric_5": 0.000_007, "items_viewed": 3, "items_added_to_cart": 6, "items_checked_out": 9,
+        "refused_hits": 20, "items_purchased": 3, "item_revenue": 49.5, "lcp_p50": 1000.0, "lcp_p75": 2000.0, "lcp_p95": 5000.0,
         "cls_p50": 0.1, "cls_p75": 0.1, "cls_p95": 0.1
     });
     for metric in Metric::all() {
         for dimension in Dimension::ALL {
             let (metric, name) = (metric.name(), dimension.name());
-            let filter = if metric == "revenue" { "currency == EUR" } else { "" };
+            let filter = if matches!(metric, "revenue" | "item_revenue") { "currency == EUR" } else { "" };
             let body = json!({
                 "property_id": site.id, "from": "2015-05-17", "to": "2015-05-18",
                 "metrics": [metric], "dimensions": [name], "filter": filter

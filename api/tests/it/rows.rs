@@ -1,8 +1,11 @@
 //! Minute rows written by hand: a local time with its zone, a page, an event, and the counts.
 
-use batch::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{HitRow, ItemRow, RefusalRow, RollupRows, RowKey, SessionRow, ValueRow};
 use jiff::Zoned;
-use warehouse::{HitRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig, WatermarkRow};
+use warehouse::{
+    HitRollupRow, ItemRollupRow, RefusalRollupRow, SessionRollupRow, ValueRollupRow, WarehouseConfig,
+    WatermarkRow,
+};
 
 /// 2100: rows never come too late here.
 const NOT_AFTER_S: u32 = 4_102_444_800;
@@ -62,6 +65,41 @@ pub(crate) fn measured(key: RowKey, name: &str, value: u32, count: u64) -> Value
     ValueRow { key, name: name.into(), value, count }
 }
 
+/// An item that was viewed once, put into a cart twice, checked out three times, and bought so often for so much.
+pub(crate) fn item(
+    key: RowKey,
+    name: &str,
+    currency: &str,
+    bought: u64,
+    item_revenue_micros: u64,
+) -> ItemRow {
+    ItemRow {
+        key,
+        item_id: format!("id of {name}").into(),
+        item_name: name.into(),
+        currency: currency.into(),
+        lines: 1,
+        items_viewed: 1,
+        items_added_to_cart: 2,
+        items_checked_out: 3,
+        items_purchased: bought,
+        item_revenue_micros,
+        ..ItemRow::default()
+    }
+}
+
+/// Hits that were not counted, received at the time of this key.
+pub(crate) fn refused(key: &RowKey, reason: &str, hits: u64) -> RefusalRow {
+    RefusalRow {
+        property: key.property.clone(),
+        local_date: key.local_date,
+        minute: key.minute,
+        utc_offset_s: key.utc_offset_s,
+        reason: reason.into(),
+        hits,
+    }
+}
+
 /// Inserts as plan 1 of this generation.
 pub(crate) async fn insert(
     config: &WarehouseConfig,
@@ -82,6 +120,16 @@ pub(crate) async fn insert(
     let mut insert = client.insert::<ValueRollupRow<'_>>("value_rollup").await?;
     for row in &rows.values {
         insert.write(&ValueRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
+    }
+    insert.end().await?;
+    let mut insert = client.insert::<ItemRollupRow<'_>>("item_rollup").await?;
+    for row in &rows.items {
+        insert.write(&ItemRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
+    }
+    insert.end().await?;
+    let mut insert = client.insert::<RefusalRollupRow<'_>>("refusal_rollup").await?;
+    for row in &rows.refusals {
+        insert.write(&RefusalRollupRow::new(row, generation, 1, NOT_AFTER_S)).await?;
     }
     insert.end().await?;
     Ok(())

@@ -7,10 +7,13 @@ pub(crate) mod relay;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::rules::script_with;
 use crate::system::command::{Property, clean_environment};
+use crate::system::process::wait_for;
 use crate::system::{Options, System, project};
 
 /// A driver, and what reports show after it.
@@ -25,6 +28,18 @@ struct Case {
     events: &'static [(&'static str, u64)],
     visitors: u64,
 }
+
+/// What reports tell of parameters; the tracker's setting shows in a property's script when the edge has them.
+const RULES: &str = r#"
+    tracker.scroll = true
+    tracker.scroll = true
+    [[events.custom]]
+    slot = 1
+    parameter = "plan"
+    [[events.custom]]
+    slot = 2
+    parameter = "seats"
+"#;
 
 /// Names of events are the clients' own, but for page views.
 const CASES: &[Case] = &[
@@ -146,6 +161,9 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Sell, and have no way to say what, or do not use it.
+const WITHOUT_ITEMS: [&str; 4] = ["plausible.mjs", "minimal_ga4.mjs", "umami_node.mjs", "umami_python.py"];
+
 /// Their hits have no page but for page views, so that no host name tells whose they are: they send to the property's own.
 const WITH_OWN_HOST: &[Case] = &[
     Case {
@@ -198,6 +216,17 @@ fn check_driver(case: &Case, base_url: &str) {
 }
 
 fn check_report(system: &System, case: &Case, property: &Property) {
+    check_counts(system, case, property);
+    check_page(system, case, property);
+    let rows = system.rows(
+        property,
+        "--from yesterday --to today --metrics events --dimensions custom_1,custom_2 --filter event_name==signup",
+    );
+    let signups = case.events.iter().find(|(event, _)| *event == "signup").map(|(_, count)| count);
+    assert_eq!(rows, [json!({"custom_1": "pro", "custom_2": "3", "events": signups})], "{}", case.driver);
+}
+
+fn check_counts(system: &System, case: &Case, property: &Property) {
     let days = "--from yesterday --to today";
     let rows = system.rows(property, &format!("{days} --metrics events --dimensions event_name"));
     let counted: BTreeMap<&str, u64> = rows
@@ -212,15 +241,30 @@ fn check_report(system: &System, case: &Case, property: &Property) {
     let currency = if case.protocol == "matomo" { "USD" } else { "EUR" };
     let expected = sold.then(|| json!({"currency": currency, "revenue": 49.5, "key_events": 1}));
     assert_eq!(money, Vec::from_iter(expected), "{}", case.driver);
+    let items = "--metrics items_purchased,item_revenue,items_viewed --dimensions item_id,item_name,currency";
+    let items = system.rows(property, &format!("{days} {items}"));
+    // What scenario.json has: two caps of 24.75 each.
+    let cap = json!({
+        "item_id": "SKU-1", "item_name": "Cap", "currency": currency, "items_purchased": 2, "item_revenue": 49.5,
+        "items_viewed": 0,
+    });
+    let tells_items = sold && !WITHOUT_ITEMS.contains(&case.driver);
+    assert_eq!(items, Vec::from_iter(tells_items.then_some(cap)), "{}", case.driver);
     let totals = system.report(property, &format!("{days} --metrics visitors,page_views"))["totals"].clone();
     assert_eq!(totals["visitors"], case.visitors, "{}: {totals}", case.driver);
-    let filter = "--dimensions hostname,page_path,source --filter event_name==page_view";
-    let pages = system.rows(property, &format!("{days} --metrics page_views {filter}"));
+}
+
+fn check_page(system: &System, case: &Case, property: &Property) {
+    let filter = "--dimensions hostname,page_path,page_title,source --filter event_name==page_view";
+    let pages = system.rows(property, &format!("--from yesterday --to today --metrics page_views {filter}"));
     // This library knows paths alone, and sends them as app://localhost/….
     let host = if case.driver == "plausible_python.py" { "localhost" } else { "shop.example.com" };
     for page in &pages {
-        let expected = [host, "/pricing", "newsletter"];
-        assert_eq!(["hostname", "page_path", "source"].map(|name| &page[name]), expected, "{}", case.driver);
+        // Plausible knows no titles.
+        let title = if case.protocol == "plausible" { "" } else { "Pricing" };
+        let expected = [host, "/pricing", title, "newsletter"];
+        let told = ["hostname", "page_path", "page_title", "source"].map(|name| &page[name]);
+        assert_eq!(told, expected, "{}", case.driver);
     }
     assert!(!pages.is_empty(), "{}", case.driver);
 }
@@ -229,8 +273,21 @@ fn check_report(system: &System, case: &Case, property: &Property) {
 fn client_libraries_of_other_products_are_counted() {
     let system = System::start(&Options::default());
     let mut properties = Vec::new();
+    let mut created: Vec<_> = CASES
+        .iter()
+        .chain(WITH_OWN_HOST)
+        .map(|case| {
+            let property = system.create_property(&["--name", case.driver]);
+            system.set_rules(&property, RULES, &[]);
+            (case.driver, property)
+        })
+        .collect();
+    for (driver, property) in &created {
+        let script = wait_for(Duration::from_secs(60), || script_with(&system, property, "\"scroll\":true"));
+        assert!(script.is_some(), "the edge has no rules for {driver}");
+    }
     for case in CASES {
-        let property = system.create_property(&["--name", case.driver]);
+        let property = created.remove(0).1;
         let mut alias =
             vec!["alias", "add", "--property", &property.property_id, "--protocol", case.protocol];
         alias.extend(["--id", case.id, "--format", "json"]);
@@ -242,7 +299,7 @@ fn client_libraries_of_other_products_are_counted() {
         properties.push((case, property));
     }
     for case in WITH_OWN_HOST {
-        let property = system.create_property(&["--name", case.driver]);
+        let property = created.remove(0).1;
         let host = format!("{}.localhost", property.measurement_id.to_ascii_lowercase());
         check_driver(case, &relay::start(&system, &host));
         properties.push((case, property));

@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::system::command::{Property, sentence};
@@ -15,7 +17,7 @@ use crate::system::{Options, System};
 use crate::traffic::{Site, Traffic, Workload, check_reports};
 
 /// Every durable step: what dies, and where.
-const POINTS: [(&str, &[&str]); 11] = [
+const POINTS: [(&str, &[&str]); 13] = [
     ("edge", &["edge.wal.append.before", "edge.wal.append.after"]),
     ("edge", &["edge.flush.before", "edge.flush.after"]),
     ("hub", &["hub.segment.put.before", "hub.segment.put.after"]),
@@ -28,6 +30,11 @@ const POINTS: [(&str, &[&str]); 11] = [
         &["loader.insert.sessions.before", "loader.insert.sessions.sent", "loader.insert.sessions.after"],
     ),
     ("loader", &["loader.insert.values.before", "loader.insert.values.sent", "loader.insert.values.after"]),
+    ("loader", &["loader.insert.items.before", "loader.insert.items.sent", "loader.insert.items.after"]),
+    (
+        "loader",
+        &["loader.insert.refusals.before", "loader.insert.refusals.sent", "loader.insert.refusals.after"],
+    ),
     (
         "loader",
         &[
@@ -39,6 +46,8 @@ const POINTS: [(&str, &[&str]); 11] = [
     ("loader", &["loader.plan.done.before", "loader.plan.done.after"]),
 ];
 const PROPERTIES: usize = 3;
+/// Requests of two hits each that are refused while a service dies.
+const REFUSED: u64 = 10;
 const HITS: u64 = 200;
 const PASSED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -71,6 +80,7 @@ fn die_at(system: &System, victim: &str, point: &str, seed: u64) -> u64 {
     let workload = Workload { seed, hits: HITS, sites, steady_for: Duration::ZERO, at_both_edges: false };
     let (expected, sites) = Traffic::start(system, workload).finish(system);
     let imported = system.create_property(&["--time-zone", "UTC"]);
+    let refused = send_what_is_refused(system, &imported);
     let import = system.import(&imported, "-", closed_sessions().as_bytes());
     assert!(import.status.success(), "the import at {point} failed: {}", sentence(&import));
     assert!(
@@ -83,7 +93,27 @@ fn die_at(system: &System, victim: &str, point: &str, seed: u64) -> u64 {
     let day = "--from 2025-03-10 --to 2025-03-10 --metrics page_views,visitors,sessions,bounce_rate";
     let closed = json!({"page_views": 3, "visitors": 2, "sessions": 2, "bounce_rate": 0.5});
     assert_eq!(system.rows(&imported, day), [closed], "after {point}");
+    check_refused(system, &imported, refused, (victim, point));
     expected.counted_hits() + 3
+}
+
+/// Gives how many hits an edge refused; one that is not there refuses nothing.
+fn send_what_is_refused(system: &System, property: &Property) -> u64 {
+    let body = json!({"measurement_id": property.measurement_id, "hits": [{"age_ms": -1}, {}]}).to_string();
+    let url = format!("{}/v1/collect", system.address("collect"));
+    let send = || {
+        let sent = system.client().send(Method::POST, &url, &[], Bytes::from(body.clone()));
+        system.runtime().block_on(sent).is_ok_and(|answer| answer.status == StatusCode::BAD_REQUEST)
+    };
+    2 * (0..REFUSED).map(|_| u64::from(send())).sum::<u64>()
+}
+
+/// A death of the edge loses what is in no block yet, or an answer; no other one loses any, and none doubles any.
+fn check_refused(system: &System, property: &Property, refused: u64, (victim, point): (&str, &str)) {
+    let rows = system.rows(property, "--from yesterday --to today --metrics refused_hits");
+    let told = rows[0]["refused_hits"].as_u64().unwrap();
+    let is_right = if victim == "edge" { told <= 2 * REFUSED } else { told == refused };
+    assert!(is_right, "{told} of {refused} refused hits are reported after {point}");
 }
 
 /// An access log: one visitor with two pages, one with a page. The end of an import closes their sessions, and rows of

@@ -14,6 +14,7 @@ mod crash;
 mod repeats;
 mod changes;
 mod rules;
+mod refused;
 mod commands;
 mod zones;
 mod midnight;

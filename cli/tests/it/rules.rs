@@ -59,6 +59,13 @@ const MEANING: &str = r#"
     [[events.custom]]
     slot = 2
     parameter = "plan"
+    [[events.custom_metrics]]
+    slot = 3
+    parameter = "seats"
+    [[events.custom]]
+    slot = 3
+    parameter = "size"
+    scope = "item"
     [[channels]]
     name = "Letters"
     source = ["letter-*"]
@@ -80,7 +87,7 @@ fn rules_say_what_hits_mean() {
             "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
         })
     };
-    let hits = [
+    let mut hits = [
         hit(
             "page_view",
             "https://www.shop.example/find/?q=tea&x=1&utm_source=letter-7",
@@ -88,11 +95,19 @@ fn rules_say_what_hits_mean() {
             json!({}),
         ),
         hit("page_view", "https://shop.example/product/green", "198.51.100.7", json!({})),
-        hit("signup", "https://shop.example/product/black/", "198.51.100.7", json!({"plan": "pro"})),
-        hit("purchase", "https://shop.example/cart", "198.51.100.7", json!({"value": 500})),
+        hit(
+            "signup",
+            "https://shop.example/product/black/",
+            "198.51.100.7",
+            json!({"plan": "pro", "seats": 12}),
+        ),
+        hit("purchase", "https://shop.example/cart", "198.51.100.7", json!({"value": 500, "seats": "0.5"})),
         hit("page_view", "https://shop.example/", "192.0.2.7", json!({})),
         hit("page_view", "https://copy.example/", "198.51.100.7", json!({})),
     ];
+    hits[2]["params"]["size"] = json!("of the event");
+    hits[3]["items"] =
+        json!([{"item_id": "SKU-1", "price": 125, "quantity": 4, "size": "L"}, {"item_name": "Gift"}]);
     let body = json!({"measurement_id": property.measurement_id, "hits": hits});
     let (status, answer) = system.collect(&body, &[("x-meridian-secret", &property.api_secret)]);
     assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
@@ -108,12 +123,39 @@ fn rules_say_what_hits_mean() {
     let money = "--metrics revenue --dimensions currency --filter currency!=''";
     let money = system.rows(&property, &format!("{day} {money}"));
     assert_eq!(money, [json!({"currency": "JPY", "revenue": 500.0})]);
+    let seats =
+        "--metrics custom_metric_3,custom_metric_1 --dimensions event_name --filter event_name!=page_view";
+    let row = |event: &str, seats: f64| json!({"event_name": event, "custom_metric_3": seats, "custom_metric_1": 0.0});
+    let seats = system.rows(&property, &format!("{day} {seats}"));
+    assert_eq!(seats, [row("signup", 12.0), row("purchase", 0.5)]);
+    // The client has an id and says nothing of its first visit; the edge has not seen it before.
+    let types = "--metrics sessions,visitors --dimensions visitor_type";
+    let types = system.rows(&property, &format!("{day} {types}"));
+    assert_eq!(types, [json!({"visitor_type": "new_to_edge", "sessions": 1, "visitors": 1})]);
+    check_items(&system, &property, day);
     let classes = "--metrics events --dimensions traffic_class,traffic_reason --order-by traffic_class";
     let class = |class: &str, reason: &str, events: u64| json!({"traffic_class": class, "traffic_reason": reason, "events": events});
     assert_eq!(
         system.rows(&property, &format!("{day} {classes}")),
         [class("human", "", 4), class("internal", "internal_network", 1)]
     );
+}
+
+/// A slot of items is that of items alone.
+fn check_items(system: &System, property: &Property, day: &str) {
+    let items = "--metrics items_purchased,item_revenue --dimensions item_id,item_name,custom_3,currency";
+    let item = |id: &str, name: &str, size: &str, count: u64, revenue: f64| {
+        json!({
+            "item_id": id, "item_name": name, "custom_3": size, "currency": "JPY", "items_purchased": count,
+            "item_revenue": revenue,
+        })
+    };
+    assert_eq!(
+        system.rows(property, &format!("{day} {items}")),
+        [item("SKU-1", "", "L", 4, 500.0), item("", "Gift", "", 1, 0.0)]
+    );
+    let hits = system.rows(property, &format!("{day} --metrics events --dimensions custom_3"));
+    assert_eq!(hits, [json!({"custom_3": "", "events": 4})]);
 }
 
 fn check_reading_back(system: &System, property: &Property) {
@@ -158,7 +200,8 @@ fn shown(system: &System, property: &Property, options: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn script_with(system: &System, property: &Property, part: &str) -> Option<String> {
+/// The property's script, once it holds this.
+pub(crate) fn script_with(system: &System, property: &Property, part: &str) -> Option<String> {
     let url = format!("{}/t/{}.js", system.address("collect"), property.measurement_id);
     let answer = system.get(&url).ok()?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();

@@ -12,5 +12,8 @@ pub mod values;
 
 pub use payload::{PayloadError, decode_rollup, encode_rollup};
 pub use proto::batch::Lane;
-pub use rows::{CUSTOM_SEPARATOR, HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow};
+pub use rows::{
+    CUSTOM_SEPARATOR, CustomSums, HitRow, ItemRow, MAX_ITEMS, MAX_REVENUE_MICROS, RefusalRow, RollupRows,
+    RowKey, SessionRow, ValueRow,
+};
 pub use sealed::{BatchError, BatchHeader, BatchId, SealedBatch};

@@ -7,10 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hit::CUSTOM_METRICS;
 use prost::Message;
-use proto::batch::{HitColumns, KeyColumns, RollupPayload, SessionColumns, ValueColumns};
+use proto::batch::{
+    HitColumns, ItemColumns, KeyColumns, RefusalColumns, RollupPayload, SessionColumns, ValueColumns,
+};
 
-use crate::rows::{HitRow, RollupRows, RowKey, SessionRow, ValueRow};
+use crate::rows::{HitRow, ItemRow, RefusalRow, RollupRows, RowKey, SessionRow, ValueRow};
 
 /// zstd level: the payload is made once every few seconds, off the accept path.
 const LEVEL: i32 = 3;
@@ -55,11 +58,15 @@ pub fn encode_rollup(rows: &RollupRows) -> Result<Vec<u8>, PayloadError> {
     let hits = hit_columns(&rows.hits, &mut dictionary);
     let sessions = session_columns(&rows.sessions, &mut dictionary);
     let values = value_columns(&rows.values, &mut dictionary);
+    let items = item_columns(&rows.items, &mut dictionary);
+    let refusals = refusal_columns(&rows.refusals, &mut dictionary);
     let message = RollupPayload {
         strings: dictionary.strings,
         hits: Some(hits),
         sessions: Some(sessions),
         values: Some(values),
+        items: Some(items),
+        refusals,
     };
     zstd::bulk::compress(&message.encode_to_vec(), LEVEL).map_err(PayloadError::Compression)
 }
@@ -74,11 +81,15 @@ pub fn decode_rollup(payload: &[u8]) -> Result<RollupRows, PayloadError> {
     let hits = message.hits.unwrap_or_default();
     let sessions = message.sessions.unwrap_or_default();
     let values = message.values.unwrap_or_default();
+    let items = message.items.unwrap_or_default();
+    let refusals = message.refusals.unwrap_or_default();
     let strings: Vec<Arc<str>> = message.strings.into_iter().map(Arc::from).collect();
     Ok(RollupRows {
         hits: hit_rows(&hits, &strings)?,
         sessions: session_rows(&sessions, &strings)?,
         values: value_rows(&values, &strings)?,
+        items: item_rows(&items, &strings)?,
+        refusals: refusal_rows(&refusals, &strings)?,
     })
 }
 
@@ -193,9 +204,15 @@ fn hit_columns(rows: &[HitRow], dictionary: &mut Dictionary) -> HitColumns {
         columns.new_visitors.extend_from_slice(&row.new_visitors);
     }
     columns.currency = optional_texts(rows, |row| &row.currency, dictionary);
+    columns.page_title = optional_texts(rows, |row| &row.page_title, dictionary);
     columns.custom = optional_texts(rows, |row| &row.custom, dictionary);
     columns.revenue_micros = optional_numbers(rows, |row| row.revenue_micros);
     columns.key_events = optional_numbers(rows, |row| row.key_events);
+    columns.custom_metric_1_micros = optional_numbers(rows, |row| row.custom_micros[0]);
+    columns.custom_metric_2_micros = optional_numbers(rows, |row| row.custom_micros[1]);
+    columns.custom_metric_3_micros = optional_numbers(rows, |row| row.custom_micros[2]);
+    columns.custom_metric_4_micros = optional_numbers(rows, |row| row.custom_micros[3]);
+    columns.custom_metric_5_micros = optional_numbers(rows, |row| row.custom_micros[4]);
     add_optional(&mut key, rows, |row| &row.key, dictionary);
     columns.key = Some(key);
     columns
@@ -230,6 +247,44 @@ fn value_columns(rows: &[ValueRow], dictionary: &mut Dictionary) -> ValueColumns
     add_optional(&mut key, rows, |row| &row.key, dictionary);
     columns.key = Some(key);
     columns
+}
+
+fn item_columns(rows: &[ItemRow], dictionary: &mut Dictionary) -> ItemColumns {
+    let mut columns = ItemColumns::default();
+    let mut key = KeyColumns::default();
+    for row in rows {
+        push_key(&mut key, &row.key, dictionary);
+        columns.lines.push(row.lines);
+    }
+    columns.item_id = optional_texts(rows, |row| &row.item_id, dictionary);
+    columns.item_name = optional_texts(rows, |row| &row.item_name, dictionary);
+    columns.item_brand = optional_texts(rows, |row| &row.item_brand, dictionary);
+    columns.item_category = optional_texts(rows, |row| &row.item_category, dictionary);
+    columns.item_variant = optional_texts(rows, |row| &row.item_variant, dictionary);
+    columns.currency = optional_texts(rows, |row| &row.currency, dictionary);
+    columns.custom = optional_texts(rows, |row| &row.custom, dictionary);
+    columns.items_viewed = optional_numbers(rows, |row| row.items_viewed);
+    columns.items_added_to_cart = optional_numbers(rows, |row| row.items_added_to_cart);
+    columns.items_checked_out = optional_numbers(rows, |row| row.items_checked_out);
+    columns.items_purchased = optional_numbers(rows, |row| row.items_purchased);
+    columns.item_revenue_micros = optional_numbers(rows, |row| row.item_revenue_micros);
+    add_optional(&mut key, rows, |row| &row.key, dictionary);
+    columns.key = Some(key);
+    columns
+}
+
+/// `None` of no row, as in most batches.
+fn refusal_columns(rows: &[RefusalRow], dictionary: &mut Dictionary) -> Option<RefusalColumns> {
+    let mut columns = RefusalColumns::default();
+    for row in rows {
+        columns.property.push(dictionary.add(&row.property));
+        columns.local_date.push(row.local_date.into());
+        columns.minute.push(row.minute);
+        columns.utc_offset_s.push(row.utc_offset_s);
+        columns.reason.push(dictionary.add(&row.reason));
+        columns.hits.push(row.hits);
+    }
+    (!rows.is_empty()).then_some(columns)
 }
 
 /// Columns of one table, checked to have one length.
@@ -292,11 +347,9 @@ impl Table<'_> {
 
     /// Row `at` of key columns that passed `check_key`.
     fn key(&self, key: &KeyColumns, at: usize) -> Result<RowKey, PayloadError> {
-        let date = key.local_date[at];
         Ok(RowKey {
             property: self.text("property", key.property[at])?,
-            local_date: u16::try_from(date)
-                .map_err(|_| PayloadError::Range { column: "local_date", value: date.into() })?,
+            local_date: date(key.local_date[at])?,
             minute: key.minute[at],
             utc_offset_s: key.utc_offset_s[at],
             traffic_class: self.text("traffic_class", key.traffic_class[at])?,
@@ -338,9 +391,14 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
     table.check("visitors_count", &columns.visitors_count)?;
     table.check("new_visitors_count", &columns.new_visitors_count)?;
     table.check_optional("currency", &columns.currency)?;
+    table.check_optional("page_title", &columns.page_title)?;
     table.check_optional("custom", &columns.custom)?;
     table.check_optional("revenue_micros", &columns.revenue_micros)?;
     table.check_optional("key_events", &columns.key_events)?;
+    let custom_metrics = custom_metrics(columns);
+    for (column, values) in custom_metrics {
+        table.check_optional(column, values)?;
+    }
     let mut visitors = columns.visitors.as_slice();
     let mut new_visitors = columns.new_visitors.as_slice();
     let mut rows = Vec::with_capacity(table.rows);
@@ -349,6 +407,7 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
             key: table.key(key, at)?,
             event_name: table.text("event_name", columns.event_name[at])?,
             currency: table.optional_text("currency", &columns.currency, at)?,
+            page_title: table.optional_text("page_title", &columns.page_title, at)?,
             custom: table.optional_text("custom", &columns.custom, at)?,
             page_views: columns.page_views[at],
             events: columns.events[at],
@@ -358,6 +417,7 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
             new_visitors: take_ids("new_visitors", &mut new_visitors, columns.new_visitors_count[at])?,
             revenue_micros: columns.revenue_micros.get(at).copied().unwrap_or(0),
             key_events: columns.key_events.get(at).copied().unwrap_or(0),
+            custom_micros: custom_metrics.map(|(_, values)| values.get(at).copied().unwrap_or(0)),
         });
     }
     if !visitors.is_empty() || !new_visitors.is_empty() {
@@ -365,6 +425,17 @@ fn hit_rows(columns: &HitColumns, strings: &[Arc<str>]) -> Result<Vec<HitRow>, P
         return Err(PayloadError::Range { column: "visitors", value: left });
     }
     Ok(rows)
+}
+
+/// Their columns by slot.
+fn custom_metrics(columns: &HitColumns) -> [(&'static str, &[u64]); CUSTOM_METRICS as usize] {
+    [
+        ("custom_metric_1_micros", &columns.custom_metric_1_micros),
+        ("custom_metric_2_micros", &columns.custom_metric_2_micros),
+        ("custom_metric_3_micros", &columns.custom_metric_3_micros),
+        ("custom_metric_4_micros", &columns.custom_metric_4_micros),
+        ("custom_metric_5_micros", &columns.custom_metric_5_micros),
+    ]
 }
 
 fn session_rows(columns: &SessionColumns, strings: &[Arc<str>]) -> Result<Vec<SessionRow>, PayloadError> {
@@ -411,6 +482,80 @@ fn value_rows(columns: &ValueColumns, strings: &[Arc<str>]) -> Result<Vec<ValueR
             })
         })
         .collect()
+}
+
+fn item_rows(columns: &ItemColumns, strings: &[Arc<str>]) -> Result<Vec<ItemRow>, PayloadError> {
+    let empty = KeyColumns::default();
+    let key = columns.key.as_ref().unwrap_or(&empty);
+    let table = Table { rows: key.property.len(), strings };
+    table.check_key(key)?;
+    table.check("lines", &columns.lines)?;
+    for (column, values) in [
+        ("item_id", &columns.item_id),
+        ("item_name", &columns.item_name),
+        ("item_brand", &columns.item_brand),
+        ("item_category", &columns.item_category),
+        ("item_variant", &columns.item_variant),
+        ("currency", &columns.currency),
+        ("custom", &columns.custom),
+    ] {
+        table.check_optional(column, values)?;
+    }
+    for (column, values) in [
+        ("items_viewed", &columns.items_viewed),
+        ("items_added_to_cart", &columns.items_added_to_cart),
+        ("items_checked_out", &columns.items_checked_out),
+        ("items_purchased", &columns.items_purchased),
+        ("item_revenue_micros", &columns.item_revenue_micros),
+    ] {
+        table.check_optional(column, values)?;
+    }
+    let number = |values: &[u64], at: usize| values.get(at).copied().unwrap_or(0);
+    (0..table.rows)
+        .map(|at| {
+            Ok(ItemRow {
+                key: table.key(key, at)?,
+                item_id: table.optional_text("item_id", &columns.item_id, at)?,
+                item_name: table.optional_text("item_name", &columns.item_name, at)?,
+                item_brand: table.optional_text("item_brand", &columns.item_brand, at)?,
+                item_category: table.optional_text("item_category", &columns.item_category, at)?,
+                item_variant: table.optional_text("item_variant", &columns.item_variant, at)?,
+                currency: table.optional_text("currency", &columns.currency, at)?,
+                custom: table.optional_text("custom", &columns.custom, at)?,
+                lines: columns.lines[at],
+                items_viewed: number(&columns.items_viewed, at),
+                items_added_to_cart: number(&columns.items_added_to_cart, at),
+                items_checked_out: number(&columns.items_checked_out, at),
+                items_purchased: number(&columns.items_purchased, at),
+                item_revenue_micros: number(&columns.item_revenue_micros, at),
+            })
+        })
+        .collect()
+}
+
+fn refusal_rows(columns: &RefusalColumns, strings: &[Arc<str>]) -> Result<Vec<RefusalRow>, PayloadError> {
+    let table = Table { rows: columns.property.len(), strings };
+    table.check("local_date", &columns.local_date)?;
+    table.check("minute", &columns.minute)?;
+    table.check("utc_offset_s", &columns.utc_offset_s)?;
+    table.check("reason", &columns.reason)?;
+    table.check("hits", &columns.hits)?;
+    (0..table.rows)
+        .map(|at| {
+            Ok(RefusalRow {
+                property: table.text("property", columns.property[at])?,
+                local_date: date(columns.local_date[at])?,
+                minute: columns.minute[at],
+                utc_offset_s: columns.utc_offset_s[at],
+                reason: table.text("reason", columns.reason[at])?,
+                hits: columns.hits[at],
+            })
+        })
+        .collect()
+}
+
+fn date(days: u32) -> Result<u16, PayloadError> {
+    u16::try_from(days).map_err(|_| PayloadError::Range { column: "local_date", value: days.into() })
 }
 
 /// Takes the next `count` ids off the front of all rows' ids.

@@ -52,7 +52,7 @@ pub struct RowKey {
     pub device_brand: Arc<str>,
     /// What speaks for the traffic class; empty: nothing, a human.
     pub traffic_reason: Arc<str>,
-    /// `new`, `returning` or `(not set)`, of the session.
+    /// `new`, `returning`, `new_to_edge`, `known_to_edge` or `(not set)`, of the session.
     pub visitor_type: Arc<str>,
     /// Source of the visitor's first visit, by the session; `(not set)`: the client does not say.
     pub first_source: Arc<str>,
@@ -60,6 +60,11 @@ pub struct RowKey {
 
 /// The most revenue that a row may have, millionths: the edge counts no further, and the loader takes no more.
 pub const MAX_REVENUE_MICROS: u64 = 1 << 60;
+
+/// The most items of each kind that a row may have, likewise.
+pub const MAX_ITEMS: u64 = 1 << 48;
+/// Sums of custom metrics by slot, millionths. Each is bounded as revenue is, by [`MAX_REVENUE_MICROS`].
+pub type CustomSums = [u64; hit::CUSTOM_METRICS as usize];
 
 /// Between the values of [`HitRow::custom`]. Nobody types it, and in values it is replaced by a space.
 pub const CUSTOM_SEPARATOR: char = '\u{1f}';
@@ -71,6 +76,8 @@ pub struct HitRow {
     pub key: RowKey,
     /// Event name.
     pub event_name: Arc<str>,
+    /// Title of the page; empty: none was sent.
+    pub page_title: Arc<str>,
     /// Currency of the revenue, ISO 4217; empty: there is none.
     pub currency: Arc<str>,
     /// Values of custom dimensions by slot, [`CUSTOM_SEPARATOR`] between them; empty: there is none.
@@ -91,6 +98,8 @@ pub struct HitRow {
     pub revenue_micros: u64,
     /// Hits that are key events.
     pub key_events: u64,
+    /// Sums of custom metrics.
+    pub custom_micros: CustomSums,
 }
 
 /// A row of `session_rollup`: sessions that are over.
@@ -125,6 +134,57 @@ pub struct ValueRow {
     pub count: u64,
 }
 
+/// A row of `item_rollup`: what became of an item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemRow {
+    /// Dimensions.
+    pub key: RowKey,
+    /// The shop's id of it; empty: not said, as in the texts below.
+    pub item_id: Arc<str>,
+    /// Name.
+    pub item_name: Arc<str>,
+    /// Brand.
+    pub item_brand: Arc<str>,
+    /// Category.
+    pub item_category: Arc<str>,
+    /// Variant.
+    pub item_variant: Arc<str>,
+    /// Currency of the event, ISO 4217; `(not set)`: what was sent is none.
+    pub currency: Arc<str>,
+    /// Values of custom dimensions, of the event or of the item, as in [`HitRow::custom`].
+    pub custom: Arc<str>,
+    /// Item lines that are counted here, whatever their quantity.
+    pub lines: u64,
+    /// Items viewed.
+    pub items_viewed: u64,
+    /// Items put into a cart.
+    pub items_added_to_cart: u64,
+    /// Items of checkouts that began.
+    pub items_checked_out: u64,
+    /// Items bought.
+    pub items_purchased: u64,
+    /// Price by quantity of what was bought, millionths of the currency's unit.
+    pub item_revenue_micros: u64,
+}
+
+/// A row of `refusal_rollup`: hits of a property that were not counted. It has no key of hits: what a refused hit says of itself is not
+/// known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusalRow {
+    /// Property id.
+    pub property: Arc<str>,
+    /// Local date of the receipt in the property's zone, days since 1970-01-01.
+    pub local_date: u16,
+    /// Instant of the minute of the receipt, minutes since 1970-01-01T00:00Z.
+    pub minute: u32,
+    /// Offset of the property's zone from UTC at that instant, seconds.
+    pub utc_offset_s: i32,
+    /// Why: one of [`hit::REFUSAL_REASONS`], or `other`.
+    pub reason: Arc<str>,
+    /// How many hits.
+    pub hits: u64,
+}
+
 /// The rows of a batch, or of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollupRows {
@@ -134,30 +194,45 @@ pub struct RollupRows {
     pub sessions: Vec<SessionRow>,
     /// Rows of `value_rollup`.
     pub values: Vec<ValueRow>,
+    /// Rows of `item_rollup`.
+    pub items: Vec<ItemRow>,
+    /// Rows of `refusal_rollup`.
+    pub refusals: Vec<RefusalRow>,
 }
 
 impl RollupRows {
     /// Sorts by (slot, key) and adds up rows of equal keys: the one form in which rows are sealed and loaded.
     pub fn normalize(&mut self) {
-        sort(&mut self.hits, |row| &row.key, |row| ([&row.event_name, &row.currency, &row.custom], 0));
+        sort(
+            &mut self.hits,
+            |row| &row.key,
+            |row| ([&row.event_name, &row.currency, &row.custom, &row.page_title], 0),
+        );
         self.hits.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page; 3], 0));
+        sort(&mut self.sessions, |row| &row.key, |row| ([&row.exit_page], 0));
         self.sessions.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
-        sort(&mut self.values, |row| &row.key, |row| ([&row.name; 3], row.value));
+        sort(&mut self.values, |row| &row.key, |row| ([&row.name], row.value));
         self.values.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+        sort(&mut self.items, |row| &row.key, |row| (row.texts(), 0));
+        self.items.dedup_by(|next, row| row.same_key(next) && row.absorb(next));
+        // Few, and with one text beside the property.
+        self.refusals.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.refusals.dedup_by(|next, row| row.order() == next.order() && row.absorb(next));
     }
 
     /// Adds the rows of another batch behind these.
     pub fn append(&mut self, other: Self) {
-        let Self { hits, sessions, values } = other;
+        let Self { hits, sessions, values, items, refusals } = other;
         self.hits.extend(hits);
         self.sessions.extend(sessions);
         self.values.extend(values);
+        self.items.extend(items);
+        self.refusals.extend(refusals);
     }
 
     /// Number of rows in all tables.
     pub fn len(&self) -> usize {
-        self.hits.len() + self.sessions.len() + self.values.len()
+        self.hits.len() + self.sessions.len() + self.values.len() + self.items.len() + self.refusals.len()
     }
 
     /// Whether there is no row.
@@ -169,10 +244,10 @@ impl RollupRows {
 /// Puts rows in the order of (slot, key, what is beside the key), in place: rows are large.
 ///
 /// What is sorted are numbers that stand for the first parts of the key; texts are only looked at where these are equal.
-fn sort<T>(
+fn sort<T, const N: usize>(
     rows: &mut [T],
     key: impl Fn(&T) -> &RowKey,
-    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; 3], u32),
+    beside: impl for<'a> Fn(&'a T) -> ([&'a Arc<str>; N], u32),
 ) {
     let ranks = property_ranks(rows.iter().map(|row| &*key(row).property));
     let numbered = rows.iter().zip(0..);
@@ -270,6 +345,7 @@ impl HitRow {
             && self.event_name == other.event_name
             && self.currency == other.currency
             && self.custom == other.custom
+            && self.page_title == other.page_title
     }
 
     /// Adds the measures of a row of the same key; always true, so that it fits `dedup_by`. Rows may come from
@@ -283,6 +359,9 @@ impl HitRow {
         merge_ids(&mut self.new_visitors, &other.new_visitors);
         self.revenue_micros = self.revenue_micros.saturating_add(other.revenue_micros);
         self.key_events = self.key_events.saturating_add(other.key_events);
+        for (sum, more) in self.custom_micros.iter_mut().zip(other.custom_micros) {
+            *sum = sum.saturating_add(more);
+        }
         true
     }
 }
@@ -309,6 +388,41 @@ impl ValueRow {
 
     fn absorb(&mut self, other: &mut Self) -> bool {
         self.count = self.count.saturating_add(other.count);
+        true
+    }
+}
+
+impl ItemRow {
+    /// The key beside the dimensions.
+    fn texts(&self) -> [&Arc<str>; 7] {
+        let Self { item_id, item_name, item_brand, item_category, item_variant, currency, custom, .. } = self;
+        [item_id, item_name, item_brand, item_category, item_variant, currency, custom]
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.key == other.key && self.texts() == other.texts()
+    }
+
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.lines = self.lines.saturating_add(other.lines);
+        self.items_viewed = self.items_viewed.saturating_add(other.items_viewed);
+        self.items_added_to_cart = self.items_added_to_cart.saturating_add(other.items_added_to_cart);
+        self.items_checked_out = self.items_checked_out.saturating_add(other.items_checked_out);
+        self.items_purchased = self.items_purchased.saturating_add(other.items_purchased);
+        self.item_revenue_micros = self.item_revenue_micros.saturating_add(other.item_revenue_micros);
+        true
+    }
+}
+
+impl RefusalRow {
+    /// The whole key, in its order.
+    fn order(&self) -> (u16, &str, u16, u32, i32, &str) {
+        let slot = hit::slot_of(&self.property);
+        (slot, &self.property, self.local_date, self.minute, self.utc_offset_s, &self.reason)
+    }
+
+    fn absorb(&mut self, other: &mut Self) -> bool {
+        self.hits = self.hits.saturating_add(other.hits);
         true
     }
 }

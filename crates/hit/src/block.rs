@@ -54,7 +54,7 @@ impl BlockHeader {
 pub struct Block {
     /// Number, range and time.
     pub header: BlockHeader,
-    /// Hits in WAL order, and import marks.
+    /// Hits in WAL order, import marks, and refusals.
     pub body: BlockBody,
 }
 
@@ -192,6 +192,11 @@ pub fn decode(bytes: &[u8]) -> Result<Block, BlockError> {
 /// Appends one import mark to an encoded `BlockBody`: tag of field 2, length, message.
 pub fn push_import_mark(body: &mut Vec<u8>, mark: &proto::hit::ImportMark) {
     prost::encoding::message::encode(2, mark, body);
+}
+
+/// Appends refusals to an encoded `BlockBody`: tag of field 3, length, message.
+pub fn push_refusals(body: &mut Vec<u8>, refusals: &proto::hit::Refusals) {
+    prost::encoding::message::encode(3, refusals, body);
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

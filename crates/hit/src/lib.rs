@@ -7,18 +7,20 @@ pub mod block;
 pub mod ids;
 pub mod limits;
 pub mod plain_url;
+pub mod refusal;
 pub mod rules;
 pub mod view;
 
 pub use block::{Block, BlockError, BlockHeader};
 pub use ids::{EdgeId, Epoch, IdError, slot_of};
 pub use plain_url::PlainUrl;
-pub use proto::hit::{BlockBody, ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
+pub use proto::hit::{BlockBody, ClientHints, ImportMark, Item, Parameter, RawHit, Refusals, parameter};
+pub use refusal::{OTHER_REASON, REFUSAL_REASONS, known_reason};
 pub use rules::{
-    CUSTOM_DIMENSIONS, ChannelRule, CustomDimension, EventRules, PageGroup, Rules, RulesSource, SessionRules,
-    TrafficRules, TrailingSlash, UrlRules,
+    CUSTOM_DIMENSIONS, CUSTOM_METRICS, ChannelRule, CustomDimension, CustomMetric, CustomScope, EventRules,
+    PageGroup, Rules, RulesSource, SessionRules, TrafficRules, TrailingSlash, UrlRules,
 };
-pub use view::{BlockView, HintsView, HitView, ItemView, MarkView, ParamValue, ParamView};
+pub use view::{BlockView, HintsView, HitView, ItemView, MarkView, ParamValue, ParamView, RefusalsView};
 
 /// The event name of a page view; every other name is a custom event.
 pub const PAGE_VIEW: &str = "page_view";

@@ -28,6 +28,12 @@ pub const PARAM_VALUE_BYTES: usize = 1000;
 pub const ITEMS: usize = 200;
 /// Bytes of each text of an item.
 pub const ITEM_TEXT_BYTES: usize = 100;
+/// Parameters of an item, beside its own fields; keys and values as those of a hit.
+pub const ITEM_PARAMS: usize = 10;
+/// Largest price of an item, units of its currency.
+pub const ITEM_PRICE: f64 = 1e10;
+/// Largest quantity of an item.
+pub const ITEM_QUANTITY: f64 = 1e9;
 /// Bytes of a user agent; longer ones are cut, for they are not the client's choice.
 pub const USER_AGENT_BYTES: usize = 1024;
 /// Bytes of each text of the client hints; longer ones are cut, for they are not the client's choice.

@@ -86,6 +86,9 @@ pub struct TrafficRules {
     /// Sites that are spam as referrers, beside the list that Meridian has: registrable domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spam_referrers: Vec<String>,
+    /// Sites that are never spam as referrers, whatever list has them, such as a partner's: registrable domains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_referrers: Vec<String>,
     /// Sites that never begin a visit, such as the bank that customers come back from: registrable domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_referrers: Vec<String>,
@@ -149,6 +152,9 @@ pub struct EventRules {
     /// Parameters that reports know as `custom_1` to `custom_5`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom: Vec<CustomDimension>,
+    /// Parameters whose sums reports know as `custom_metric_1` to `custom_metric_5`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom_metrics: Vec<CustomMetric>,
 }
 
 /// A parameter of events that reports are grouped and filtered by.
@@ -159,10 +165,37 @@ pub struct CustomDimension {
     pub slot: u8,
     /// Name of the parameter, such as `plan`, or `user.plan` for what clients say of the visitor.
     pub parameter: String,
+    /// Whose parameter it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scope: CustomScope,
+}
+
+/// Whose parameter a custom dimension is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomScope {
+    /// The event's.
+    #[default]
+    Event,
+    /// That of each item of the event: hits themselves have no value then.
+    Item,
 }
 
 /// How many a property may have.
 pub const CUSTOM_DIMENSIONS: u8 = 5;
+
+/// A parameter of events that is a number and is added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomMetric {
+    /// 1 to [`CUSTOM_METRICS`]: the metric `custom_metric_SLOT`. What was counted keeps its slot, so a slot is not given to another parameter.
+    pub slot: u8,
+    /// Name of the parameter, such as `litres`.
+    pub parameter: String,
+}
+
+/// How many a property may have.
+pub const CUSTOM_METRICS: u8 = 5;
 
 /// A channel of the property's own. Every condition that is given has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ mod output;
 use prost::DecodeError;
 use prost::bytes::Buf;
 use prost::encoding::{self, DecodeContext, WireType};
-use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, parameter};
+use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, Refusals, parameter};
 
 use self::output::{Length, Output, number, text};
 use crate::block::{Block, BlockError, BlockHeader};
@@ -59,7 +59,7 @@ pub struct HintsView<'a> {
 }
 
 /// An [`Item`] that borrows its texts; fields as there.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)] // hit.proto describes each field.
 pub struct ItemView<'a> {
     pub id: &'a str,
@@ -69,6 +69,7 @@ pub struct ItemView<'a> {
     pub variant: &'a str,
     pub price: Option<f64>,
     pub quantity: Option<f64>,
+    pub params: Vec<ParamView<'a>>,
 }
 
 /// An event parameter.
@@ -100,6 +101,16 @@ pub struct MarkView<'a> {
     pub event_time_ms: u64,
 }
 
+/// Refusals that borrow their texts; fields as in [`Refusals`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // hit.proto describes each field.
+pub struct RefusalsView<'a> {
+    pub property_id: &'a str,
+    pub rules_version: u32,
+    pub reason: &'a str,
+    pub count: u64,
+}
+
 /// A block whose body lies decompressed elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockView<'a> {
@@ -109,6 +120,8 @@ pub struct BlockView<'a> {
     pub hits: Vec<HitView<'a>>,
     /// In force after the hits.
     pub import_marks: Vec<MarkView<'a>>,
+    /// What was not taken since the block before.
+    pub refusals: Vec<RefusalsView<'a>>,
 }
 
 /// One field of a message: what it holds by its wire type.
@@ -127,7 +140,7 @@ impl<'a> BlockView<'a> {
     /// When the body is not a `BlockBody` (a text that is not UTF-8 included), or not of so many hits.
     pub fn parse(header: BlockHeader, body: &'a [u8]) -> Result<Self, BlockError> {
         let hits = Vec::with_capacity(usize::try_from(header.hits).unwrap_or(0).min(body.len()));
-        let mut view = Self { header, hits, import_marks: Vec::new() };
+        let mut view = Self { header, hits, import_marks: Vec::new(), refusals: Vec::new() };
         view.read(body).map_err(|error| BlockError::Body(header.block, error))?;
         header.check_count(view.hits.len())?;
         Ok(view)
@@ -138,6 +151,7 @@ impl<'a> BlockView<'a> {
             match tag {
                 1 => self.hits.push(HitView::parse(field.bytes()?)?),
                 2 => self.import_marks.push(MarkView::parse(field.bytes()?)?),
+                3 => self.refusals.push(RefusalsView::parse(field.bytes()?)?),
                 _ => {}
             }
             Ok(())
@@ -150,6 +164,7 @@ impl<'a> BlockView<'a> {
             header: block.header,
             hits: block.body.hits.iter().map(HitView::of).collect(),
             import_marks: block.body.import_marks.iter().map(MarkView::of).collect(),
+            refusals: block.body.refusals.iter().map(RefusalsView::of).collect(),
         }
     }
 }
@@ -266,12 +281,7 @@ impl<'a> HitView<'a> {
         text(15, self.language, out);
         text(16, self.screen, out);
         number(17, self.engagement_ms, out);
-        for param in &self.params {
-            let mut length = Length(0);
-            param.write(&mut length);
-            out.begin(18, length.0);
-            param.write(out);
-        }
+        write_params(18, &self.params, out);
         text(19, self.country, out);
         if !self.truncated_ip.is_empty() {
             out.bytes(20, self.truncated_ip);
@@ -335,6 +345,15 @@ impl<'a> ParamView<'a> {
     }
 }
 
+fn write_params(tag: u32, params: &[ParamView<'_>], out: &mut impl Output) {
+    for param in params {
+        let mut length = Length(0);
+        param.write(&mut length);
+        out.begin(tag, length.0);
+        param.write(out);
+    }
+}
+
 impl<'a> ItemView<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut item = Self::default();
@@ -347,6 +366,7 @@ impl<'a> ItemView<'a> {
                 5 => item.variant = field.text()?,
                 6 => item.price = Some(f64::from_bits(field.fixed()?)),
                 7 => item.quantity = Some(f64::from_bits(field.fixed()?)),
+                8 => item.params.push(ParamView::parse(field.bytes()?)?),
                 _ => {}
             }
             Ok(())
@@ -364,6 +384,7 @@ impl<'a> ItemView<'a> {
             variant: &item.variant,
             price: item.price,
             quantity: item.quantity,
+            params: item.params.iter().map(ParamView::of).collect(),
         }
     }
 
@@ -379,6 +400,7 @@ impl<'a> ItemView<'a> {
         if let Some(quantity) = self.quantity {
             out.fixed(7, quantity.to_bits());
         }
+        write_params(8, &self.params, out);
     }
 }
 
@@ -444,6 +466,33 @@ impl<'a> MarkView<'a> {
     /// A view of an owned mark.
     pub fn of(mark: &'a ImportMark) -> Self {
         Self { property_id: &mark.property_id, event_time_ms: mark.event_time_ms }
+    }
+}
+
+impl<'a> RefusalsView<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut refusals = Self::default();
+        each_field(bytes, |tag, field| {
+            match tag {
+                1 => refusals.property_id = field.text()?,
+                2 => refusals.rules_version = field.small()?,
+                3 => refusals.reason = field.text()?,
+                4 => refusals.count = field.number()?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(refusals)
+    }
+
+    /// A view of owned refusals.
+    pub fn of(refusals: &'a Refusals) -> Self {
+        Self {
+            property_id: &refusals.property_id,
+            rules_version: refusals.rules_version,
+            reason: &refusals.reason,
+            count: refusals.count,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use processing::aggregate::Aggregator;
 use processing::deduplicate::IdWindow;
 use processing::enrich::Enricher;
 use processing::fold::PageCounts;
+use processing::recognise::KnownVisitors;
 use processing::sessionize::Sessions;
 use processing::{Detection, Limits};
 use serde_json::json;
@@ -118,6 +119,7 @@ fn process(detection: Arc<Detection>) -> Result<Spent, Box<dyn Error>> {
     let mut ids = IdWindow::new(Epoch([7; 16]), limits.id_window_bytes);
     let mut enricher = Enricher::new(detection, Arc::new(Same(Arc::new(Rules::first("Europe/Berlin")))));
     let mut pages = PageCounts::new(&limits);
+    let mut visitors = KnownVisitors::new(Epoch([7; 16]), limits.max_known_visitors);
     let mut sessions = Sessions::new(limits.max_open_sessions);
     let mut aggregator = Aggregator::default();
     let mut spent = Spent::default();
@@ -141,14 +143,18 @@ fn process(detection: Arc<Detection>) -> Result<Spent, Box<dyn Error>> {
         let begun = Instant::now();
         pages.begin_block(now);
         for (hit, _) in &mut enriched {
-            pages.fold(&mut hit.dimensions, &mut hit.custom, now);
+            pages.fold(&mut hit.dimensions, &mut hit.page_title, &mut hit.custom, &mut hit.items, now);
         }
         spent.fold += begun.elapsed();
 
         let begun = Instant::now();
         sessions.begin_block(now);
-        let placed: Vec<_> =
-            enriched.iter().map(|(hit, arrival)| sessions.place(hit, || arrival.acquisition())).collect();
+        let mut placed = Vec::with_capacity(enriched.len());
+        for (hit, arrival) in &enriched {
+            let place = sessions.place(hit, || arrival.acquisition(visitors.visitor_type(hit)));
+            visitors.remember(hit, place.opens_session);
+            placed.push(place);
+        }
         sessions.on_time(now);
         let closed = sessions.take_closed();
         spent.sessionize += begun.elapsed();

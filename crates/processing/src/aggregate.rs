@@ -1,6 +1,6 @@
 //! Minute rows: the sums of what happened since the last seal.
 //!
-//! In: hits with their placement, and sessions that are over. Out: rows of all tables in their one normal form.
+//! In: hits with their placement, sessions that are over, and hits that are not counted. Out: rows of all tables in their one normal form.
 //! Every measure only grows, so the order in which hits and sessions come does not matter.
 
 use std::collections::HashMap;
@@ -10,11 +10,14 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 
-use batch::{HitRow, MAX_REVENUE_MICROS, RollupRows, RowKey, SessionRow, ValueRow};
+use batch::{
+    CustomSums, HitRow, ItemRow, MAX_ITEMS, MAX_REVENUE_MICROS, RefusalRow, RollupRows, RowKey, SessionRow,
+    ValueRow,
+};
 
 use crate::handover::{
-    Acquisition, ClosedSession, Dimensions, EnrichedHit, MeasuredValue, Placement, TrafficClass,
-    TrafficReason, VisitorType,
+    Acquisition, ClosedSession, Dimensions, EnrichedHit, Item, ItemAction, ItemLine, MeasuredValue,
+    Placement, Receipt, TrafficClass, TrafficReason, VisitorType,
 };
 
 /// Key of a hit row.
@@ -23,6 +26,7 @@ struct HitKey {
     dimensions: Dimensions,
     acquisition: Arc<Acquisition>,
     event: Arc<str>,
+    page_title: Arc<str>,
     currency: Option<Arc<str>>,
     custom: Arc<str>,
 }
@@ -33,6 +37,16 @@ struct ValueKey {
     dimensions: Dimensions,
     acquisition: Arc<Acquisition>,
     value: MeasuredValue,
+}
+
+/// Key of an item row.
+#[derive(Debug, PartialEq, Eq)]
+struct ItemKey {
+    dimensions: Dimensions,
+    acquisition: Arc<Acquisition>,
+    item: Item,
+    currency: Arc<str>,
+    custom: Arc<str>,
 }
 
 /// Key of a session row.
@@ -46,26 +60,40 @@ struct SessionKey {
 impl Hash for HitKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.currency.as_deref().unwrap_or_default().as_bytes());
-        hash_key(&self.dimensions, &self.acquisition, [&self.event, &self.custom], state);
+        hash_key(&self.dimensions, &self.acquisition, &[&self.event, &self.custom, &self.page_title], state);
     }
 }
 
 impl Hash for ValueKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u32(self.value.value);
-        hash_key(&self.dimensions, &self.acquisition, [self.value.name, ""], state);
+        hash_key(&self.dimensions, &self.acquisition, &[self.value.name], state);
+    }
+}
+
+impl Hash for ItemKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_key(&self.dimensions, &self.acquisition, &self.texts(), state);
+    }
+}
+
+impl ItemKey {
+    /// The key beside the dimensions.
+    fn texts(&self) -> [&str; 7] {
+        let Item { id, name, brand, category, variant } = &self.item;
+        [id, name, brand, category, variant, &self.currency, &self.custom]
     }
 }
 
 impl Hash for SessionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_key(&self.dimensions, &self.acquisition, [&self.exit_page, ""], state);
+        hash_key(&self.dimensions, &self.acquisition, &[&self.exit_page], state);
     }
 }
 
 /// Hashes every text that clients make up, and what tells the others apart: keys that differ only in what is left out are few, whoever
 /// sends them.
-fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: [&str; 2], state: &mut H) {
+fn hash_key<H: Hasher>(dimensions: &Dimensions, acquisition: &Acquisition, beside: &[&str], state: &mut H) {
     let Dimensions { property, minute, page_path, hostname, place, client, traffic, .. } = dimensions;
     let Acquisition { source, medium, campaign, first_source, visitor_type } = acquisition;
     state.write_u32(*minute);
@@ -99,6 +127,18 @@ struct HitSums {
     new_visitors: Vec<u64>,
     revenue_micros: u64,
     key_events: u64,
+    custom_micros: CustomSums,
+}
+
+/// Measures of an item row.
+#[derive(Debug, Default)]
+struct ItemSums {
+    lines: u64,
+    viewed: u64,
+    added_to_cart: u64,
+    checked_out: u64,
+    purchased: u64,
+    revenue_micros: u64,
 }
 
 /// Measures of a session row.
@@ -117,6 +157,9 @@ pub struct Aggregator {
     hits: HashMap<HitKey, HitSums, RandomState>,
     sessions: HashMap<SessionKey, SessionSums, RandomState>,
     values: HashMap<ValueKey, u64, RandomState>,
+    items: HashMap<ItemKey, ItemSums, RandomState>,
+    /// By the reason as well.
+    refusals: HashMap<(Receipt, &'static str), u64, RandomState>,
     /// Bytes of the strings and ids in them; ids that come twice count twice until a seal.
     bytes: usize,
 }
@@ -129,11 +172,15 @@ impl Aggregator {
         for value in hit.values {
             self.add_value(&hit.dimensions, &placement.acquisition, value);
         }
+        for line in hit.items {
+            self.add_item(&hit.dimensions, &placement.acquisition, line);
+        }
         let (currency, revenue_micros) = hit.revenue.map(|paid| (paid.currency, paid.micros)).unzip();
         let key = HitKey {
             dimensions: hit.dimensions,
             acquisition: placement.acquisition,
             event: hit.event,
+            page_title: hit.page_title,
             currency,
             custom: hit.custom,
         };
@@ -141,8 +188,10 @@ impl Aggregator {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let key = entry.key();
-                self.bytes +=
-                    key_bytes(&key.dimensions, &key.acquisition) + key.event.len() + key.custom.len();
+                self.bytes += key_bytes(&key.dimensions, &key.acquisition)
+                    + key.event.len()
+                    + key.page_title.len()
+                    + key.custom.len();
                 entry.insert(HitSums::default())
             }
         };
@@ -157,6 +206,9 @@ impl Aggregator {
         let revenue = sums.revenue_micros.saturating_add(revenue_micros.unwrap_or(0));
         sums.revenue_micros = revenue.min(MAX_REVENUE_MICROS);
         sums.key_events += u64::from(hit.is_key_event);
+        for (sum, more) in sums.custom_micros.iter_mut().zip(hit.custom_micros) {
+            *sum = sum.saturating_add(more).min(MAX_REVENUE_MICROS);
+        }
     }
 
     fn add_value(&mut self, dimensions: &Dimensions, acquisition: &Arc<Acquisition>, value: MeasuredValue) {
@@ -169,6 +221,34 @@ impl Aggregator {
             }
         };
         *count += 1;
+    }
+
+    fn add_item(&mut self, dimensions: &Dimensions, acquisition: &Arc<Acquisition>, line: ItemLine) {
+        let key = ItemKey {
+            dimensions: dimensions.clone(),
+            acquisition: Arc::clone(acquisition),
+            item: line.item,
+            currency: line.currency,
+            custom: line.custom,
+        };
+        let sums = match self.items.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let texts: usize = entry.key().texts().iter().map(|text| text.len()).sum();
+                self.bytes += key_bytes(dimensions, acquisition) + texts;
+                entry.insert(ItemSums::default())
+            }
+        };
+        sums.lines += 1;
+        let count = match line.action {
+            ItemAction::Viewed => &mut sums.viewed,
+            ItemAction::AddedToCart => &mut sums.added_to_cart,
+            ItemAction::CheckedOut => &mut sums.checked_out,
+            ItemAction::Purchased => &mut sums.purchased,
+        };
+        *count = count.saturating_add(line.quantity).min(MAX_ITEMS);
+        let revenue = sums.revenue_micros.saturating_add(line.revenue_micros);
+        sums.revenue_micros = revenue.min(MAX_REVENUE_MICROS);
     }
 
     /// Adds a session that is over to its row.
@@ -193,9 +273,26 @@ impl Aggregator {
         sums.duration_ms = sums.duration_ms.saturating_add(session.duration_ms);
     }
 
+    /// Adds hits that are not counted to their row.
+    pub fn add_refusals(&mut self, receipt: Receipt, reason: &'static str, hits: u64) {
+        let sum = match self.refusals.entry((receipt, reason)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.bytes += entry.key().0.property.len() + reason.len();
+                entry.insert(0)
+            }
+        };
+        *sum = sum.saturating_add(hits);
+    }
+
     /// Rows in all tables.
     pub fn rows(&self) -> u64 {
-        u64::try_from(self.hits.len() + self.sessions.len() + self.values.len()).unwrap_or(u64::MAX)
+        let rows = self.hits.len()
+            + self.sessions.len()
+            + self.values.len()
+            + self.items.len()
+            + self.refusals.len();
+        u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
     /// Bytes of the strings and visitor ids in the rows, about what they take in a batch before compression.
@@ -209,6 +306,8 @@ impl Aggregator {
             hits: self.hits.drain().map(hit_row).collect(),
             sessions: self.sessions.drain().map(session_row).collect(),
             values: self.values.drain().map(value_row).collect(),
+            items: self.items.drain().map(item_row).collect(),
+            refusals: self.refusals.drain().map(refusal_row).collect(),
         };
         rows.normalize();
         self.bytes = 0;
@@ -259,6 +358,7 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
     HitRow {
         key: row_key(key.dimensions, &key.acquisition),
         event_name: key.event,
+        page_title: key.page_title,
         page_views: sums.page_views,
         events: sums.events,
         sessions: sums.sessions,
@@ -269,6 +369,7 @@ fn hit_row((key, sums): (HitKey, HitSums)) -> HitRow {
         custom: key.custom,
         revenue_micros: sums.revenue_micros,
         key_events: sums.key_events,
+        custom_micros: sums.custom_micros,
     }
 }
 
@@ -279,6 +380,31 @@ fn value_row((key, count): (ValueKey, u64)) -> ValueRow {
         value: key.value.value,
         count,
     }
+}
+
+fn item_row((key, sums): (ItemKey, ItemSums)) -> ItemRow {
+    let Item { id, name, brand, category, variant } = key.item;
+    ItemRow {
+        key: row_key(key.dimensions, &key.acquisition),
+        item_id: id,
+        item_name: name,
+        item_brand: brand,
+        item_category: category,
+        item_variant: variant,
+        currency: key.currency,
+        custom: key.custom,
+        lines: sums.lines,
+        items_viewed: sums.viewed,
+        items_added_to_cart: sums.added_to_cart,
+        items_checked_out: sums.checked_out,
+        items_purchased: sums.purchased,
+        item_revenue_micros: sums.revenue_micros,
+    }
+}
+
+fn refusal_row(((receipt, reason), hits): ((Receipt, &'static str), u64)) -> RefusalRow {
+    let Receipt { property, local_date, minute, utc_offset_s } = receipt;
+    RefusalRow { property, local_date, minute, utc_offset_s, reason: reason.into(), hits }
 }
 
 fn session_row((key, sums): (SessionKey, SessionSums)) -> SessionRow {

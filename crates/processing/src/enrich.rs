@@ -8,6 +8,7 @@ pub mod address;
 pub mod acquisition;
 pub mod custom;
 pub mod domains;
+pub mod items;
 pub mod measured;
 pub mod memory;
 pub mod money;
@@ -21,19 +22,19 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hit::{CustomDimension, HitView, PAGE_VIEW, Rules, RulesSource};
+use hit::{CustomDimension, CustomMetric, HitView, ItemView, PAGE_VIEW, Rules, RulesSource};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use siphasher::sip::SipHasher24;
 
 use crate::enrich::acquisition::Arrival;
-use crate::enrich::address::Address;
+use crate::enrich::address::{Address, PAGE_TITLE_BYTES, cut};
 use crate::enrich::domains::Domains;
 use crate::enrich::page::Pages;
 use crate::enrich::terms::Terms;
 use crate::enrich::traffic::{TrafficTerms, traffic_of};
 use crate::enrich::user_agent::{Detected, Detection};
-use crate::handover::{Dimensions, DropReason, EnrichedHit, Place, Revenue};
+use crate::handover::{Dimensions, DropReason, EnrichedHit, Item, ItemLine, Place, Receipt, Revenue};
 
 /// Entries a cache may have; at the limit it is emptied.
 const CACHE_ENTRIES: usize = 100_000;
@@ -44,6 +45,7 @@ struct Resolved {
     property: Arc<str>,
     currency: String,
     custom: Vec<CustomDimension>,
+    custom_metrics: Vec<CustomMetric>,
     zone: TimeZone,
     terms: Terms,
     pages: Pages,
@@ -130,7 +132,10 @@ impl Enricher {
             is_key_event: rules.terms.is_key_event(hit.event),
             revenue: self.revenue(hit, &rules.currency),
             values: measured::values(hit),
-            custom: self.share(&custom::values(hit, &rules.custom)),
+            page_title: self.share(cut(hit.title.trim(), PAGE_TITLE_BYTES)),
+            items: self.items(hit, &rules),
+            custom: self.share(&custom::values(&hit.params, &[], &rules.custom)),
+            custom_micros: custom::metrics(hit, &rules.custom_metrics),
             engagement_ms: hit.engagement_ms,
             is_passive: rules.terms.is_passive(hit.event),
             day: rules.terms.day(hit.event_time_ms, &rules.zone),
@@ -140,11 +145,26 @@ impl Enricher {
         let arrival = Arrival {
             page: address,
             referrer,
-            visitor_type: enriched.visitor_type,
             first_source: Arc::clone(&enriched.first_source),
             ignored_referrers: Arc::clone(&rules.ignored_referrers),
         };
         Ok((enriched, arrival))
+    }
+
+    /// When hits of this property were received, by the zone of these rules.
+    ///
+    /// # Errors
+    /// The reason why there is no such time.
+    pub fn receipt(
+        &mut self,
+        property_id: &str,
+        rules_version: u32,
+        received_at_ms: u64,
+    ) -> Result<Receipt, DropReason> {
+        let rules = self.resolve(property_id, rules_version)?;
+        let time = local_time(received_at_ms, &rules.zone).ok_or(DropReason::ImpossibleTime)?;
+        let LocalTime { minute, utc_offset_s, local_date } = time;
+        Ok(Receipt { property: Arc::clone(&rules.property), local_date, minute, utc_offset_s })
     }
 
     fn resolve(&mut self, property_id: &str, version: u32) -> Result<Arc<Resolved>, DropReason> {
@@ -174,6 +194,7 @@ impl Enricher {
             ignored_referrers: Arc::new(Domains::new(&rules.traffic.ignored_referrers)),
             currency: rules.currency.clone(),
             custom: rules.events.custom.clone(),
+            custom_metrics: rules.events.custom_metrics.clone(),
             traffic: TrafficTerms::new(&rules.traffic),
         })
     }
@@ -198,6 +219,30 @@ impl Enricher {
     fn revenue(&mut self, hit: &HitView<'_>, of_property: &str) -> Option<Revenue> {
         let (code, micros) = money::revenue(hit, of_property)?;
         Some(Revenue { currency: self.share(money::currency_text(&code)), micros })
+    }
+
+    /// The goods of a shop event; empty for nearly every hit.
+    fn items(&mut self, hit: &HitView<'_>, rules: &Resolved) -> Vec<ItemLine> {
+        if hit.items.is_empty() {
+            return Vec::new();
+        }
+        let Some(action) = items::action(hit.event) else { return Vec::new() };
+        let currency = self.share(money::currency_text(&money::currency(hit, &rules.currency)));
+        let line = |item: &ItemView<'_>| ItemLine {
+            item: Item {
+                id: self.share(item.id),
+                name: self.share(item.name),
+                brand: self.share(item.brand),
+                category: self.share(item.category),
+                variant: self.share(item.variant),
+            },
+            currency: Arc::clone(&currency),
+            custom: self.share(&custom::values(&hit.params, &item.params, &rules.custom)),
+            action,
+            quantity: items::quantity(item),
+            revenue_micros: items::revenue_micros(action, item),
+        };
+        hit.items.iter().map(line).collect()
     }
 
     fn share(&mut self, text: &str) -> Arc<str> {

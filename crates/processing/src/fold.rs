@@ -1,4 +1,4 @@
-//! Folding: a property with very many page paths, hosts or custom values in one local hour gets `(other)` for those that come new.
+//! Folding: a property with very many page paths, titles, hosts, custom values or items in one local hour gets `(other)` for those that come new.
 //!
 //! In: enriched hits. Out: the same, each of these texts folded when the limit of its property and local hour is
 //! reached. An hour's count begins with its first hit and is forgotten 26 h of received time later (a live hit of
@@ -13,7 +13,7 @@ use batch::CUSTOM_SEPARATOR;
 use foldhash::fast::RandomState;
 use siphasher::sip::SipHasher24;
 
-use crate::handover::Dimensions;
+use crate::handover::{Dimensions, Item, ItemLine};
 use crate::limits::Limits;
 
 /// What stands for the pages beyond the limit.
@@ -100,9 +100,16 @@ impl PageCounts {
         }
     }
 
-    /// Replaces the page path, the host, and the values of custom dimensions as a whole, when their property has too many in this local
-    /// hour. All count to one limit.
-    pub fn fold(&mut self, dimensions: &mut Dimensions, custom: &mut Arc<str>, received_at_ms: u64) {
+    /// Replaces the page path, its title, the host, the values of custom dimensions as a whole, and all that is said of an item, when
+    /// their property has too many in this local hour. All count to one limit.
+    pub fn fold(
+        &mut self,
+        dimensions: &mut Dimensions,
+        page_title: &mut Arc<str>,
+        custom: &mut Arc<str>,
+        items: &mut [ItemLine],
+        received_at_ms: u64,
+    ) {
         let number = self.hour_of(dimensions, received_at_ms);
         if !self.has_room(number, hash_of("", &dimensions.page_path)) {
             dimensions.page_path = Arc::clone(&self.other);
@@ -110,6 +117,21 @@ impl PageCounts {
         if !dimensions.hostname.is_empty() && !self.has_room(number, hash_of("host", &dimensions.hostname)) {
             dimensions.hostname = Arc::clone(&self.other);
         }
+        if !page_title.is_empty() && !self.has_room(number, hash_of("title", page_title)) {
+            *page_title = Arc::clone(&self.other);
+        }
+        self.fold_custom(number, custom);
+        for line in items {
+            if !self.has_room(number, hash_of_item(&line.item)) {
+                let other = || Arc::clone(&self.other);
+                let (id, name, brand) = (other(), other(), other());
+                line.item = Item { id, name, brand, category: other(), variant: other() };
+            }
+            self.fold_custom(number, &mut line.custom);
+        }
+    }
+
+    fn fold_custom(&mut self, number: u64, custom: &mut Arc<str>) {
         if !custom.is_empty() && !self.has_room(number, hash_of("custom", custom)) {
             let values =
                 custom.split(CUSTOM_SEPARATOR).map(|value| if value.is_empty() { "" } else { OTHER });
@@ -257,6 +279,19 @@ fn hash_of(kind: &str, text: &str) -> u64 {
     let mut hasher = SipHasher24::new();
     hasher.write(kind.as_bytes());
     hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+/// Of all that is said of an item.
+fn hash_of_item(item: &Item) -> u64 {
+    let Item { id, name, brand, category, variant } = item;
+    let mut hasher = SipHasher24::new();
+    hasher.write(b"item");
+    for text in [id, name, brand, category, variant] {
+        hasher.write(text.as_bytes());
+        // No text has this byte.
+        hasher.write_u8(0xff);
+    }
     hasher.finish()
 }
 

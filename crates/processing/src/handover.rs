@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use batch::CustomSums;
 use serde::{Deserialize, Serialize};
 
 /// Who is behind a hit. Reports count `Human` unless asked otherwise.
@@ -143,6 +144,24 @@ impl DropReason {
             Self::ForeignHostname => "foreign_hostname",
         }
     }
+
+    /// Whether the property is known, so that it can be told of it.
+    pub fn is_of_a_property(self) -> bool {
+        matches!(self, Self::ImpossibleTime | Self::ForeignHostname)
+    }
+}
+
+/// When hits that are not counted were received, in their property's zone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// Property id.
+    pub property: Arc<str>,
+    /// Local date, days since 1970-01-01.
+    pub local_date: u16,
+    /// Minutes since 1970-01-01T00:00Z.
+    pub minute: u32,
+    /// Offset of the property's zone at that instant, seconds.
+    pub utc_offset_s: i32,
 }
 
 /// What user agent and client hints say of browser, system and device.
@@ -191,21 +210,25 @@ pub struct Acquisition {
 /// In place of what the client does not say.
 pub const NOT_SET: &str = "(not set)";
 
-/// Whether a visitor was there before, by the client's own storage.
+/// Whether a visitor was there before: by the client's own storage or, where the client says nothing, by this edge's memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VisitorType {
-    /// The client does not say: without consent nothing is stored.
+    /// Neither says.
     #[default]
     NotSet,
-    /// For the first time.
+    /// For the first time, by the client.
     New,
-    /// Again.
+    /// Again, by the client.
     Returning,
+    /// Not as far back as the edge's memory reaches.
+    NewToEdge,
+    /// The edge remembers a session.
+    KnownToEdge,
 }
 
 impl VisitorType {
     /// Every type.
-    pub const ALL: [Self; 3] = [Self::NotSet, Self::New, Self::Returning];
+    pub const ALL: [Self; 5] = [Self::NotSet, Self::New, Self::Returning, Self::NewToEdge, Self::KnownToEdge];
 
     /// The value of the dimension `visitor_type`.
     pub fn as_str(self) -> &'static str {
@@ -213,6 +236,8 @@ impl VisitorType {
             Self::NotSet => NOT_SET,
             Self::New => "new",
             Self::Returning => "returning",
+            Self::NewToEdge => "new_to_edge",
+            Self::KnownToEdge => "known_to_edge",
         }
     }
 }
@@ -273,8 +298,14 @@ pub struct EnrichedHit {
     pub revenue: Option<Revenue>,
     /// What was measured.
     pub values: Vec<MeasuredValue>,
+    /// Title of the page, at most 300 bytes; empty: none was sent.
+    pub page_title: Arc<str>,
+    /// The goods that a shop event is about.
+    pub items: Vec<ItemLine>,
     /// Values of the property's custom dimensions, as in `batch::HitRow::custom`.
     pub custom: Arc<str>,
+    /// What it adds to the property's custom metrics.
+    pub custom_micros: CustomSums,
     /// Visible and focused time, milliseconds.
     pub engagement_ms: u64,
     /// Whether its event is one that neither opens a session nor makes it longer, by the property's rules.
@@ -316,6 +347,51 @@ pub struct Revenue {
     pub currency: Arc<str>,
     /// Millionths of the currency's unit.
     pub micros: u64,
+}
+
+/// What a shop sells, in its own words; empty: not said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// The shop's id of it.
+    pub id: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Brand.
+    pub brand: Arc<str>,
+    /// Category.
+    pub category: Arc<str>,
+    /// Variant, such as a size.
+    pub variant: Arc<str>,
+}
+
+/// What an event does with its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemAction {
+    /// Somebody looks at them.
+    Viewed,
+    /// They are put into a cart.
+    AddedToCart,
+    /// Their checkout begins.
+    CheckedOut,
+    /// They are bought.
+    Purchased,
+}
+
+/// A line of goods of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemLine {
+    /// What it is about.
+    pub item: Item,
+    /// Currency of the event, ISO 4217.
+    pub currency: Arc<str>,
+    /// Values of custom dimensions, of the event and of the item, as in `batch::HitRow::custom`.
+    pub custom: Arc<str>,
+    /// What the event does with it.
+    pub action: ItemAction,
+    /// How many.
+    pub quantity: u64,
+    /// What was paid, millionths of the currency's unit; 0 of what was not bought.
+    pub revenue_micros: u64,
 }
 
 /// A value that was measured, of which percentiles are reported.

@@ -5,7 +5,7 @@
 //! that a replay of the archive gives the same rows.
 //!
 //! A hit goes through the modules in their order; stages do not know each other, [`processor`] names them all:
-//! `deduplicate → enrich → fold → sessionize → aggregate`, with `state` as what outlives a crash.
+//! `deduplicate → enrich → fold → recognise → sessionize → aggregate`, with `state` as what outlives a crash.
 
 pub mod limits;
 pub mod totals;
@@ -13,6 +13,7 @@ pub mod handover;
 pub mod deduplicate;
 pub mod enrich;
 pub mod fold;
+pub mod recognise;
 pub mod sessionize;
 pub mod aggregate;
 pub mod state;

@@ -13,7 +13,11 @@ pub struct Limits {
     /// Sessions that are open at the same time, and as many closed ones that a client's session id may still name.
     /// Default 500,000. At the limit the session that is due first is closed (or forgotten) to make room.
     pub max_open_sessions: u64,
-    /// Distinct page paths, hosts and values of custom dimensions of one property in one local hour. Default 20,000. Further new ones become `(other)`.
+    /// Visitors of sessions that are remembered, for those of whom the client does not say whether they were there before. Default 1,000,000,
+    /// about 27 bytes each: 8 in the queue and 9 in the set, both grown by doubling. At the limit the visitors remembered first are
+    /// forgotten first, and are new when they come again. 0: nobody is remembered, and nothing is told of such visitors.
+    pub max_known_visitors: u64,
+    /// Distinct page paths, titles, hosts, items and values of custom dimensions of one property in one local hour. Default 20,000. Further new ones become `(other)`.
     pub max_pages_per_property_hour: u64,
     /// Memory for counting those paths, bytes; each path takes [`crate::fold::BYTES_PER_PAGE`]. Default 64 MiB. At the
     /// limit the count that began first is forgotten and begins anew.
@@ -30,6 +34,7 @@ impl Default for Limits {
         Self {
             id_window_bytes: 64 * 1024 * 1024,
             max_open_sessions: 500_000,
+            max_known_visitors: 1_000_000,
             max_pages_per_property_hour: 20_000,
             page_window_bytes: 64 * 1024 * 1024,
             max_rows_per_batch: 50_000,

@@ -7,14 +7,16 @@
 use std::sync::Arc;
 
 use batch::RollupRows;
-use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource};
+use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource, known_reason};
 
 use crate::aggregate::Aggregator;
 use crate::deduplicate::{BYTES_PER_ID, IdWindow};
 use crate::enrich::Enricher;
 use crate::enrich::user_agent::Detection;
 use crate::fold::PageCounts;
+use crate::handover::EnrichedHit;
 use crate::limits::Limits;
+use crate::recognise::KnownVisitors;
 use crate::sessionize::Sessions;
 use crate::state::{self, Cursor, Kind, Snapshot, StateError};
 use crate::totals::{Gauges, Totals};
@@ -90,6 +92,7 @@ pub struct Processor {
     ids: IdWindow,
     enricher: Enricher,
     pages: PageCounts,
+    visitors: KnownVisitors,
     sessions: Sessions,
     aggregator: Aggregator,
 }
@@ -107,6 +110,7 @@ impl Processor {
             ids: IdWindow::new(epoch, limits.id_window_bytes),
             enricher: Enricher::new(detection, rules),
             pages: PageCounts::new(&limits),
+            visitors: KnownVisitors::new(epoch, limits.max_known_visitors),
             sessions: Sessions::new(limits.max_open_sessions),
             aggregator: Aggregator::default(),
             cursor: Cursor::default(),
@@ -142,6 +146,7 @@ impl Processor {
         // Limits may have been lowered since.
         processor.ids.shrink();
         processor.pages.shrink();
+        processor.visitors.shrink();
         Ok(processor)
     }
 
@@ -160,6 +165,13 @@ impl Processor {
         }
         for mark in &block.import_marks {
             self.sessions.on_import_mark(mark.property_id, mark.event_time_ms, received_at_ms);
+        }
+        for refusals in &block.refusals {
+            let of = (refusals.property_id, refusals.rules_version);
+            if !self.on_refusal(of, known_reason(refusals.reason), refusals.count, received_at_ms) {
+                let without = self.totals.refused_without_rules.saturating_add(refusals.count);
+                self.totals.refused_without_rules = without;
+            }
         }
         self.sessions.on_time(received_at_ms);
         for session in self.sessions.take_closed() {
@@ -192,6 +204,7 @@ impl Processor {
             totals: self.totals.clone(),
             ids: self.ids.take_change(),
             pages: self.pages.take_change(),
+            visitors: self.visitors.take_change(),
             sessions: self.sessions.take_change(),
         };
         let sealed = Sealed {
@@ -220,6 +233,7 @@ impl Processor {
             totals: self.totals.clone(),
             ids: self.ids.whole(),
             pages: self.pages.whole(),
+            visitors: self.visitors.whole(),
             sessions: self.sessions.whole(),
         };
         state::encode(Kind::Checkpoint, &self.edge, self.epoch, &whole)
@@ -246,6 +260,7 @@ impl Processor {
         Gauges {
             open_sessions: self.sessions.open_count(),
             remembered_sessions: self.sessions.remembered_count(),
+            known_visitors: self.visitors.len(),
             id_window_entries: self.ids.entries(),
             id_window_bytes: self.ids.entries() * BYTES_PER_ID,
             id_window_reach_ms: self.ids.oldest_received_at_ms().map_or(0, reach),
@@ -264,13 +279,35 @@ impl Processor {
             Ok(enriched) => enriched,
             Err(reason) => {
                 *self.totals.dropped.entry(reason).or_default() += 1;
+                if reason.is_of_a_property() {
+                    let of = (hit.property_id, hit.rules_version);
+                    self.on_refusal(of, known_reason(reason.as_str()), 1, received_at_ms);
+                }
                 return;
             }
         };
         *self.totals.by_class.entry(enriched.dimensions.traffic.class()).or_default() += 1;
-        self.pages.fold(&mut enriched.dimensions, &mut enriched.custom, received_at_ms);
-        let placement = self.sessions.place(&enriched, || arrival.acquisition());
+        let EnrichedHit { dimensions, page_title, custom, items, .. } = &mut enriched;
+        self.pages.fold(dimensions, page_title, custom, items, received_at_ms);
+        let Self { visitors, sessions, .. } = self;
+        let placement = sessions.place(&enriched, || arrival.acquisition(visitors.visitor_type(&enriched)));
+        visitors.remember(&enriched, placement.opens_session);
         self.aggregator.add_hit(enriched, placement);
+    }
+
+    /// Counts hits of a property and version of its rules that are not counted otherwise; `false`: there is no such zone.
+    fn on_refusal(
+        &mut self,
+        (property_id, rules_version): (&str, u32),
+        reason: &'static str,
+        hits: u64,
+        received_at_ms: u64,
+    ) -> bool {
+        let Ok(receipt) = self.enricher.receipt(property_id, rules_version, received_at_ms) else {
+            return false;
+        };
+        self.aggregator.add_refusals(receipt, reason, hits);
+        true
     }
 
     fn check(&self, block: &BlockView<'_>) -> Result<(), ProcessError> {
@@ -302,6 +339,9 @@ impl Processor {
         }
         if !self.ids.apply(&snapshot.ids) {
             return Err(StateError::Damaged("its ids do not follow those before".to_owned()));
+        }
+        if !self.visitors.apply(&snapshot.visitors) {
+            return Err(StateError::Damaged("its visitors do not follow those before".to_owned()));
         }
         self.pages.apply(&snapshot.pages);
         self.sessions.apply(snapshot.sessions);

@@ -16,6 +16,7 @@ use hit::{EdgeId, Epoch};
 
 use crate::deduplicate::IdChange;
 use crate::fold::PageChange;
+use crate::recognise::VisitorChange;
 use crate::sessionize::SessionChange;
 use crate::totals::Totals;
 
@@ -69,7 +70,9 @@ pub enum StateError {
     #[error("a checkpoint must follow a seal: {0} blocks were processed since")]
     NotSealed(u64),
     /// Larger than the format's length field.
-    #[error("state of {0} bytes is more than 4 GiB; lower id_window_bytes or max_open_sessions")]
+    #[error(
+        "state of {0} bytes is more than 4 GiB; lower id_window_bytes, max_open_sessions or max_known_visitors"
+    )]
     TooLarge(usize),
     /// zstd failed.
     #[error("state cannot be compressed: {0}")]
@@ -125,6 +128,8 @@ pub struct Snapshot {
     pub ids: IdChange,
     /// Pages counted per hour.
     pub pages: PageChange,
+    /// Visitors that are known.
+    pub visitors: VisitorChange,
     /// Sessions.
     pub sessions: SessionChange,
 }

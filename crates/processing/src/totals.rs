@@ -17,6 +17,9 @@ pub struct Totals {
     pub by_class: BTreeMap<TrafficClass, u64>,
     /// Hits that went into no row, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
+    /// Hits that collect did not take and that are in no row of refusals: the rules they name are not there, or name no zone. They are
+    /// not among `hits`.
+    pub refused_without_rules: u64,
 }
 
 impl Totals {
@@ -38,12 +41,14 @@ pub struct Gauges {
     pub open_sessions: u64,
     /// Closed sessions that a client's session id may still name.
     pub remembered_sessions: u64,
+    /// Visitors that are known, see `recognise`.
+    pub known_visitors: u64,
     /// Ids of hits in the window.
     pub id_window_entries: u64,
     /// Memory of the id window, bytes.
     pub id_window_bytes: u64,
     /// Received time of the last block less that of the oldest id kept, milliseconds; 0 when no id is kept.
     pub id_window_reach_ms: u64,
-    /// Pages, hosts and custom values that are counted in hours, see `fold`.
+    /// Pages, titles, hosts and custom values that are counted in hours, see `fold`.
     pub counted_pages: u64,
 }

@@ -214,44 +214,4 @@ fn read(path: &Path) -> io::Result<OwnedAlias> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owned(property_id: &str) -> OwnedAlias {
-        let alias = Alias { protocol: "ga4".into(), id: "G-1".into(), hostname: String::new() };
-        OwnedAlias { alias, property_id: property_id.into() }
-    }
-
-    #[test]
-    fn of_many_who_claim_an_alias_at_once_one_has_it() {
-        for _ in 0..20 {
-            let directory = tempfile::tempdir().unwrap();
-            let winners: Vec<OwnedAlias> = std::thread::scope(|scope| {
-                let claims: Vec<_> = (0..8)
-                    .map(|n| {
-                        let (dir, owned) = (directory.path(), owned(&format!("p_{n}")));
-                        scope.spawn(move || claim(dir, &owned).is_ok().then_some(owned))
-                    })
-                    .collect();
-                claims.into_iter().filter_map(|claim| claim.join().unwrap()).collect()
-            });
-            let aliases = Aliases::default().refresh(directory.path()).unwrap().unwrap();
-            assert_eq!(winners, aliases.of(None));
-        }
-    }
-
-    #[test]
-    fn an_alias_is_released_by_its_owner_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        claim(directory.path(), &owned("p_a")).unwrap();
-        claim(directory.path(), &owned("p_a")).unwrap();
-        assert!(
-            matches!(claim(directory.path(), &owned("p_b")), Err(AliasError::Taken { owner, .. }) if owner == "p_a")
-        );
-        assert!(matches!(release(directory.path(), &owned("p_b")), Err(AliasError::Absent(_))));
-        release(directory.path(), &owned("p_a")).unwrap();
-        claim(directory.path(), &owned("p_b")).unwrap();
-        let aliases = Aliases::default().refresh(directory.path()).unwrap().unwrap();
-        assert_eq!(aliases.of(Some("p_b")), [owned("p_b")]);
-    }
-}
+mod tests;

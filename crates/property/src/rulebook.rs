@@ -51,6 +51,7 @@ impl Rulebook {
             version.ok_or_else(|| Invalid::new("version", self.current.version, "which is the last one"))?;
         let rules = Rules { version, ..rules };
         check::check(&rules)?;
+        check::check_new(&rules)?;
         let zone = known_zone(&rules.time_zone).ok_or_else(|| check::unknown_zone(&rules.time_zone))?;
         let earlier = self.iter().cloned().collect();
         Ok(Self { earlier, current: Arc::new(rules), zone })
@@ -130,6 +131,20 @@ mod tests {
         assert_eq!(book.version(2), Some(book.current()));
         assert_eq!((book.version(0), book.version(3)), (None, None));
         assert_eq!(Rulebook::try_from(Vec::from(book.clone())).unwrap(), book);
+    }
+
+    #[test]
+    fn a_passive_page_view_is_read_where_it_stands_and_never_set() {
+        let mut passive = rules(1, "UTC");
+        passive.session.passive_events = vec!["heartbeat".into(), "page_view".into()];
+        let book = Rulebook::try_from(vec![passive.clone()]).unwrap();
+        assert_eq!(book.current().session, passive.session);
+        passive.session_timeout_s = 60;
+        let message = book.with(passive.clone()).unwrap_err().to_string();
+        assert!(message.starts_with("session.passive_events[1] is \"page_view\", "), "{message}");
+        assert!(message.ends_with("take it out"), "{message}");
+        passive.session.passive_events.pop();
+        assert_eq!(book.with(passive).unwrap().current().version, 2);
     }
 
     #[test]

@@ -145,8 +145,9 @@ impl RulesFile {
         {
             spelt.clone_into(zone);
         }
-        let TrafficRules { spam_referrers, ignored_referrers, .. } = &mut self.traffic;
-        for name in [spam_referrers, ignored_referrers, &mut self.urls.hostnames].into_iter().flatten() {
+        let TrafficRules { spam_referrers, allowed_referrers, ignored_referrers, .. } = &mut self.traffic;
+        let lists = [spam_referrers, allowed_referrers, ignored_referrers, &mut self.urls.hostnames];
+        for name in lists.into_iter().flatten() {
             name.make_ascii_lowercase();
         }
     }

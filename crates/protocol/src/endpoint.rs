@@ -63,6 +63,11 @@ impl Protocol {
         }
     }
 
+    /// Whether a bot is answered otherwise than a visitor.
+    pub fn tells_bots(self) -> bool {
+        self == Self::Umami
+    }
+
     /// Whether two sites of the world may have the same id, so that the page's host name must tell them apart.
     pub fn ids_are_ambiguous(self) -> bool {
         matches!(self, Self::Matomo | Self::Snowplow)

@@ -230,16 +230,16 @@ pub fn params(place: Place, value: Json<'_>) -> Result<Vec<Parameter>, Refusal> 
             let message = "a parameter is given twice; send it once".to_owned();
             return Err(Refusal::field(Code::InvalidField, place.param(&key), &value, message));
         }
-        let value = param(place, &key, value)?;
+        let value = param(&|| place.param(&key), value)?;
         params.push(Parameter { key: key.into_owned(), value: Some(value) });
     }
     Ok(params)
 }
 
-fn param(place: Place, key: &str, value: Json<'_>) -> Result<parameter::Value, Refusal> {
-    let refuse = |value: &Json<'_>, message: String| {
-        Err(Refusal::field(Code::InvalidField, place.param(key), value, message))
-    };
+/// The value of a parameter that stands there.
+pub(crate) fn param(field: &dyn Fn() -> String, value: Json<'_>) -> Result<parameter::Value, Refusal> {
+    let refuse =
+        |value: &Json<'_>, message: String| Err(Refusal::field(Code::InvalidField, field(), value, message));
     match value {
         Json::Flag(flag) => Ok(parameter::Value::Flag(flag)),
         // Numbers are doubles, as in JavaScript: whole ones beyond 2^53 lose their last digits.

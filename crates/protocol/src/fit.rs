@@ -176,7 +176,8 @@ impl ParsedHit<'_> {
         }
         assert!(self.items.len() <= limits::ITEMS);
         assert!(self.engagement_ms <= limits::ENGAGEMENT_MS && self.params.len() <= limits::PARAMS);
-        for param in &self.params {
+        assert!(self.items.iter().all(|item| item.params.len() <= limits::ITEM_PARAMS));
+        for param in self.params.iter().chain(self.items.iter().flat_map(|item| &item.params)) {
             assert!((1..=limits::PARAM_KEY_BYTES).contains(&param.key.len()), "{param:?}");
             let is_good = match &param.value {
                 Some(parameter::Value::Text(text)) => text.len() <= limits::PARAM_VALUE_BYTES,

@@ -24,6 +24,7 @@ pub mod matomo;
 pub mod segment;
 pub mod snowplow;
 pub mod endpoint;
+pub mod scripts;
 
 pub use endpoint::{Endpoint, Protocol};
 pub use fields::Place;

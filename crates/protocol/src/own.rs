@@ -3,6 +3,9 @@
 //! Every field of a hit is checked by name; an unknown or repeated one is refused, so that a typing error is seen at once
 //! and not as missing data weeks later. `null` counts as absent.
 
+pub mod claim;
+mod items;
+
 use std::borrow::Cow;
 
 use hit::{PAGE_VIEW, limits};
@@ -33,7 +36,7 @@ const GIVEN_USER_AGENT_BYTES: usize = limits::REQUEST_BYTES;
 const ATTEMPTS: u64 = 1_000_000;
 
 /// The fields of a hit, in the order of `interfaces.md`.
-const HIT_FIELDS: [&str; 18] = [
+const HIT_FIELDS: [&str; 19] = [
     "event",
     "url",
     "referrer",
@@ -48,6 +51,7 @@ const HIT_FIELDS: [&str; 18] = [
     "id",
     "attempt",
     "params",
+    "items",
     "timestamp",
     "ip",
     "user_agent",
@@ -91,12 +95,6 @@ pub fn collect(body: &[u8]) -> Result<CollectRequest<'_>, Refusal> {
     };
     let hits = list.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     Ok(CollectRequest { measurement_id, hits, import_until_ms })
-}
-
-/// Whose a body that was refused would have been, if that can be read.
-pub fn measurement_id(body: &[u8]) -> Option<String> {
-    let body: Json<'_> = serde_json::from_slice(body).ok()?;
-    body.text("measurement_id").map(Cow::into_owned)
 }
 
 /// Checks the fields of one hit.
@@ -164,6 +162,7 @@ impl<'a> ParsedHit<'a> {
                 self.attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
             }
             "params" => self.params = fields::params(place, value)?,
+            "items" => self.items = items::items(place, value)?,
             "ip" => {
                 self.ip = Some(fields::address(place, &value)?);
                 self.needs_secret.get_or_insert("ip");

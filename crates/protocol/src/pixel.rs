@@ -7,6 +7,7 @@ use hit::limits;
 
 use crate::fields::Place;
 use crate::json::Json;
+use crate::own::claim::Claim;
 use crate::own::{self, CollectRequest};
 use crate::refusal::{Code, Refusal};
 
@@ -41,6 +42,13 @@ pub fn collect(query: &str) -> Result<CollectRequest<'_>, Refusal> {
         entries.push((Cow::Borrowed("params"), Json::Map(params)));
     }
     Ok(CollectRequest { measurement_id, hits: vec![own::hit(Place::Pixel, entries)?], import_until_ms: None })
+}
+
+/// Whose a query that was refused says it is.
+pub fn claim(query: &str) -> Option<Claim> {
+    let query = query.as_bytes().get(..limits::REQUEST_BYTES).unwrap_or(query.as_bytes());
+    let (_, id) = url::form_urlencoded::parse(query).find(|(key, _)| key == "measurement_id")?;
+    Some(Claim { measurement_id: id.into_owned(), hits: 1 })
 }
 
 /// The JSON value that a text stands for; one that cannot be read stays text, which the field's check then refuses.

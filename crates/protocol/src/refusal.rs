@@ -187,6 +187,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sent::Dropped;
 
     #[test]
     fn every_code_is_documented_with_its_status() {
@@ -196,6 +197,27 @@ mod tests {
             assert!(text.contains(&row), "docs/errors.md lacks the row {row}");
             assert_eq!(code.retry_after_s().is_some(), code.status() == StatusCode::SERVICE_UNAVAILABLE);
         }
+    }
+
+    #[test]
+    fn reports_know_every_reason_that_leaves_the_property_known() {
+        let is_told = |reason: &str| hit::known_reason(reason) == reason;
+        for code in Code::ALL {
+            let is_anybodys = matches!(
+                code,
+                Code::UnsupportedEncoding
+                    | Code::Timeout
+                    | Code::UnknownMeasurementId
+                    | Code::NotFound
+                    | Code::MethodNotAllowed
+            );
+            let expected = !is_anybodys && code.retry_after_s().is_none();
+            assert_eq!(is_told(code.as_str()), expected, "{code:?}");
+        }
+        for reason in [Dropped::Kind, Dropped::TooOld, Dropped::SecretRequired] {
+            assert!(is_told(reason.as_str()), "{reason:?}");
+        }
+        assert!(!is_told(Dropped::UnknownSite.as_str()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hit::{PAGE_VIEW, limits};
+use hit::PAGE_VIEW;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::fields::Place;
 use crate::fit::Campaign;
 use crate::hints::Hints;
+use crate::items;
 use crate::json::{self, Json};
 use crate::parsed::{HitTime, ParsedHit};
 use crate::refusal::{Code, Refusal};
@@ -135,7 +136,9 @@ fn entry<'a>(
             hit.fit_event(event.ok_or_else(missing)?);
         }
         // They say who somebody is, and are no event.
-        "identify" | "group" | "alias" => return Ok(Entry::Dropped(Dropped::Kind)),
+        "identify" | "group" | "alias" => {
+            return Ok(Entry::Dropped { site: site.clone(), reason: Dropped::Kind });
+        }
         other => {
             let message = "type is track, page, screen, identify, group or alias";
             return Err(Refusal::field(Code::InvalidField, field("type"), other, message));
@@ -149,10 +152,8 @@ fn entry<'a>(
     if let Some(id) = call.text("messageId") {
         hit.fit_id(id);
     }
-    match time(call, body) {
-        Some(HitTime::Age(age_ms)) if age_ms > limits::AGE_MS => return Ok(Entry::Dropped(Dropped::TooOld)),
-        Some(time) => hit.time = time,
-        None => {}
+    if let Some(time) = time(call, body) {
+        hit.time = time;
     }
     let context = call.get("context").or_else(|| body.get("context")).unwrap_or(&Json::Null);
     page(&mut hit, call.get("properties").unwrap_or(&Json::Null), context);
@@ -209,7 +210,12 @@ fn page<'a>(hit: &mut ParsedHit<'a>, properties: &Json<'a>, context: &Json<'a>) 
         hit.fit_number("value", revenue);
     }
     hit.fit_text("transaction_id", properties.text("order_id").unwrap_or_default());
-    hit.fit_items(properties.get("products"));
+    match properties.get("products") {
+        None if matches!(&*hit.event, "Product Viewed" | "Product Added") => {
+            hit.fit_item(items::of_json(properties))
+        }
+        products => hit.fit_items(products),
+    }
     if let Json::Map(fields) = properties {
         // The amount is in `value`: as `revenue` it would be money on each event, also where a checkout only begins.
         for (name, value) in fields.iter().filter(|(name, _)| !is_of_page(name) && *name != "revenue") {

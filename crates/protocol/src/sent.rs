@@ -47,7 +47,12 @@ pub enum Entry<'a> {
         hit: Box<ParsedHit<'a>>,
     },
     /// Understood, and not measured.
-    Dropped(Dropped),
+    Dropped {
+        /// As of a hit.
+        site: Cow<'a, str>,
+        /// Why.
+        reason: Dropped,
+    },
     /// Not understood; for the replies that say so.
     Refused(Refusal),
 }
@@ -94,6 +99,8 @@ pub enum Outcome {
     Taken {
         /// Who the hit is from.
         visitor_id: u64,
+        /// Whether it counts as a bot's; told only where the reply says so ([`crate::Protocol::tells_bots`]).
+        is_bot: bool,
     },
     /// It is not counted.
     Dropped(Dropped),

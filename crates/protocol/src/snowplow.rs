@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use hit::{PAGE_VIEW, limits};
+use hit::PAGE_VIEW;
 use http::StatusCode;
 
 use crate::fields::Place;
@@ -74,6 +74,7 @@ pub fn parse_query<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
 }
 
 fn entry<'a>(place: Place, query: &Query<'a>) -> Entry<'a> {
+    let site = query.get("aid").unwrap_or_default();
     let mut hit = ParsedHit::empty(place);
     let get = |name: &str| query.get(name).unwrap_or_default();
     match query.get("e").as_deref() {
@@ -113,17 +114,14 @@ fn entry<'a>(place: Place, query: &Query<'a>) -> Entry<'a> {
                 return Entry::Refused(Refusal::field(Code::InvalidField, place.field("ue_pr"), "", message));
             }
         }
-        Some(_) => return Entry::Dropped(Dropped::Kind),
+        Some(_) => return Entry::Dropped { site, reason: Dropped::Kind },
         None => {
             let message = "e, the kind of the event, is missing";
             return Entry::Refused(Refusal::field(Code::MissingField, place.field("e"), "", message));
         }
     }
     shared(&mut hit, query);
-    match hit.time {
-        HitTime::Age(age_ms) if age_ms > limits::AGE_MS => Entry::Dropped(Dropped::TooOld),
-        _ => Entry::Hit { site: query.get("aid").unwrap_or_default(), hit: Box::new(hit) },
-    }
+    Entry::Hit { site, hit: Box::new(hit) }
 }
 
 /// A parameter that is JSON, or the one that is the same in base64.
@@ -155,6 +153,12 @@ fn self_describing(hit: &mut ParsedHit<'_>, query: &Query<'_>) -> bool {
     };
     hit.fit_event(Cow::Owned(name.to_owned()));
     hit.fit_fields(event.get("data"));
+    // What the trackers call `trackAddToCart` has the one item in its fields.
+    if name == "add_to_cart"
+        && let Some(data) = event.get("data")
+    {
+        hit.fit_item(items::of_json(data));
+    }
     true
 }
 

@@ -1,7 +1,8 @@
 //! Umami's `POST /api/send`, and `/api/batch` with a list of the same objects.
 //!
 //! The reply names the visitor as Umami does, `sessionId` and `visitId`, and a token that clients send back in
-//! `x-umami-cache`; Umami spares itself a look-up by it, so ours holds nothing that matters and is not read.
+//! `x-umami-cache`; Umami spares itself a look-up by it, so ours holds nothing that matters and is not read. A bot is answered
+//! as Umami answers one (umami-software/umami, `src/app/api/send/route.ts`); there it is dropped, here it is counted as a bot.
 
 use std::borrow::Cow;
 
@@ -54,7 +55,7 @@ fn entry<'a>(place: Place, object: &Json<'a>) -> Result<Entry<'a>, Refusal> {
         }
         "performance" => hit.fit_event("web_vitals".into()),
         // Who the visitor is comes with each event as well, as `id`.
-        "identify" => return Ok(Entry::Dropped(Dropped::Kind)),
+        "identify" => return Ok(Entry::Dropped { site, reason: Dropped::Kind }),
         _ => {
             let message = "type is event, identify or performance";
             return Err(Refusal::field(Code::InvalidField, place.field("type"), kind, message));
@@ -112,11 +113,12 @@ pub fn reply(outcomes: &[Outcome]) -> Reply {
         Some(Outcome::Dropped(Dropped::UnknownSite)) => {
             refuse(&Refusal::field(Code::UnknownMeasurementId, "website", "", "Website not found."))
         }
+        Some(Outcome::Taken { is_bot: true, .. }) => Reply::json(StatusCode::OK, &json!({ "beep": "boop" })),
         first => Reply::json(StatusCode::OK, &identity(first)),
     }
 }
 
-/// The reply of `/api/batch`.
+/// The reply of `/api/batch`. An object of a bot is one that was processed; the token is never its.
 pub fn reply_batch(outcomes: &[Outcome]) -> Reply {
     let tally = Tally::of(outcomes);
     let details: Vec<Value> = outcomes
@@ -130,7 +132,7 @@ pub fn reply_batch(outcomes: &[Outcome]) -> Reply {
             Outcome::Refused(refusal) => Some(json!({ "index": index, "response": error(refusal) })),
         })
         .collect();
-    let last = outcomes.iter().rev().find(|outcome| matches!(outcome, Outcome::Taken { .. }));
+    let last = outcomes.iter().rev().find(|outcome| matches!(outcome, Outcome::Taken { is_bot: false, .. }));
     let mut reply = json!({
         "size": outcomes.len(),
         "processed": tally.taken,
@@ -162,7 +164,7 @@ fn error(refusal: &Refusal) -> Value {
 
 /// Ids of the visitor in the form of UUIDs, and the token; none for what was not counted.
 fn identity(outcome: Option<&Outcome>) -> Value {
-    let Some(Outcome::Taken { visitor_id }) = outcome else { return json!({ "cache": "" }) };
+    let Some(Outcome::Taken { visitor_id, .. }) = outcome else { return json!({ "cache": "" }) };
     let id = |version: u16| {
         let high = visitor_id >> 32;
         let middle = (visitor_id >> 16) & 0xffff;

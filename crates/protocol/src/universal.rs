@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use hit::{PAGE_VIEW, limits};
+use hit::PAGE_VIEW;
 use http::StatusCode;
 
 use crate::fields::Place;
@@ -23,6 +23,9 @@ pub const HIT_BYTES: usize = 8192;
 pub const BATCH_BYTES: usize = 16 * 1024;
 /// Hits of a batch.
 const BATCH_HITS: usize = 20;
+
+/// The event that says that something was bought.
+const PURCHASE: &str = "purchase";
 
 /// An item hit's names of what it tells.
 const ITEM: [(&str, Fact); 5] = [
@@ -72,7 +75,7 @@ pub fn parse_batch<'a>(request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
     Ok(sent)
 }
 
-/// A hit; and the purchase that a page view or an event may carry.
+/// A hit; and what a page view or an event may do with goods beside, as an event of its own.
 fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusal> {
     let place = Place::Hit(index);
     let missing =
@@ -89,10 +92,7 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
     for (key, value) in query.iter() {
         custom(&mut hit, key, value);
     }
-    if matches!(hit.time, HitTime::Age(age_ms) if age_ms > limits::AGE_MS) {
-        return Ok(vec![Entry::Dropped(Dropped::TooOld)]);
-    }
-    let mut purchase = (query.get("pa").as_deref() == Some("purchase")).then(|| hit.clone());
+    let mut beside = shop_event(query).map(|event| (event, hit.clone()));
     match kind.as_ref() {
         "pageview" => hit.fit_event(PAGE_VIEW.into()),
         "screenview" => {
@@ -107,24 +107,43 @@ fn entries<'a>(index: usize, query: &Query<'a>) -> Result<Vec<Entry<'a>>, Refusa
         }
         "transaction" => {
             make_purchase(&mut hit, query);
-            purchase = None;
+            beside = None;
         }
         "item" => {
             hit.fit_event("item".into());
             hit.fit_text("transaction_id", query.get("ti").unwrap_or_default());
+            hit.fit_text("currency", query.get("cu").unwrap_or_default());
             hit.fit_item(items::of_query(query, &ITEM));
         }
-        _ => return Ok(vec![Entry::Dropped(Dropped::Kind)]),
+        _ => return Ok(vec![Entry::Dropped { site, reason: Dropped::Kind }]),
     }
-    if let Some(purchase) = &mut purchase {
-        make_purchase(purchase, query);
-    }
+    let beside = beside.map(|(event, mut hit)| {
+        if event == PURCHASE {
+            make_purchase(&mut hit, query);
+        } else {
+            hit.fit_event(event.into());
+            hit.fit_numbered_items(query);
+            hit.fit_text("currency", query.get("cu").unwrap_or_default());
+        }
+        hit
+    });
     let entry = |hit| Entry::Hit { site: site.clone(), hit: Box::new(hit) };
-    Ok([Some(hit), purchase].into_iter().flatten().map(entry).collect())
+    Ok([Some(hit), beside].into_iter().flatten().map(entry).collect())
+}
+
+/// What enhanced ecommerce does with the goods of a hit, under Google Analytics 4's name. Of a checkout the first step counts.
+fn shop_event(query: &Query<'_>) -> Option<&'static str> {
+    match query.get("pa")?.as_ref() {
+        "detail" => Some("view_item"),
+        "add" => Some("add_to_cart"),
+        "checkout" if matches!(query.get("cos").as_deref(), None | Some("1")) => Some("begin_checkout"),
+        "purchase" => Some(PURCHASE),
+        _ => None,
+    }
 }
 
 fn make_purchase(hit: &mut ParsedHit<'_>, query: &Query<'_>) {
-    hit.fit_event("purchase".into());
+    hit.fit_event(PURCHASE.into());
     hit.fit_text("transaction_id", query.get("ti").unwrap_or_default());
     hit.fit_text("affiliation", query.get("ta").unwrap_or_default());
     hit.fit_numbered_items(query);

@@ -13,4 +13,6 @@ pub mod migrate;
 pub use client::{WarehouseConfig, client, load_settings};
 pub use error::WarehouseError;
 pub use migrate::{MigrateError, migrate};
-pub use rows::{HitRollupRow, SessionRollupRow, ValueRollupRow, WatermarkRow};
+pub use rows::{
+    HitRollupRow, ItemRollupRow, RefusalRollupRow, SessionRollupRow, ValueRollupRow, WatermarkRow,
+};

@@ -13,7 +13,7 @@ use crate::error::WarehouseError;
 use crate::tables::MinuteTable;
 
 /// Number, name and text of every migration, in order.
-const FILES: [(u32, &str, &str); 9] = [
+const FILES: [(u32, &str, &str); 14] = [
     (1, "minute_tables", include_str!("../migrations/0001_minute_tables.sql")),
     (2, "hourly_tables", include_str!("../migrations/0002_hourly_tables.sql")),
     (3, "hourly_views", include_str!("../migrations/0003_hourly_views.sql")),
@@ -23,6 +23,11 @@ const FILES: [(u32, &str, &str); 9] = [
     (7, "more_dimensions_views", include_str!("../migrations/0007_more_dimensions_views.sql")),
     (8, "values", include_str!("../migrations/0008_values.sql")),
     (9, "values_view", include_str!("../migrations/0009_values_view.sql")),
+    (10, "items", include_str!("../migrations/0010_items.sql")),
+    (11, "items_view", include_str!("../migrations/0011_items_view.sql")),
+    (12, "refusals", include_str!("../migrations/0012_refusals.sql")),
+    (13, "refusals_view", include_str!("../migrations/0013_refusals_view.sql")),
+    (14, "titles_and_custom_metrics", include_str!("../migrations/0014_titles_and_custom_metrics.sql")),
 ];
 
 /// The record itself; not a numbered file, because the numbers stand in it.

@@ -12,11 +12,16 @@ pub enum MinuteTable {
     SessionRollup,
     /// Measured values.
     ValueRollup,
+    /// Goods of events.
+    ItemRollup,
+    /// Hits that were not counted.
+    RefusalRollup,
 }
 
 impl MinuteTable {
     /// All, in the order in which a plan inserts.
-    pub const ALL: [Self; 3] = [Self::HitRollup, Self::SessionRollup, Self::ValueRollup];
+    pub const ALL: [Self; 5] =
+        [Self::HitRollup, Self::SessionRollup, Self::ValueRollup, Self::ItemRollup, Self::RefusalRollup];
 
     /// The table's name.
     pub fn name(self) -> &'static str {
@@ -24,6 +29,8 @@ impl MinuteTable {
             Self::HitRollup => "hit_rollup",
             Self::SessionRollup => "session_rollup",
             Self::ValueRollup => "value_rollup",
+            Self::ItemRollup => "item_rollup",
+            Self::RefusalRollup => "refusal_rollup",
         }
     }
 
@@ -33,6 +40,8 @@ impl MinuteTable {
             Self::HitRollup => "events",
             Self::SessionRollup => "sessions",
             Self::ValueRollup => "count",
+            Self::ItemRollup => "lines",
+            Self::RefusalRollup => "hits",
         }
     }
 
@@ -97,9 +106,22 @@ pub const HIT_HOURLY: HourlyTable = HourlyTable {
         "first_source",
         "currency",
         "custom",
+        "page_title",
         "plan_group",
     ],
-    sums: &["page_views", "events", "sessions", "engagement_ms", "revenue_micros", "key_events"],
+    sums: &[
+        "page_views",
+        "events",
+        "sessions",
+        "engagement_ms",
+        "revenue_micros",
+        "key_events",
+        "custom_metric_1_micros",
+        "custom_metric_2_micros",
+        "custom_metric_3_micros",
+        "custom_metric_4_micros",
+        "custom_metric_5_micros",
+    ],
     sets: &["visitors", "new_visitors"],
 };
 
@@ -191,13 +213,75 @@ pub const VALUE_HOURLY: HourlyTable = HourlyTable {
     sets: &[],
 };
 
-/// All hourly tables.
-pub const HOURLY: [&HourlyTable; 4] = [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY];
+/// Goods that were viewed, added to a cart, checked out and bought.
+pub const ITEM_HOURLY: HourlyTable = HourlyTable {
+    name: "item_hourly",
+    source: MinuteTable::ItemRollup,
+    key: &[
+        "property",
+        "generation",
+        "traffic_class",
+        "local_date",
+        "local_hour",
+        "utc_offset_s",
+        "item_id",
+        "item_name",
+        "item_brand",
+        "item_category",
+        "item_variant",
+        "currency",
+        "custom",
+        "page_path",
+        "source",
+        "medium",
+        "campaign",
+        "country",
+        "device",
+        "browser",
+        "operating_system",
+        "hostname",
+        "region",
+        "city",
+        "browser_version",
+        "operating_system_version",
+        "device_brand",
+        "traffic_reason",
+        "visitor_type",
+        "first_source",
+        "plan_group",
+    ],
+    sums: &[
+        "items_viewed",
+        "items_added_to_cart",
+        "items_checked_out",
+        "items_purchased",
+        "item_revenue_micros",
+        "lines",
+    ],
+    sets: &[],
+};
 
-/// The text of the views as they are now, from which a repair takes the very same SELECT.
-const VIEWS: [&str; 2] = [
+/// Hits that were not counted, by reason.
+pub const REFUSAL_HOURLY: HourlyTable = HourlyTable {
+    name: "refusal_hourly",
+    source: MinuteTable::RefusalRollup,
+    key: &["property", "generation", "local_date", "local_hour", "utc_offset_s", "reason", "plan_group"],
+    sums: &["hits"],
+    sets: &[],
+};
+
+/// All hourly tables.
+pub const HOURLY: [&HourlyTable; 6] =
+    [&HIT_HOURLY, &SESSION_HOURLY, &TOTAL_HOURLY, &VALUE_HOURLY, &ITEM_HOURLY, &REFUSAL_HOURLY];
+
+/// The text of the views as they are now, from which a repair takes the very same SELECT. Of a view that was changed the newest text comes
+/// first: the first that is found is taken.
+const VIEWS: [&str; 5] = [
+    include_str!("../migrations/0014_titles_and_custom_metrics.sql"),
     include_str!("../migrations/0007_more_dimensions_views.sql"),
     include_str!("../migrations/0009_values_view.sql"),
+    include_str!("../migrations/0011_items_view.sql"),
+    include_str!("../migrations/0013_refusals_view.sql"),
 ];
 
 impl HourlyTable {
@@ -228,6 +312,9 @@ mod tests {
         for table in HOURLY {
             let sql = table.select_where("plan_group_condition");
             assert!(sql.starts_with("SELECT\n    property, "), "{}", table.name);
+            for column in table.sums.iter().chain(table.sets) {
+                assert!(sql.contains(&format!(" AS {column}")), "{} has no {column}", table.name);
+            }
             assert_eq!(sql.matches("WHERE plan_group_condition").count(), 1, "{}", table.name);
             assert_eq!(sql.matches("CREATE").count(), 0, "{}", table.name);
             assert!(sql.contains(&format!("FROM {} AS minute_rows", table.source.name())), "{}", table.name);

@@ -10,9 +10,10 @@ use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use jiff::Timestamp;
-use processing::TrafficReason;
+use processing::{TrafficClass, TrafficReason};
 use property::{Properties, Property};
-use protocol::{Code, CollectRequest, Hints, HitTime, ParsedHit, Place, Refusal, hints, own};
+use protocol::own::claim::Claim;
+use protocol::{Code, CollectRequest, Hints, HitTime, Outcome, ParsedHit, Place, Protocol, Refusal, hints};
 use serde_json::{Map, Value, json};
 use service::SharedClock;
 
@@ -22,11 +23,15 @@ use super::network::Network;
 use super::origin::{Maps, Origins};
 use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
+use crate::handoff::refused::RefusedHits;
 use crate::handoff::{CommitRefused, Intake};
 use crate::tail::{Tail, Told};
 
 /// The header for the API secret, beside `Authorization: Bearer`.
 pub(super) const SECRET_HEADER: &str = "x-meridian-secret";
+
+/// What our own protocol is called beside the others.
+const OWN_PROTOCOL: &str = "meridian";
 
 /// What accepting needs.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(crate) struct Acceptor {
     pub(crate) host_suffix: Option<String>,
     /// The way to the committer.
     pub(crate) intake: Intake,
+    /// What is not taken, on the same way.
+    pub(crate) refused: Arc<RefusedHits>,
     /// Who looks.
     pub(crate) tail: Arc<Tail>,
     /// Time.
@@ -81,12 +88,14 @@ pub(crate) struct Prepared {
     hits: u32,
     /// What to tell when they are durable.
     told: Vec<Told>,
+    /// What of the request is not counted, and why: told then too, for until then the client may have to send all of it again.
+    pub(super) not_counted: Vec<(Arc<Property>, &'static str)>,
 }
 
 impl Prepared {
     /// Room for so many hits of the usual size.
     pub(super) fn with_capacity(hits: usize) -> Self {
-        Self { body: Vec::with_capacity(hits * 512), hits: 0, told: Vec::new() }
+        Self { body: Vec::with_capacity(hits * 512), hits: 0, told: Vec::new(), not_counted: Vec::new() }
     }
 }
 
@@ -133,7 +142,7 @@ impl Acceptor {
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
             let moment = event_time(hit, now_ms)?;
-            self.encode(hit, &property, &sender, (moment, &salts), ("meridian", &mut prepared));
+            self.encode(hit, &property, &sender, (moment, &salts), (None, &mut prepared));
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {
@@ -147,29 +156,37 @@ impl Acceptor {
     /// Commits the hits of a request; gives how many.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<u32, Refusal> {
         let hits = prepared.hits;
-        if prepared.body.is_empty() {
-            return Ok(0);
+        if !prepared.body.is_empty() {
+            self.intake.commit(prepared.body, hits).await.map_err(refuse_commit)?;
         }
-        self.intake.commit(prepared.body, hits).await.map_err(refuse_commit)?;
+        for (property, reason) in &prepared.not_counted {
+            self.refuse(property, reason, 1);
+        }
         for told in prepared.told {
             self.tail.tell(told, self.clock.now_ms());
         }
         Ok(hits)
     }
 
-    /// Tells of a request that is refused, if its property can be found and somebody looks at it.
-    pub(crate) fn tell_refused(&self, body: &[u8], refusal: &Refusal) {
-        if !self.tail.is_on() {
-            return;
+    /// Counts a request that is refused, if its property can be found, and tells of it if somebody looks. What a repeat would cure is
+    /// not counted: the client sends it again.
+    pub(crate) fn tell_refused(&self, claim: Option<Claim>, refusal: &Refusal) {
+        let Some(Claim { measurement_id, hits }) = claim else { return };
+        let Some(property) = self.properties.snapshot().by_measurement_id(&measurement_id) else { return };
+        if refusal.code.retry_after_s().is_none() {
+            self.refuse(&property, refusal.code.as_str(), hits);
         }
-        let measurement_id = own::measurement_id(body);
-        let property = measurement_id.and_then(|id| self.properties.snapshot().by_measurement_id(&id));
-        if let Some(property) = property {
-            let mut line = not_counted("refused", "meridian", refusal.code.as_str(), &refusal.message);
+        if self.tail.is_on() {
+            let mut line = not_counted("refused", OWN_PROTOCOL, refusal.code.as_str(), &refusal.message);
             line.insert("field".to_owned(), json!(refusal.field));
             line.insert("value".to_owned(), json!(refusal.value));
             self.tail.tell(Told { property_id: property.property_id.clone(), line }, self.clock.now_ms());
         }
+    }
+
+    /// Counts hits of a property that are not taken.
+    pub(super) fn refuse(&self, property: &Property, reason: &'static str, hits: u64) {
+        self.refused.add(&property.property_id, property.current_rules().version, reason, hits);
     }
 
     pub(super) fn sender<'a>(&self, peer: IpAddr, headers: &'a HeaderMap, maps: &'a Maps) -> Sender<'a> {
@@ -191,15 +208,15 @@ impl Acceptor {
         })
     }
 
-    /// Appends a hit as it will lie in the WAL; gives its visitor's id.
+    /// Appends a hit as it will lie in the WAL; gives what becomes of it with the commit. `protocol` is another product's.
     pub(super) fn encode(
         &self,
         hit: &ParsedHit<'_>,
         property: &Property,
         sender: &Sender<'_>,
         (moment, salts): (Moment, &SaltMap),
-        (protocol, prepared): (&'static str, &mut Prepared),
-    ) -> u64 {
+        (protocol, prepared): (Option<Protocol>, &mut Prepared),
+    ) -> Outcome {
         let event_time_ms = moment.event_time_ms;
         let user_agent = cut(match &hit.user_agent {
             Some(given) => given,
@@ -246,12 +263,17 @@ impl Acceptor {
         };
         prepared.hits += 1;
         view.push_to(&mut prepared.body);
-        if self.tail.is_on() {
-            let traffic = self.tail.traffic_of(&view, &property.current_rules().traffic);
-            let line = accepted(&view, protocol, traffic);
+        let is_looked_at = self.tail.is_on();
+        // Whoever needs neither line nor class does not pay for the class.
+        let is_asked = is_looked_at || protocol.is_some_and(Protocol::tells_bots);
+        let rules = &property.current_rules().traffic;
+        let traffic = if is_asked { self.tail.traffic_of(&view, rules) } else { None };
+        if is_looked_at {
+            let line = accepted(&view, protocol.map_or(OWN_PROTOCOL, Protocol::as_str), traffic);
             prepared.told.push(Told { property_id: property.property_id.clone(), line });
         }
-        ids.visitor_id
+        let is_bot = traffic.is_some_and(|reason| reason.class() == TrafficClass::Bot);
+        Outcome::Taken { visitor_id: ids.visitor_id, is_bot }
     }
 
     fn origin<'s>(

@@ -10,7 +10,7 @@ use hit::limits;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST};
 use property::Property;
-use protocol::{Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Sent};
+use protocol::{Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Refusal, Sent};
 
 use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, bearer, not_counted};
 use crate::tail::Told;
@@ -56,11 +56,19 @@ impl Acceptor {
         for entry in sent.entries {
             let (site, hit) = match entry {
                 Entry::Hit { site, hit } => (site, hit),
-                Entry::Dropped(reason) => {
+                Entry::Dropped { site, reason } => {
+                    if let Some(property) = owners.find_known(&site) {
+                        let told = (reason.as_str(), reason.message());
+                        self.tell_dropped(property, protocol, told, (now_ms, &mut prepared));
+                    }
                     outcomes.push(Outcome::Dropped(reason));
                     continue;
                 }
                 Entry::Refused(refusal) => {
+                    if let Some(property) = owners.by_host.clone() {
+                        let told = (refusal.code.as_str(), refusal.message.as_str());
+                        self.tell_dropped(property, protocol, told, (now_ms, &mut prepared));
+                    }
                     outcomes.push(Outcome::Refused(refusal));
                     continue;
                 }
@@ -71,18 +79,13 @@ impl Acceptor {
                     let has_secret = has_secret(&property, headers, sent.secret.as_deref());
                     match admit(&hit, has_secret, now_ms) {
                         Err(reason) => {
-                            self.tell_dropped(&property, protocol, reason, now_ms);
+                            let told = (reason.as_str(), reason.message());
+                            self.tell_dropped(property, protocol, told, (now_ms, &mut prepared));
                             Outcome::Dropped(reason)
                         }
                         Ok(moment) => {
-                            let visitor_id = self.encode(
-                                &hit,
-                                &property,
-                                &sender,
-                                (moment, &salts),
-                                (protocol.as_str(), &mut prepared),
-                            );
-                            Outcome::Taken { visitor_id }
+                            let into = (Some(protocol), &mut prepared);
+                            self.encode(&hit, &property, &sender, (moment, &salts), into)
                         }
                     }
                 }
@@ -92,10 +95,28 @@ impl Acceptor {
         Decided { prepared, outcomes }
     }
 
-    fn tell_dropped(&self, property: &Property, protocol: Protocol, reason: Dropped, now_ms: u64) {
+    /// An entry of a property that is not taken: counted when the others are committed, and told if somebody looks.
+    fn tell_dropped(
+        &self,
+        property: Arc<Property>,
+        protocol: Protocol,
+        (reason, message): (&'static str, &str),
+        (now_ms, prepared): (u64, &mut Prepared),
+    ) {
         if self.tail.is_on() {
-            let line = not_counted("dropped", protocol.as_str(), reason.as_str(), reason.message());
+            let line = not_counted("dropped", protocol.as_str(), reason, message);
             self.tail.tell(Told { property_id: property.property_id.clone(), line }, now_ms);
+        }
+        prepared.not_counted.push((property, reason));
+    }
+
+    /// Likewise a request that was not understood as a whole: whose it is, its host name alone may say.
+    pub(crate) async fn tell_misread(&self, headers: &HeaderMap, protocol: Protocol, refusal: &Refusal) {
+        let Some(property) = self.property_of_host(headers).await else { return };
+        self.refuse(&property, refusal.code.as_str(), 1);
+        if self.tail.is_on() {
+            let line = not_counted("dropped", protocol.as_str(), refusal.code.as_str(), &refusal.message);
+            self.tail.tell(Told { property_id: property.property_id.clone(), line }, self.clock.now_ms());
         }
     }
 
@@ -132,6 +153,18 @@ impl Owners<'_> {
         self.may_wait &= property.is_some();
         self.last = Some((site.to_owned(), page_host.to_owned(), property.clone()));
         property
+    }
+
+    /// The property of an entry that is not counted: not worth a reading of the directory.
+    fn find_known(&self, site: &str) -> Option<Arc<Property>> {
+        if let Some(property) = &self.by_host {
+            return Some(Arc::clone(property));
+        }
+        let properties = &self.acceptor.properties;
+        if property::is_measurement_id(site) {
+            return properties.snapshot().by_measurement_id(site);
+        }
+        properties.find_known_alias(self.protocol.as_str(), site, "")
     }
 }
 

@@ -8,7 +8,8 @@ use hit::limits;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use hyper::{Method, Request};
-use protocol::{Code, Endpoint, Outcome, Refusal, Reply, own, pixel};
+use protocol::own::{self, claim};
+use protocol::{Code, Endpoint, Outcome, Refusal, Reply, pixel, scripts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::accept::Acceptor;
@@ -87,7 +88,7 @@ impl Routes {
     }
 
     fn not_found(&self, path: &str) -> Answer {
-        let message = "hits go to POST /v1/collect or GET /v1/pixel.gif";
+        let message = scripts::way_out(path).unwrap_or("hits go to POST /v1/collect or GET /v1/pixel.gif");
         self.refuse(&Refusal::field(Code::NotFound, "", path, message))
     }
 
@@ -128,7 +129,7 @@ impl Routes {
                 Ok(request) => self.acceptor.prepare(peer, &head.headers, request).await,
                 Err(refusal) => Err(refusal),
             };
-            prepared.inspect_err(|refusal| self.acceptor.tell_refused(&bytes, refusal))?
+            prepared.inspect_err(|refusal| self.acceptor.tell_refused(claim::of_body(&bytes), refusal))?
         };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
@@ -136,8 +137,13 @@ impl Routes {
     }
 
     async fn pixel(&self, peer: IpAddr, request: &Request<Incoming>) -> Result<Answer, Refusal> {
-        let parsed = pixel::collect(request.uri().query().unwrap_or_default())?;
-        let prepared = self.acceptor.prepare(peer, request.headers(), parsed).await?;
+        let query = request.uri().query().unwrap_or_default();
+        let prepared = match pixel::collect(query) {
+            Ok(parsed) => self.acceptor.prepare(peer, request.headers(), parsed).await,
+            Err(refusal) => Err(refusal),
+        };
+        let prepared =
+            prepared.inspect_err(|refusal| self.acceptor.tell_refused(pixel::claim(query), refusal))?;
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())
@@ -221,10 +227,16 @@ impl Routes {
         peer: IpAddr,
         request: &protocol::Request<'_>,
     ) -> Result<Vec<Outcome>, (Refusal, Reply)> {
-        let sent = endpoint.parse(request).map_err(|refusal| {
-            let reply = endpoint.refuse(&refusal);
-            (refusal, reply)
-        })?;
+        let sent = match endpoint.parse(request) {
+            Ok(sent) => sent,
+            Err(refusal) => {
+                if !endpoint.counts_nothing() {
+                    self.acceptor.tell_misread(request.headers, endpoint.protocol(), &refusal).await;
+                }
+                let reply = endpoint.refuse(&refusal);
+                return Err((refusal, reply));
+            }
+        };
         if endpoint.counts_nothing() {
             return Ok(Vec::new());
         }

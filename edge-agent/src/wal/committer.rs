@@ -1,7 +1,7 @@
 //! The committer: the one thread that writes the WAL.
 //!
 //! It drains the intake, waits a few milliseconds for company, stamps and writes one block, and answers everybody in
-//! it. Limits: the disk budget and a clock that went back shut the gate (503); a failed commit answers everybody with an
+//! it. Hits that collect refused ride along as counts; without company they get a block of their own, at most one a second. Limits: the disk budget and a clock that went back shut the gate (503); a failed commit answers everybody with an
 //! error and ends the process, for redb refuses further writes.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::Config;
 use super::stamp::Stamp;
 use crate::disk::DataDir;
 use crate::disk::wal_file::{self, Start, WalFile};
+use crate::handoff::refused::{Refused, RefusedHits};
 use crate::handoff::{CommitRefused, CommittedBlock, Feed, Gate, IntakeReceiver, Submission};
 use crate::ledger::Ledger;
 use crate::metrics::WalMetrics;
@@ -25,7 +26,7 @@ use crate::metrics::WalMetrics;
 /// How often a shut gate is looked at again.
 const GATE_RETRY: Duration = Duration::from_millis(200);
 
-/// How long an idle committer sleeps at most, so that the measured disk stays fresh.
+/// How long an idle committer sleeps at most, so that the measured disk stays fresh and refused hits are told soon.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How often the disk is measured at most.
@@ -39,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) disk: Arc<DataDir>,
     /// Submissions.
     pub(crate) intake: IntakeReceiver,
+    /// What collect refused.
+    pub(crate) refused: Arc<RefusedHits>,
     /// Shut when the committer cannot take hits.
     pub(crate) gate: Arc<Gate>,
     /// Where committed blocks go.
@@ -114,7 +117,7 @@ impl Committer {
                     self.commit(submissions)?;
                 }
                 Err(RecvTimeoutError::Timeout) => self.idle()?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
         }
     }
@@ -167,7 +170,7 @@ impl Committer {
             body.extend_from_slice(&submission.body);
             hits += submission.hits;
         }
-        match self.write(&body, hits, stamp) {
+        match self.write(body, hits, stamp) {
             Ok(block) => {
                 self.parts.intake.answer(submissions, Ok(()));
                 self.parts.feed.announce(block);
@@ -195,11 +198,29 @@ impl Committer {
             self.roll()?;
         }
         let since = self.parts.clock.monotonic_ms().saturating_sub(self.last_block_ms);
-        if ends_file || since >= self.parts.config.tick_ms {
-            let block = self.write(&[], 0, stamp)?;
-            self.parts.feed.announce(block);
+        if ends_file || since >= self.parts.config.tick_ms || self.has_refusals() {
+            self.tick(stamp)?;
         }
         Ok(())
+    }
+
+    /// The last block: what was refused since the one before.
+    fn end(mut self) -> anyhow::Result<()> {
+        match self.stamp() {
+            Ok(stamp) if self.has_refusals() => self.tick(stamp),
+            _ => Ok(()),
+        }
+    }
+
+    fn tick(&mut self, stamp: u64) -> anyhow::Result<()> {
+        let block = self.write(Vec::new(), 0, stamp)?;
+        self.parts.feed.announce(block);
+        Ok(())
+    }
+
+    /// Whether refused hits may be written. Not beyond the budget: whoever sends what is refused must not fill the disk.
+    fn has_refusals(&self) -> bool {
+        !self.over_budget && self.parts.refused.are_waiting()
     }
 
     /// The stamp of a block with hits, unless the budget is used up or the clock is not to be trusted.
@@ -227,7 +248,18 @@ impl Committer {
         self.parts.gate.set(state);
     }
 
-    fn write(&mut self, body: &[u8], hits: u32, received_at_ms: u64) -> anyhow::Result<CommittedBlock> {
+    /// Writes a block with what was refused; if that fails it waits on.
+    fn write(&mut self, mut body: Vec<u8>, hits: u32, received_at_ms: u64) -> anyhow::Result<CommittedBlock> {
+        let refused = if self.over_budget { Refused::default() } else { self.parts.refused.take() };
+        refused.push_to(&mut body);
+        let written = self.append(&body, hits, received_at_ms);
+        if written.is_err() {
+            self.parts.refused.put_back(refused);
+        }
+        written
+    }
+
+    fn append(&mut self, body: &[u8], hits: u32, received_at_ms: u64) -> anyhow::Result<CommittedBlock> {
         let begun = Instant::now();
         let header = BlockHeader { block: self.next.block, from: self.next.position, hits, received_at_ms };
         let bytes = block::encode(header, body, self.parts.config.zstd_level).context("encoding a block")?;

@@ -37,10 +37,15 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// Expires when `year` begins.
     pub(crate) fn until(year: i32) -> Self {
-        let key = KeyPair::generate().unwrap();
+        Self::of(&KeyPair::generate().unwrap().serialize_pem(), year)
+    }
+
+    /// The same with this key, in PEM of PKCS#8.
+    pub(crate) fn of(key: &str, year: i32) -> Self {
+        let pair = KeyPair::from_pem(key).unwrap();
         let mut params = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
         params.not_after = date_time_ymd(year, 1, 1);
-        Self { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+        Self { cert: params.self_signed(&pair).unwrap().pem(), key: key.to_owned() }
     }
 }
 

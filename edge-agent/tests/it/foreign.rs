@@ -1,9 +1,13 @@
 //! Requests of other products' clients: whose they are, what is counted, and what is answered.
 
+use std::collections::BTreeMap;
+
+use batch::Lane;
 use hyper::{Method, StatusCode};
 use property::{Alias, OwnedAlias, Properties};
 
 use crate::edge::{Answer, Edge, Site};
+use crate::hub::Hub;
 
 const UA: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1");
 
@@ -147,6 +151,42 @@ async fn a_measurement_id_or_the_own_host_name_means_the_property_in_any_protoco
         edge.send(Method::POST, &path, &[UA, ("host", host)], body).await;
         assert_eq!(acknowledged(&edge).await - before, hits, "{host} {path}");
     }
+    assert!(edge.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_of_umami_is_told_and_counted_all_the_same() {
+    let site = Site::new();
+    let hub = Hub::start(&site.hub_tls);
+    claim(&site, "umami", "5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12", "");
+    let edge = site.start(&site.config(&hub.address)).await;
+    let bot = ("user-agent", "Mozilla/5.0 (compatible; examplebot/1.0)");
+    let said = async |agent, path: &str, body: String| -> String {
+        let answer = edge.send(Method::POST, path, &[agent], body).await;
+        assert_eq!((answer.status, dropped(&answer)), (StatusCode::OK, ""));
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    };
+    let (boop, mut tries) = (r#"{"beep":"boop"}"#, 1);
+    // The rules of user agents are read after the port was opened.
+    while said(bot, "/api/send", UMAMI.into()).await != boop {
+        tries += 1;
+    }
+    assert!(said(UA, "/api/send", UMAMI.into()).await.starts_with(r#"{"cache":"#));
+    // Umami asks the user agent that a payload names.
+    let named = UMAMI.replace(r#""url":"#, &format!(r#""userAgent":"{}","url":"#, bot.1));
+    assert_eq!(said(UA, "/api/send", named).await, boop);
+    let batch: serde_json::Value =
+        serde_json::from_str(&said(bot, "/api/batch", format!("[{UMAMI},{UMAMI}]")).await).unwrap();
+    assert_eq!((&batch["processed"], &batch["errors"], &batch["cache"]), (&2.into(), &0.into(), &"".into()));
+    assert_eq!(acknowledged(&edge).await, tries + 4);
+    hub.wait_until(|hub| hub.page_views().0 == tries + 4).await;
+    let mut by_class = BTreeMap::new();
+    for batch in hub.batches(Lane::Rollup) {
+        for row in batch::decode_rollup(batch.payload()).unwrap().hits {
+            *by_class.entry(row.key.traffic_class.to_string()).or_insert(0) += row.page_views;
+        }
+    }
+    assert_eq!(by_class, BTreeMap::from([("bot".to_owned(), tries + 3), ("human".to_owned(), 1)]));
     assert!(edge.stop().await);
 }
 

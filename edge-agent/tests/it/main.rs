@@ -13,5 +13,6 @@ mod tls;
 mod shutdown;
 mod requests;
 mod foreign;
+mod refused;
 mod tracker;
 mod places;

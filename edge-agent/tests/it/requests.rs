@@ -164,3 +164,25 @@ async fn hints_of_a_browser_are_kept_and_those_of_a_server_are_not() {
     assert_eq!([hits[0].prefetch, hits[1].prefetch, hits[2].prefetch], [true, true, false]);
     edge.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_of_other_products_are_refused_with_the_way_out() {
+    let site = Site::new();
+    let edge = site.start(&site.config("127.0.0.1:9")).await;
+    for (path, way) in [
+        ("/matomo.js", "setTrackerUrl"),
+        ("/js/container_aBcD1234.js", "Matomo URL"),
+        ("/script.js", "data-host-url"),
+        ("/js/script.js", "data-api"),
+        ("/gtag/js?id=G-TEST123", "server_container_url"),
+        ("/analytics.js", "transportUrl"),
+        ("/nothing.js", "/v1/collect"),
+    ] {
+        let answer = edge.send(Method::GET, path, &[], "").await;
+        assert_eq!(answer.error(), (404, "not_found".into(), String::new()), "{path}");
+        let error = answer.json()["error"].clone();
+        assert_eq!(error["value"].as_str(), path.split('?').next(), "{path}");
+        assert!(error["message"].as_str().unwrap().contains(way), "{path}: {error}");
+    }
+    assert!(edge.stop().await);
+}

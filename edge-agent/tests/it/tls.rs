@@ -1,5 +1,7 @@
 //! The collect port within TLS: both HTTP versions, certificates that are replaced, handshakes that fail.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use edge_agent::Config;
@@ -60,6 +62,40 @@ async fn alpn_chooses_the_http_version_over_either_version_of_tls() {
     assert_eq!(sample(&text, EXPIRES), YEARS_S[0].1);
     assert_eq!(edge.admin("/status").await.json()["positions"][0]["acknowledged"], 16);
     assert!(edge.stop().await);
+}
+
+/// What `openssl` prints when it is given `input`.
+fn openssl(arguments: &[&str], input: &str) -> String {
+    let mut command = Command::new("openssl");
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/setup.sh test`"));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rsa_keys_in_either_form_serve_either_version_of_tls() {
+    // The ring library makes no RSA keys.
+    let pkcs8 = openssl(&["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "");
+    let pkcs1 = openssl(&["pkey", "-traditional"], &pkcs8);
+    let certificate = Certificate::of(&pkcs8, 2040);
+    for (form, key) in [("-----BEGIN PRIVATE KEY", &pkcs8), ("-----BEGIN RSA PRIVATE KEY", &pkcs1)] {
+        assert!(key.starts_with(form), "{form}");
+        let site = Site::new();
+        let mut config = config(&site, &certificate);
+        config.collect.tls = Some(write(&site, &certificate.cert, key));
+        let edge = site.start(&config).await;
+        for version in [&TLS12, &TLS13] {
+            let stream = tls(&edge, &certificate.cert, &[b"h2"], &[version]).await.unwrap();
+            let answer = Connection::http2(stream).await.page_view(&site).await.unwrap();
+            assert_eq!(answer, (204, Version::HTTP_2), "{form}");
+        }
+        assert_eq!(sample(&metrics(&edge).await, EXPIRES), YEARS_S[0].1);
+        assert!(edge.stop().await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

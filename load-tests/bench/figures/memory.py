@@ -17,6 +17,7 @@ MOST_FILLS = 12
 SMALL = {
     "process__limits__max_open_sessions": 3 * SESSIONS[1],
     "process__limits__id_window_bytes": 1 << 20,
+    "process__limits__max_known_visitors": 1,
     "process__limits__page_window_bytes": 1 << 20,
     "outbox__cache_bytes": 1 << 20,
 }

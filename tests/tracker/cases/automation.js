@@ -10,7 +10,7 @@ export const automation = (world) => {
     const browser = await launchDriven()
     t.after(() => browser.close())
     for (const script of ['t.js', 't.full.js']) {
-      const visit = await openCase(world(), t, { settings: {}, script, context: await browser.newContext() })
+      const visit = await openCase(world(), t, { script, context: await browser.newContext() })
       const page = await visit.newPage()
       await page.goto(`${visit.home}/shoes`)
       await stay(page, 1200)

@@ -1,8 +1,7 @@
 /**
- * What stands where the edge will be: serves the scripts with settings in them, passes hits on to Meridian, keeps a copy,
- * and has the troubles that a test asks for.
+ * What stands before the edge: passes scripts and hits on, keeps a copy of the hits, and has the troubles that a test asks for.
  *
- * Without a Meridian behind it, it takes the hits itself.
+ * Without a Meridian behind it, it takes the hits itself, and puts the settings into the scripts.
  */
 import { createServer, request as httpRequest } from 'node:http'
 import { readFile } from 'node:fs/promises'
@@ -17,6 +16,18 @@ const readBody = async (request) => {
   for await (const part of request) parts.push(part)
   return Buffer.concat(parts)
 }
+
+/** Answers with the script that Meridian serves at this path. */
+const passScriptOn = (collect, { url, headers }, response) =>
+  new Promise((resolve, reject) => {
+    const onward = httpRequest(collect + url, { headers: { ...headers, host: new URL(collect).host } }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers)
+      answer.pipe(response)
+      answer.on('end', resolve)
+    })
+    onward.on('error', reject)
+    onward.end()
+  })
 
 /** Posts to Meridian as this address; gives its status. */
 const passOn = (collect, headers, body, address) =>
@@ -42,7 +53,7 @@ const passOn = (collect, headers, body, address) =>
 const newSite = (address) => ({
   /** Each visitor of a test comes from here. */
   address,
-  /** What the server puts into `/t/ID.js`, and which script that is. */
+  /** What is put into `/t/ID.js`, and which script that is. */
   settings: {},
   script: 't.js',
   /** What came, whether it was taken or not: hits, and how they were answered. */
@@ -57,7 +68,10 @@ export const startEdge = async (meridian) => {
   const sites = new Map()
   const faults = []
 
-  const serveScript = async (response, site, name) => {
+  const serveScript = async (request, response, pathname) => {
+    if (meridian) return passScriptOn(meridian.collect, request, response)
+    const site = sites.get(/^\/t\/([^/]+)\.js$/.exec(pathname)?.[1])
+    const name = site?.script ?? pathname.slice(1)
     const script = await readFile(new URL(name, SCRIPTS), 'utf8')
     response.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8' })
     response.end(script.replace(PLACEHOLDER, () => JSON.stringify(site?.settings ?? {})))
@@ -83,11 +97,8 @@ export const startEdge = async (meridian) => {
 
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://edge')
-    const property = /^\/t\/([^/]+)\.js$/.exec(pathname)?.[1]
     const answer =
-      pathname === '/v1/collect'
-        ? collect(request, response)
-        : serveScript(response, sites.get(property), property ? sites.get(property).script : pathname.slice(1))
+      pathname === '/v1/collect' ? collect(request, response) : serveScript(request, response, pathname)
     answer.catch((error) => {
       faults.push(String(error))
       response.destroy()

@@ -2,11 +2,12 @@
  * A whole Meridian in one process, and the commands that people use it with. The binary is named by MERIDIAN_BIN.
  */
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { until } from './until.js'
 
 const run = promisify(execFile)
 const ANY_PORT = '127.0.0.1:0'
@@ -45,6 +46,18 @@ export const startMeridian = async (binary) => {
   return {
     collect,
     createProperty: () => command('property', 'create'),
+    /** Sets what the property's script does, and waits until the edge serves it so. */
+    setTracker: async ({ property_id: propertyId, measurement_id: measurementId }, settings) => {
+      const file = join(data, `${propertyId}.toml`)
+      const lines = Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`)
+      await writeFile(file, `[tracker]\n${lines.join('')}`)
+      await command('property', 'set', '--property', propertyId, '--file', file)
+      const parts = Object.entries(settings).map(([name, value]) => `"${name}":${JSON.stringify(value)}`)
+      await until('the edge serves the property its settings', async () => {
+        const script = await (await fetch(`${collect}/t/${measurementId}.js`)).text()
+        return parts.every((part) => script.includes(part))
+      })
+    },
     /** The rows of a report over yesterday and today: midnight may pass while a test runs. */
     report: async (propertyId, metrics, dimensions) => {
       await command('status', '--wait', '--timeout', '120')

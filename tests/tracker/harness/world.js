@@ -47,8 +47,8 @@ const tagOf = (src, attributes) => {
 /**
  * A site of its own with one person on it.
  *
- * `attributes` go into the tag of `script`; with `settings` the tag names `/t/ID.js`, into which the server puts them, and
- * `script` is the one that it takes. `isDirect`: pages turn to Meridian itself, if there is one, so that its hits are not seen here.
+ * `attributes` go into the tag of `script`; with `settings` the tag names `/t/ID.js`, which has them inside, and `script` is the one
+ * that does what they ask for. `isDirect`: pages turn to Meridian itself, if there is one, so that its hits are not seen here.
  */
 export const openCase = async (world, t, options = {}) => {
   const { attributes = {}, settings, script = 't.js', context, isDirect } = options
@@ -60,6 +60,7 @@ export const openCase = async (world, t, options = {}) => {
   const id = property.measurement_id
   const site = edge.addSite(id)
   Object.assign(site, { script, settings: { measurement_id: id, ...settings } })
+  if (meridian && settings) await meridian.setTracker(property, settings)
   const origin = (isDirect && meridian?.collect) || edge.origin
   const tag = settings
     ? tagOf(`${origin}/t/${id}.js`, attributes)

@@ -22,6 +22,10 @@ use crate::support::{Edge, Sums};
 /// How long anything in these tests may take before it counts as hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Sums of custom metrics, by slot.
+const CUSTOM_METRICS: &str = "sum(custom_metric_1_micros), sum(custom_metric_2_micros), sum(custom_metric_3_micros), \
+                              sum(custom_metric_4_micros), sum(custom_metric_5_micros)";
+
 /// `target/debug/embedded-clickhouse`, beside this test's own directory.
 fn binary() -> PathBuf {
     let path = std::env::var_os("MERIDIAN_EMBEDDED_CLICKHOUSE").map_or_else(
@@ -51,6 +55,11 @@ pub(crate) struct Engine {
     tracer: Option<Tracer>,
     pub(crate) config: WarehouseConfig,
 }
+
+/// Columns of items, and what of them adds up.
+const ITEM: &str = "item_id, item_name, item_brand, item_category, item_variant";
+const ITEM_SUMS: &str = "sum(lines), sum(items_viewed), sum(items_added_to_cart), sum(items_checked_out), sum(items_purchased), \
+                         sum(item_revenue_micros)";
 
 impl Engine {
     pub(crate) fn start() -> Self {
@@ -84,10 +93,14 @@ impl Engine {
             "hit_rollup",
             "session_rollup",
             "value_rollup",
+            "item_rollup",
+            "refusal_rollup",
             "hit_hourly",
             "total_hourly",
             "session_hourly",
             "value_hourly",
+            "item_hourly",
+            "refusal_hourly",
         ] {
             let setting = format!("non_replicated_deduplication_window = {blocks}");
             self.execute(&format!("ALTER TABLE {table} MODIFY SETTING {setting}")).await;
@@ -123,7 +136,7 @@ impl Engine {
             let count = if minutes { "uniqCombined64Array(14)" } else { "uniqCombined64Merge(14)" };
             format!("{sums}{more}, {count}(visitors), {count}(new_visitors)")
         };
-        let money = ", sum(revenue_micros)";
+        let more = format!(", sum(revenue_micros), {CUSTOM_METRICS}");
         let sessions = "sum(sessions), sum(engaged_sessions), sum(page_views), sum(events), sum(duration_ms)";
         let place = "property, traffic_class, local_date, utc_offset_s, intDiv(plan, 4096)";
         let page = "page_path, source, medium, campaign, country, device, browser, operating_system, hostname, region, \
@@ -134,8 +147,8 @@ impl Engine {
                 "hit_hourly",
                 "hit_rollup",
                 format!("{place}, {page}, event_name, currency, custom"),
-                sets(money, true),
-                sets(money, false),
+                sets(&more, true),
+                sets(&more, false),
             ),
             ("total_hourly", "hit_rollup", place.to_owned(), sets("", true), sets("", false)),
             (
@@ -151,6 +164,20 @@ impl Engine {
                 format!("{place}, {page}, name, value"),
                 "sum(count)".into(),
                 "sum(count)".into(),
+            ),
+            (
+                "item_hourly",
+                "item_rollup",
+                format!("{place}, {page}, {ITEM}, currency, custom"),
+                ITEM_SUMS.into(),
+                ITEM_SUMS.into(),
+            ),
+            (
+                "refusal_hourly",
+                "refusal_rollup",
+                "property, local_date, utc_offset_s, intDiv(plan, 4096), reason".to_owned(),
+                "sum(hits)".into(),
+                "sum(hits)".into(),
             ),
         ] {
             let hour = "toStartOfHour(minute + toIntervalSecond(utc_offset_s))";
@@ -181,11 +208,25 @@ impl Engine {
         for table in ["hit_rollup", "hit_hourly"] {
             let revenue = self.number(&format!("(SELECT sum(revenue_micros) FROM {table})")).await;
             assert_eq!(revenue, expected.revenue_micros, "{table}");
+            let custom: (u64, u64, u64, u64, u64) =
+                self.one(&format!("SELECT {CUSTOM_METRICS} FROM {table}")).await;
+            assert_eq!(<[u64; 5]>::from(custom), expected.custom_micros, "{table}");
         }
         for table in ["value_rollup", "value_hourly"] {
             let found: (u64, u64) =
                 self.one(&format!("SELECT sum(count), sum(value * count) FROM {table}")).await;
             assert_eq!(found, expected.measured, "{table}");
+        }
+        for table in ["item_rollup", "item_hourly"] {
+            let found: (u64, u64, u64, u64, u64, u64) =
+                self.one(&format!("SELECT {ITEM_SUMS} FROM {table}")).await;
+            assert_eq!(<[u64; 6]>::from(found), expected.items, "{table}");
+        }
+        for table in ["refusal_rollup", "refusal_hourly"] {
+            let sql =
+                format!("SELECT toString(reason) AS why, sum(hits) FROM {table} GROUP BY why ORDER BY why");
+            let found: Vec<(String, u64)> = self.client().query_raw(&sql).fetch_all().await.unwrap();
+            assert_eq!(found, expected.refused.clone().into_iter().collect::<Vec<_>>(), "{table}");
         }
         let visitors = u64::try_from(expected.visitors.len()).unwrap();
         assert_eq!(self.number("(SELECT uniqExactArray(visitors) FROM hit_rollup)").await, visitors);

@@ -216,6 +216,8 @@ async fn rows_of_an_older_build_stay_and_new_ones_are_added_to_them() {
     assert_eq!(engine.number(older).await, 100);
     let revenue = engine.number("(SELECT sum(revenue_micros) FROM hit_hourly WHERE currency != '')").await;
     assert_eq!(revenue, sums.revenue_micros);
+    let custom = engine.number("(SELECT sum(custom_metric_5_micros) FROM hit_hourly)").await;
+    assert_eq!(custom, sums.custom_micros[4]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,7 +230,7 @@ async fn migrations_run_side_by_side_and_again_and_a_later_build_is_refused() {
     config.fsync = true;
     migrate(&config).await.unwrap();
     let with_fsync = "(SELECT count() FROM system.tables WHERE database = 'meridian' AND engine_full LIKE '%fsync_after_insert = 1%')";
-    assert_eq!(engine.number(with_fsync).await, 7);
+    assert_eq!(engine.number(with_fsync).await, 11);
     for table in warehouse::tables::HOURLY {
         let mut columns: Vec<String> = engine
             .client()
@@ -274,7 +276,7 @@ async fn stale_rows_are_refused_and_a_repeat_with_a_later_deadline_is_still_reco
     assert_eq!(engine.number("(SELECT sum(events) FROM total_hourly)").await, 3);
     insert("b", now + 90).await.unwrap();
     assert_eq!(engine.number("(SELECT sum(events) FROM hit_hourly)").await, 6);
-    assert_eq!(<HitRollupRow<'_> as Row>::COLUMN_NAMES.len(), 37);
+    assert_eq!(<HitRollupRow<'_> as Row>::COLUMN_NAMES.len(), 42);
 }
 
 fn row() -> HitRow {

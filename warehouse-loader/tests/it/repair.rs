@@ -57,6 +57,28 @@ async fn planted_differences_are_found_and_repaired() {
                 .to_owned(),
             true,
         ),
+        (
+            "items are missing",
+            format!("ALTER TABLE item_rollup DELETE WHERE plan = {last} AND item_brand = 'maker-1' {sync}"),
+            true,
+        ),
+        (
+            "items of a view have another name",
+            "INSERT INTO item_hourly SELECT * REPLACE ('other' AS item_name) FROM (SELECT * FROM item_hourly LIMIT 1)"
+                .to_owned(),
+            true,
+        ),
+        (
+            "a refusal is missing",
+            format!("ALTER TABLE refusal_rollup DELETE WHERE plan = {last} AND reason = 'too_old' {sync}"),
+            true,
+        ),
+        (
+            "refusals of a view have another reason",
+            "INSERT INTO refusal_hourly SELECT * REPLACE ('kind' AS reason) FROM (SELECT * FROM refusal_hourly LIMIT 1)"
+                .to_owned(),
+            true,
+        ),
         ("another view's rows are missing", format!("ALTER TABLE total_hourly DELETE WHERE 1 {sync}"), true),
         (
             "a view row is doubled",

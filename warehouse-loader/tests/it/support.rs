@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use batch::{BatchId, HitRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow, encode_rollup, segment};
+use batch::{
+    BatchId, HitRow, ItemRow, RefusalRow, RollupRows, RowKey, SealedBatch, SessionRow, ValueRow,
+    encode_rollup, segment,
+};
 use bytes::Bytes;
 use hit::Epoch;
 use object_store::path::Path;
@@ -23,8 +26,13 @@ pub(crate) struct Sums {
     pub(crate) closed: u64,
     pub(crate) duration_ms: u64,
     pub(crate) revenue_micros: u64,
+    pub(crate) custom_micros: [u64; 5],
     /// How many values were measured, and their sum.
     pub(crate) measured: (u64, u64),
+    /// Lines of items, then items viewed, added to a cart, checked out and purchased, and their revenue.
+    pub(crate) items: [u64; 6],
+    /// Reason -> hits that were not counted.
+    pub(crate) refused: BTreeMap<String, u64>,
     /// (property, local hour) -> events.
     pub(crate) hours: BTreeMap<(String, u32), u64>,
     pub(crate) visitors: BTreeSet<u64>,
@@ -38,6 +46,7 @@ impl Sums {
             self.opened += row.sessions;
             self.engagement_ms += row.engagement_ms;
             self.revenue_micros += row.revenue_micros;
+            self.custom_micros.iter_mut().zip(row.custom_micros).for_each(|(sum, more)| *sum += more);
             let local_s = i64::from(row.key.minute) * 60 + i64::from(row.key.utc_offset_s);
             let hour = u32::try_from(local_s - local_s % 3600).unwrap();
             *self.hours.entry((row.key.property.to_string(), hour)).or_default() += row.events;
@@ -50,6 +59,15 @@ impl Sums {
         for row in &rows.values {
             self.measured.0 += row.count;
             self.measured.1 += row.count * u64::from(row.value);
+        }
+        for row in &rows.items {
+            let carts = [row.items_viewed, row.items_added_to_cart, row.items_checked_out];
+            let more =
+                [row.lines, carts[0], carts[1], carts[2], row.items_purchased, row.item_revenue_micros];
+            self.items.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+        for row in &rows.refusals {
+            *self.refused.entry(row.reason.to_string()).or_default() += row.hits;
         }
     }
 }
@@ -113,6 +131,7 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
         }
         hit.custom = ["", "a", "a\u{1f}b"][at as usize % 3].into();
         hit.key_events = number % 2;
+        hit.custom_micros = [2, 3, 5, 7, 11].map(|slot| number * slot % 10_000);
         rows.hits.push(hit);
         if number.is_multiple_of(7) {
             let value = u32::try_from(number % 3_000).unwrap();
@@ -121,6 +140,34 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
                 name: "lcp_ms".into(),
                 value,
                 count: 1 + number % 2,
+            });
+        }
+        if number.is_multiple_of(6) {
+            rows.items.push(ItemRow {
+                key: key.clone(),
+                item_id: format!("SKU-{}", number % 19).into(),
+                item_name: format!("name-{}", number % 23).into(),
+                item_brand: format!("maker-{}", number % 11).into(),
+                item_category: format!("category-{}", number % 5).into(),
+                item_variant: format!("variant-{}", number % 7).into(),
+                currency: ["EUR", "JPY"][at as usize % 2].into(),
+                custom: ["", "a", "\u{1f}b"][at as usize % 3].into(),
+                lines: 1 + number % 2,
+                items_viewed: number % 3,
+                items_added_to_cart: number % 5,
+                items_checked_out: number % 7,
+                items_purchased: number % 11,
+                item_revenue_micros: number % 10_000,
+            });
+        }
+        if number.is_multiple_of(11) {
+            rows.refusals.push(RefusalRow {
+                property: key.property.clone(),
+                local_date: key.local_date,
+                minute,
+                utc_offset_s: offset,
+                reason: ["too_old", "invalid_field", "foreign_hostname"][at as usize % 3].into(),
+                hits: 1 + number % 5,
             });
         }
         if number.is_multiple_of(4) {

@@ -34,10 +34,29 @@ fn rows_are_bound_to_property_days_and_people() {
 }
 
 #[test]
+fn what_was_not_counted_is_not_held_to_people() {
+    let plan = planned("refused_hits events", "date", "hour==3");
+    let texts: Vec<_> = plan.parts.iter().map(|part| totals(&plan, part).text).collect();
+    let days =
+        "AND generation = 0 AND local_date BETWEEN toDate({day_from:String}) AND toDate({day_to:String})";
+    let hour = "AND (toString(toHour(local_hour, 'UTC')) = {p3:String})";
+    let expected = [
+        format!(
+            "SELECT sum(hits) AS m_refused_hits FROM refusal_hourly WHERE property = {{property:String}} {days} {hour}"
+        ),
+        format!(
+            "SELECT sum(events) AS m_events FROM total_hourly WHERE property = {{property:String}} {days} \
+             AND traffic_class = 'human' {hour}"
+        ),
+    ];
+    assert_eq!(texts, expected);
+}
+
+#[test]
 fn filters_of_tables_name_every_fact_table() {
     assert_eq!(
         additional_table_filters("p_aaaaaaaaaaaa'"),
-        r"{'hit_rollup':'property = \'p_aaaaaaaaaaaa\'','session_rollup':'property = \'p_aaaaaaaaaaaa\'','value_rollup':'property = \'p_aaaaaaaaaaaa\'','hit_hourly':'property = \'p_aaaaaaaaaaaa\'','session_hourly':'property = \'p_aaaaaaaaaaaa\'','total_hourly':'property = \'p_aaaaaaaaaaaa\'','value_hourly':'property = \'p_aaaaaaaaaaaa\''}"
+        r"{'hit_rollup':'property = \'p_aaaaaaaaaaaa\'','session_rollup':'property = \'p_aaaaaaaaaaaa\'','value_rollup':'property = \'p_aaaaaaaaaaaa\'','item_rollup':'property = \'p_aaaaaaaaaaaa\'','refusal_rollup':'property = \'p_aaaaaaaaaaaa\'','hit_hourly':'property = \'p_aaaaaaaaaaaa\'','session_hourly':'property = \'p_aaaaaaaaaaaa\'','total_hourly':'property = \'p_aaaaaaaaaaaa\'','value_hourly':'property = \'p_aaaaaaaaaaaa\'','item_hourly':'property = \'p_aaaaaaaaaaaa\'','refusal_hourly':'property = \'p_aaaaaaaaaaaa\''}"
     );
 }
 

@@ -6,13 +6,15 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::expected::{Bounds, Day, Expected, Figures, page_views};
-use super::workload::{DEPTH, PRICE, PURCHASE, Site};
+use super::workload::{DEPTH, PRICE, PURCHASE, QUANTITY, Site};
 use crate::system::System;
 
 /// Reports that are asked for at the same time.
 const AT_ONCE: usize = 6;
 /// Hits may be a day and a quarter old, and a run some hours long.
 const FROM: &str = "4daysAgo";
+/// What purchases bring, told by the hits and by their items.
+const MONEY: [&str; 4] = ["revenue", "key_events", "items_purchased", "item_revenue"];
 
 /// The reports of one property: by day, event and class, by day and class (sessions know no event), and by class what brought money, and
 /// how far pages were read.
@@ -42,7 +44,7 @@ pub(crate) fn check_reports(system: &System, sites: &[Site], expected: &Expected
         let events =
             rows(json!(["date", "event_name", "traffic_class"]), json!(["events", "page_views"]), "").await;
         let sessions = rows(json!(["date", "traffic_class"]), json!(["visitors", "sessions"]), "").await;
-        let money = rows(json!(["traffic_class"]), json!(["revenue", "key_events"]), "currency == EUR").await;
+        let money = rows(json!(["traffic_class"]), json!(MONEY), "currency == EUR").await;
         let depths = rows(json!(["traffic_class"]), json!(["scroll_depth_p50"]), "").await;
         (index, Reported { events, sessions, money, depths })
     });
@@ -92,8 +94,7 @@ fn differences(expected: &BTreeMap<&str, &Figures>, reported: &Reported) -> Vec<
             found.push(format!("{class}: {} sessions begun, {sum} reported", figures.session_count()));
         }
         let bought = figures.totals.get(PURCHASE).copied().unwrap_or_default();
-        let money = (bought > 0)
-            .then(|| json!({"traffic_class": class, "revenue": bought as f64 * PRICE, "key_events": bought}));
+        let money = (bought > 0).then(|| money(class, bought));
         let reported_money = reported.money.iter().find(|row| row["traffic_class"] == *class);
         if money.as_ref() != reported_money {
             found.push(format!("{class}: {money:?} sent, {reported_money:?} reported"));
@@ -108,6 +109,16 @@ fn differences(expected: &BTreeMap<&str, &Figures>, reported: &Reported) -> Vec<
         found.extend(outside(class, "visitors", &figures.visitors_by_day(), &sessions));
     }
     found
+}
+
+/// What so many purchases bring.
+fn money(class: &str, bought: u64) -> Value {
+    let revenue = bought as f64 * PRICE;
+    let items = bought * u64::from(QUANTITY);
+    json!({
+        "traffic_class": class, "revenue": revenue, "key_events": bought, "items_purchased": items,
+        "item_revenue": revenue,
+    })
 }
 
 /// Days on which a metric is not what it must be.
@@ -158,8 +169,7 @@ fn a_hit_that_is_missing_doubled_or_of_another_day_or_event_is_noticed() {
     for events in wrong {
         assert!(!check(events.clone(), sessions(day, 1)).is_empty(), "{events:?}");
     }
-    let bought = |revenue: f64| vec![json!({"traffic_class": "human", "revenue": revenue, "key_events": 1})];
-    for (money, depths) in [(bought(1.25), read(28.0)), (vec![], read(29.0)), (vec![], vec![])] {
+    for (money, depths) in [(vec![money("human", 1)], read(28.0)), (vec![], read(29.0)), (vec![], vec![])] {
         let reported = Reported { events: fair(), sessions: sessions(day, 1), money, depths };
         assert_eq!(differences(&of_site, &reported).len(), 1);
     }

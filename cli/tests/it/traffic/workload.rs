@@ -25,6 +25,8 @@ const EVENTS: [&str; 4] = [PAGE_VIEW, PAGE_VIEW, "click", PURCHASE];
 pub(super) const PURCHASE: &str = "purchase";
 /// What each purchase brings, euros: sums of it are exact in binary.
 pub(super) const PRICE: f64 = 1.25;
+/// How many things each purchase is of.
+pub(super) const QUANTITY: u32 = 2;
 /// How far each click's page was read, percent.
 pub(super) const DEPTH: f64 = 28.0;
 pub(super) const PAGE_VIEW: &str = "page_view";
@@ -122,13 +124,19 @@ impl Workload {
             .map(|hit| {
                 json!({
                     "event": hit.event, "url": "https://shop.example/a", "client_id": hit.client, "id": hit.id,
-                    "age_ms": hit.age_ms, "params": params_of(hit.event),
+                    "age_ms": hit.age_ms, "params": params_of(hit.event), "items": items_of(hit.event),
                 })
             })
             .collect();
         let measurement_id = &self.sites[request.site].property.measurement_id;
         Bytes::from(json!({"measurement_id": measurement_id, "hits": hits}).to_string())
     }
+}
+
+fn items_of(event: &str) -> Value {
+    let price = PRICE / f64::from(QUANTITY);
+    let item = json!({"item_id": "SKU-1", "price": price, "quantity": QUANTITY});
+    if event == PURCHASE { json!([item]) } else { json!([]) }
 }
 
 fn params_of(event: &str) -> Value {

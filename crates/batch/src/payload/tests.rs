@@ -49,19 +49,34 @@ proptest! {
         // Columns that may be left out are there or not.
         city in "|Bonn",
         paid in 0u64..2,
+        custom_micros in proptest::array::uniform5(0u64..3),
     ) {
         let mut rows = RollupRows::default();
         for page in pages {
             let mut hit = row("p_a", &page, visitors.iter().copied().collect());
             hit.key.city = city.as_str().into();
             (hit.revenue_micros, hit.key_events) = (paid * 49_500_000, paid);
+            hit.page_title = format!("{page}{city}").into();
+            hit.custom_micros = custom_micros;
             hit.custom = format!("{city}{page}").into();
             hit.currency = if paid == 0 { "" } else { "EUR" }.into();
             rows.values.push(ValueRow { key: hit.key.clone(), name: "lcp_ms".into(), value: 1_008, count: paid + 1 });
+            rows.items.push(ItemRow {
+                key: hit.key.clone(), item_id: page.as_str().into(), item_name: city.as_str().into(), item_brand: "B".into(),
+                item_category: format!("C{page}").into(), item_variant: "V".into(), currency: hit.currency.clone(),
+                custom: hit.custom.clone(), lines: 1, items_viewed: 2, items_added_to_cart: 3 * paid, items_checked_out: 4,
+                items_purchased: 5 * paid, item_revenue_micros: 6 * paid,
+            });
             rows.sessions.push(SessionRow {
                 key: hit.key.clone(), exit_page: page.into(), sessions: 2, engaged_sessions: 1, page_views: 5,
                 events: 6, duration_ms: u64::MAX,
             });
+            if paid > 0 {
+                rows.refusals.push(RefusalRow {
+                    property: hit.key.property.clone(), local_date: 16_572, minute: 23_864_285, utc_offset_s: -16_200,
+                    reason: format!("too_old{city}").into(), hits: 7,
+                });
+            }
             rows.hits.push(hit);
         }
         rows.normalize();
@@ -87,6 +102,11 @@ fn columns_that_disagree_are_refused_by_name() {
     let error = decode_rollup(&bytes(&short)).unwrap_err();
     assert_eq!(error.to_string(), "column events has 0 values, expected 1");
 
+    let mut long = good.clone();
+    long.hits.as_mut().unwrap().custom_metric_4_micros = vec![1, 2];
+    let error = decode_rollup(&bytes(&long)).unwrap_err();
+    assert_eq!(error.to_string(), "column custom_metric_4_micros has 2 values, expected 1");
+
     let mut beyond = good.clone();
     beyond.hits.as_mut().unwrap().event_name[0] = 99;
     let error = decode_rollup(&bytes(&beyond)).unwrap_err();
@@ -96,6 +116,17 @@ fn columns_that_disagree_are_refused_by_name() {
     date.hits.as_mut().unwrap().key.as_mut().unwrap().local_date[0] = 70_000;
     let error = decode_rollup(&bytes(&date)).unwrap_err();
     assert_eq!(error.to_string(), "column local_date holds 70000, which is out of range");
+
+    let mut date = good.clone();
+    let refusals =
+        RefusalColumns { property: vec![0], local_date: vec![70_000], minute: vec![0], ..Default::default() };
+    date.refusals =
+        Some(RefusalColumns { utc_offset_s: vec![0], reason: vec![0], hits: vec![1], ..refusals.clone() });
+    let error = decode_rollup(&bytes(&date)).unwrap_err();
+    assert_eq!(error.to_string(), "column local_date holds 70000, which is out of range");
+    date.refusals = Some(refusals);
+    let error = decode_rollup(&bytes(&date)).unwrap_err();
+    assert_eq!(error.to_string(), "column utc_offset_s has 0 values, expected 1");
 
     let mut ids = good;
     ids.hits.as_mut().unwrap().visitors.push(3);

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use proptest::prelude::*;
-use proto::hit::{ImportMark, RawHit};
+use proto::hit::{ImportMark, RawHit, Refusals};
 
 use super::*;
 
@@ -43,6 +43,19 @@ fn a_tick_holds_no_hit_and_keeps_its_time() {
     let block = decode(&encode(header, &[], 1).unwrap()).unwrap();
     assert_eq!((block.header, block.body.hits.len()), (header, 0));
     assert_eq!(block.header.to(), 5);
+}
+
+#[test]
+fn a_tick_may_carry_refusals() {
+    let refusals =
+        Refusals { property_id: "p_a".into(), rules_version: 2, reason: "too_old".into(), count: 3 };
+    let header = BlockHeader { block: 0, from: 5, hits: 0, received_at_ms: 12 };
+    let mut body = Vec::new();
+    push_refusals(&mut body, &refusals);
+    // Field 3, then 1 the property, 2 the version, 3 the reason, 4 the count.
+    assert_eq!(body, b"\x1a\x12\x0a\x03p_a\x10\x02\x1a\x07too_old\x20\x03");
+    let block = decode(&encode(header, &body, 1).unwrap()).unwrap();
+    assert_eq!((block.header, block.body.refusals), (header, vec![refusals]));
 }
 
 #[test]

@@ -23,19 +23,20 @@ fn params() -> impl Strategy<Value = Vec<Parameter>> {
 
 fn items() -> impl Strategy<Value = Vec<Item>> {
     let numbers = (option::of(-1e9..1e9), option::of(-1e9..1e9));
-    let item =
-        (proptest::collection::vec("[a-zé]{0,5}", 5), numbers).prop_map(|(mut texts, (price, quantity))| {
-            let mut text = || texts.pop().unwrap();
-            Item {
-                id: text(),
-                name: text(),
-                brand: text(),
-                category: text(),
-                variant: text(),
-                price,
-                quantity,
-            }
-        });
+    let item = (proptest::collection::vec("[a-zé]{0,5}", 5), numbers, params());
+    let item = item.prop_map(|(mut texts, (price, quantity), params)| {
+        let mut text = || texts.pop().unwrap();
+        Item {
+            id: text(),
+            name: text(),
+            brand: text(),
+            category: text(),
+            variant: text(),
+            price,
+            quantity,
+            params,
+        }
+    });
     proptest::collection::vec(item, 0..3)
 }
 
@@ -102,8 +103,19 @@ fn hit() -> impl Strategy<Value = RawHit> {
 fn body() -> impl Strategy<Value = BlockBody> {
     let mark = ("[a-z]{0,4}", any::<u64>());
     let mark = mark.prop_map(|(property_id, event_time_ms)| ImportMark { property_id, event_time_ms });
-    (proptest::collection::vec(hit(), 0..4), proptest::collection::vec(mark, 0..3))
-        .prop_map(|(hits, import_marks)| BlockBody { hits, import_marks })
+    let refused = ("[a-z]{0,4}", any::<u32>(), "[a-z_]{0,9}", any::<u64>());
+    let refused = refused.prop_map(|(property_id, rules_version, reason, count)| Refusals {
+        property_id,
+        rules_version,
+        reason,
+        count,
+    });
+    (
+        proptest::collection::vec(hit(), 0..4),
+        proptest::collection::vec(mark, 0..3),
+        proptest::collection::vec(refused, 0..3),
+    )
+        .prop_map(|(hits, import_marks, refusals)| BlockBody { hits, import_marks, refusals })
 }
 
 proptest! {
@@ -118,7 +130,7 @@ proptest! {
     fn views_write_what_prost_writes(hit in hit()) {
         let mut written = Vec::new();
         HitView::of(&hit).push_to(&mut written);
-        let body = BlockBody { hits: vec![hit], import_marks: Vec::new() };
+        let body = BlockBody { hits: vec![hit], ..BlockBody::default() };
         prop_assert_eq!(written, body.encode_to_vec());
     }
 

@@ -64,8 +64,6 @@ pub struct Arrival<'a> {
     pub page: Address<'a>,
     /// The page it came from.
     pub referrer: Address<'a>,
-    /// Whether its visitor was there before.
-    pub visitor_type: VisitorType,
     /// Source of its visitor's first visit.
     pub first_source: Arc<str>,
     /// Domains that nobody comes from, by the property's rules.
@@ -73,13 +71,13 @@ pub struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    /// Where a session comes from that begins with this hit.
-    pub fn acquisition(&self) -> Acquisition {
+    /// Where a session comes from that begins with this hit, of a visitor of this type.
+    pub fn acquisition(&self, visitor_type: VisitorType) -> Acquisition {
         let found = campaign(&self.page)
             .or_else(|| of_referrer(&self.page, &self.referrer, &self.ignored_referrers))
             .or_else(|| by_id(&self.page, &SHARED_IDS))
             .unwrap_or_else(|| from("(direct)", "(none)", ""));
-        Acquisition { visitor_type: self.visitor_type, first_source: Arc::clone(&self.first_source), ..found }
+        Acquisition { visitor_type, first_source: Arc::clone(&self.first_source), ..found }
     }
 }
 

@@ -8,6 +8,8 @@ use url::{Url, form_urlencoded};
 
 /// Bytes of a page path; longer ones are cut at a character.
 pub const PAGE_PATH_BYTES: usize = 1024;
+/// Bytes of a page's title; longer ones are cut at a character.
+pub const PAGE_TITLE_BYTES: usize = 300;
 /// Bytes of a source, medium or campaign; longer ones are cut at a character.
 pub const CAMPAIGN_BYTES: usize = 256;
 

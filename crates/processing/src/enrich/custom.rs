@@ -1,20 +1,23 @@
-//! Custom dimensions: parameters of events that a property's rules give a slot.
+//! Custom dimensions and metrics: parameters of events and of their items that a property's rules give a slot.
 //!
-//! A value is the parameter as text, at most 100 bytes, cut at a character; `true` and `false` for a flag, a number as JSON has it. What a
-//! client says of the visitor comes as `user.NAME`, so it has a slot in the same way.
+//! A value of a dimension is the parameter as text, at most 100 bytes, cut at a character; `true` and `false` for a flag, a number as JSON has it. What a
+//! client says of the visitor comes as `user.NAME`, so it has a slot in the same way. What a metric adds up is a number, or a text that is a
+//! plain decimal number, for many clients send nothing but text; it is bounded as money is.
 
-use batch::CUSTOM_SEPARATOR;
-use hit::{CUSTOM_DIMENSIONS, CustomDimension, HitView, ParamValue};
+use batch::{CUSTOM_SEPARATOR, CustomSums};
+use hit::{CUSTOM_DIMENSIONS, CustomDimension, CustomMetric, CustomScope, HitView, ParamValue, ParamView};
+
+use crate::enrich::money;
 
 /// Bytes of a value.
 const VALUE_BYTES: usize = 100;
 /// The longest that all of them can be.
 const ALL_BYTES: usize = (VALUE_BYTES + 1) * CUSTOM_DIMENSIONS as usize;
 
-/// The values by slot, a separator between them and none behind the last that is not empty.
-pub fn values(hit: &HitView<'_>, rules: &[CustomDimension]) -> String {
+/// The values of an event, or of one of its items, by slot; a separator between them and none behind the last that is not empty.
+pub fn values(event: &[ParamView<'_>], item: &[ParamView<'_>], rules: &[CustomDimension]) -> String {
     let mut all = String::new();
-    if rules.is_empty() || hit.params.is_empty() {
+    if rules.is_empty() || event.is_empty() && item.is_empty() {
         return all;
     }
     all.reserve(ALL_BYTES);
@@ -22,14 +25,41 @@ pub fn values(hit: &HitView<'_>, rules: &[CustomDimension]) -> String {
         if slot > 1 {
             all.push(CUSTOM_SEPARATOR);
         }
-        let named = rules.iter().find(|rule| rule.slot == slot);
-        let param = named.and_then(|rule| hit.params.iter().find(|param| param.key == rule.parameter));
+        let param = rules.iter().find(|rule| rule.slot == slot).and_then(|rule| {
+            let params = if rule.scope == CustomScope::Item { item } else { event };
+            params.iter().find(|param| param.key == rule.parameter)
+        });
         if let Some(value) = param.and_then(|param| param.value) {
             push(&mut all, value);
         }
     }
     all.truncate(all.trim_end_matches(CUSTOM_SEPARATOR).len());
     all
+}
+
+/// What the hit adds to each metric, millionths.
+pub fn metrics(hit: &HitView<'_>, rules: &[CustomMetric]) -> CustomSums {
+    let mut sums = CustomSums::default();
+    for rule in rules {
+        let param = hit.params.iter().find(|param| param.key == rule.parameter);
+        let amount = match param.and_then(|param| param.value) {
+            Some(ParamValue::Number(number)) => Some(number),
+            Some(ParamValue::Text(text)) => plain_decimal(text),
+            Some(ParamValue::Flag(_)) | None => None,
+        };
+        let place = usize::from(rule.slot).checked_sub(1).and_then(|at| sums.get_mut(at));
+        if let (Some(sum), Some(micros)) = (place, amount.and_then(money::micros)) {
+            *sum = micros;
+        }
+    }
+    sums
+}
+
+/// `12`, `0.5`, `.5`; no sign, exponent, name or separator of thousands.
+fn plain_decimal(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|_| is_plain)
 }
 
 fn push(all: &mut String, value: ParamValue<'_>) {
@@ -45,17 +75,31 @@ fn push(all: &mut String, value: ParamValue<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use hit::ParamView;
-
     use super::*;
 
     fn found(params: &[(&str, ParamValue<'_>)], rules: &[(u8, &str)]) -> String {
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|(slot, parameter)| CustomDimension { slot: *slot, parameter: (*parameter).to_owned() })
-            .collect();
-        let params = params.iter().map(|(key, value)| ParamView { key, value: Some(*value) }).collect();
-        values(&HitView { params, ..HitView::default() }, &rules)
+        let rules: Vec<_> =
+            rules.iter().map(|(slot, parameter)| rule(*slot, parameter, CustomScope::Event)).collect();
+        values(&views(params), &[], &rules)
+    }
+
+    fn rule(slot: u8, parameter: &str, scope: CustomScope) -> CustomDimension {
+        CustomDimension { slot, parameter: parameter.to_owned(), scope }
+    }
+
+    fn views<'a>(params: &[(&'a str, ParamValue<'a>)]) -> Vec<ParamView<'a>> {
+        params.iter().map(|(key, value)| ParamView { key, value: Some(*value) }).collect()
+    }
+
+    #[test]
+    fn an_item_has_values_of_its_event_and_its_own() {
+        let event = views(&[("plan", ParamValue::Text("pro")), ("coupon", ParamValue::Text("of the event"))]);
+        let item =
+            views(&[("coupon", ParamValue::Text("SUMMER")), ("plan", ParamValue::Text("of the item"))]);
+        let rules = [rule(1, "plan", CustomScope::Event), rule(2, "coupon", CustomScope::Item)];
+        assert_eq!(values(&event, &item, &rules), "pro\u{1f}SUMMER");
+        assert_eq!(values(&event, &[], &rules), "pro");
+        assert_eq!(values(&[], &item, &rules), "\u{1f}SUMMER");
     }
 
     #[test]
@@ -79,5 +123,51 @@ mod tests {
         }
         let long = "é".repeat(60);
         assert_eq!(found(&[("plan", Text(&long))], &[(1, "plan")]), "é".repeat(50));
+    }
+
+    #[test]
+    fn metrics_are_numbers_and_texts_of_plain_decimals() {
+        use ParamValue::{Flag, Number, Text};
+        let rule = |slot, parameter: &str| CustomMetric { slot, parameter: parameter.to_owned() };
+        let rules = [rule(5, "litres"), rule(2, "seats")];
+        for (value, micros) in [
+            (Number(12.0), 12_000_000),
+            (Number(0.000_000_4), 0),
+            (Number(0.1), 100_000),
+            (Number(1e10), 10_000_000_000_000_000),
+            (Number(1.1e10), 0),
+            (Number(-1.0), 0),
+            (Number(f64::NAN), 0),
+            (Number(f64::INFINITY), 0),
+            (Text("12"), 12_000_000),
+            (Text(" 12.25 "), 12_250_000),
+            (Text(".5"), 500_000),
+            (Text("10000000001"), 0),
+            (Text("-1"), 0),
+            (Text("+1"), 0),
+            (Text("1e3"), 0),
+            (Text("1,5"), 0),
+            (Text("1.000.5"), 0),
+            (Text("."), 0),
+            (Text("inf"), 0),
+            (Text("NaN"), 0),
+            (Text(""), 0),
+            (Flag(true), 0),
+        ] {
+            let params = vec![
+                ParamView { key: "litres", value: Some(value) },
+                ParamView { key: "other", value: Some(Number(7.0)) },
+            ];
+            let hit = HitView { params, ..HitView::default() };
+            assert_eq!(metrics(&hit, &rules), [0, 0, 0, 0, micros], "{value:?}");
+        }
+        let both = vec![
+            ParamView { key: "seats", value: Some(Number(3.0)) },
+            ParamView { key: "litres", value: Some(Number(0.5)) },
+            ParamView { key: "litres", value: Some(Number(9.0)) },
+        ];
+        let hit = HitView { params: both, ..HitView::default() };
+        assert_eq!(metrics(&hit, &rules), [0, 3_000_000, 0, 0, 500_000], "the first of one name");
+        assert_eq!(metrics(&hit, &[]), [0; 5]);
     }
 }

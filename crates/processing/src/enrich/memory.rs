@@ -2,7 +2,7 @@
 //!
 //! *New or returning*: what the hit says of its first visit, else the number of the session that the client counts (`session_number` of our
 //! tracker, `ga_session_number` of Google's). *First source*: the parameter `first_source`. Clients send these with the visitor's consent,
-//! for they need storage; without it both are not set.
+//! for they need storage; without it both are not set here, and `recognise` looks for the visitor in the edge's own memory.
 
 use hit::{HitView, ParamValue};
 

@@ -20,18 +20,20 @@ pub fn revenue(hit: &HitView<'_>, of_property: &str) -> Option<([u8; 3], u64)> {
     }
     let amount = number(hit, "revenue")
         .or_else(|| if PURCHASES.contains(&hit.event) { number(hit, "value") } else { None })?;
-    if !(0.0..=MOST).contains(&amount) {
-        return None;
-    }
+    Some((currency(hit, of_property), micros(amount)?))
+}
+
+/// The currency of a hit's money, all zeros where what was sent is no code.
+pub fn currency(hit: &HitView<'_>, of_property: &str) -> [u8; 3] {
     let sent = hit.params.iter().find(|param| param.key == "currency").and_then(|param| param.value);
     let currency = match sent {
         Some(ParamValue::Text(text)) if !text.is_empty() => code(text),
         _ => code(of_property),
     };
-    Some((currency.unwrap_or_default(), micros(amount)))
+    currency.unwrap_or_default()
 }
 
-/// The text of a code that [`revenue`] gave.
+/// The text of a code that [`currency`] gave.
 pub fn currency_text(code: &[u8; 3]) -> &str {
     std::str::from_utf8(code).ok().filter(|text| !text.starts_with('\0')).unwrap_or(NO_CURRENCY)
 }
@@ -50,10 +52,10 @@ fn number(hit: &HitView<'_>, name: &str) -> Option<f64> {
     }
 }
 
-/// The amount is bounded, so that this is a whole number far below 2^64.
+/// Millionths of an amount, if it is one: they are whole numbers far below 2^64; none if it is negative, not finite or beyond 10^10.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn micros(amount: f64) -> u64 {
-    (amount * 1e6).round() as u64
+pub fn micros(amount: f64) -> Option<u64> {
+    (0.0..=MOST).contains(&amount).then(|| (amount * 1e6).round() as u64)
 }
 
 #[cfg(test)]

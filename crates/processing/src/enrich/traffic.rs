@@ -24,6 +24,7 @@ pub struct TrafficTerms {
     automation_is_human: bool,
     data_centres_are_human: bool,
     spam_referrers: Domains,
+    allowed_referrers: Domains,
 }
 
 impl TrafficTerms {
@@ -33,6 +34,7 @@ impl TrafficTerms {
             automation_is_human: rules.automation_is_human,
             data_centres_are_human: rules.data_centres_are_human,
             spam_referrers: Domains::new(&rules.spam_referrers),
+            allowed_referrers: Domains::new(&rules.allowed_referrers),
         }
     }
 }
@@ -68,7 +70,10 @@ pub fn traffic_of(
 }
 
 fn is_spam(referrer: &Address<'_>, rules: &TrafficTerms) -> bool {
-    referrer.host().is_some_and(|host| sources::is_spam_referrer(host) || rules.spam_referrers.have(host))
+    let TrafficTerms { spam_referrers, allowed_referrers, .. } = rules;
+    referrer.host().is_some_and(|host| {
+        (sources::is_spam_referrer(host) || spam_referrers.have(host)) && !allowed_referrers.have(host)
+    })
 }
 
 #[cfg(test)]

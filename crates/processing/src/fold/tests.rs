@@ -1,7 +1,7 @@
 //! Counting pages per property and local hour: the limit, the hour's end, forgetting, changes.
 
 use super::*;
-use crate::handover::{Client, Place, TrafficReason};
+use crate::handover::{Client, ItemAction, Place, TrafficReason};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -38,7 +38,7 @@ fn dimensions(property: &str, minute: u32, page: &str) -> Dimensions {
 fn fold(counts: &mut PageCounts, property: &str, minute: u32, page: &str, received_at_ms: u64) -> String {
     let mut dimensions = dimensions(property, minute, page);
     counts.begin_block(received_at_ms);
-    counts.fold(&mut dimensions, &mut Arc::default(), received_at_ms);
+    counts.fold(&mut dimensions, &mut Arc::default(), &mut Arc::default(), &mut [], received_at_ms);
     dimensions.page_path.to_string()
 }
 
@@ -47,7 +47,7 @@ fn custom_values_count_to_the_same_limit_and_become_other_as_a_whole() {
     let mut pages = counts(3, 100);
     let mut folded = |page: &str, custom: &str| {
         let (mut dimensions, mut custom) = (dimensions("p_a", 0, page), Arc::from(custom));
-        pages.fold(&mut dimensions, &mut custom, 0);
+        pages.fold(&mut dimensions, &mut Arc::default(), &mut custom, &mut [], 0);
         (dimensions.page_path.to_string(), custom.to_string())
     };
     let same = |page: &str, custom: &str| (page.to_owned(), custom.to_owned());
@@ -63,18 +63,64 @@ fn custom_values_count_to_the_same_limit_and_become_other_as_a_whole() {
 }
 
 #[test]
+fn items_count_to_the_same_limit_and_become_other_as_a_whole() {
+    let mut pages = counts(4, 100);
+    let mut folded = |id: &str, name: &str, custom: &str| {
+        let mut line = ItemLine {
+            item: Item {
+                id: id.into(),
+                name: name.into(),
+                brand: "B".into(),
+                category: "".into(),
+                variant: "".into(),
+            },
+            currency: "EUR".into(),
+            custom: custom.into(),
+            action: ItemAction::Viewed,
+            quantity: 1,
+            revenue_micros: 0,
+        };
+        pages.fold(
+            &mut dimensions("p_a", 0, "/1"),
+            &mut Arc::default(),
+            &mut Arc::default(),
+            std::slice::from_mut(&mut line),
+            0,
+        );
+        let Item { id, name, brand, category, variant } = &line.item;
+        [id, name, brand, category, variant, &line.currency, &line.custom].map(ToString::to_string).join("|")
+    };
+    assert_eq!(folded("1", "Cap", "L"), "1|Cap|B|||EUR|L");
+    assert_eq!(folded("1C", "ap", ""), "1C|ap|B|||EUR|", "the texts are told apart");
+    let other = "(other)|(other)|(other)|(other)|(other)|EUR|";
+    assert_eq!(folded("2", "Hat", "L"), format!("{other}L"));
+    assert_eq!(folded("1", "Cap", "M"), "1|Cap|B|||EUR|(other)");
+}
+
+#[test]
 fn hosts_count_to_the_same_limit() {
     let mut pages = counts(3, 100);
     let mut host = |host: &str| {
         let mut dimensions = dimensions("p_a", 0, "/");
         dimensions.hostname = host.into();
-        pages.fold(&mut dimensions, &mut Arc::default(), 0);
+        pages.fold(&mut dimensions, &mut Arc::default(), &mut Arc::default(), &mut [], 0);
         dimensions.hostname.to_string()
     };
     assert_eq!(
         ["a.example", "b.example", "c.example", "a.example", ""].map(&mut host),
         ["a.example", "b.example", OTHER, "a.example", ""]
     );
+}
+
+#[test]
+fn titles_count_to_the_same_limit() {
+    let mut pages = counts(3, 100);
+    let mut title = |title: &str| {
+        let mut title = Arc::from(title);
+        pages.fold(&mut dimensions("p_a", 0, "/"), &mut title, &mut Arc::default(), &mut [], 0);
+        title.to_string()
+    };
+    assert_eq!(["One", "/", "Three", "One", ""].map(&mut title), ["One", "/", OTHER, "One", ""]);
 }
 
 #[test]

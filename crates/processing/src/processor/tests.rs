@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hit::{Block, BlockBody, BlockHeader, RawHit, Rules};
+use batch::RefusalRow;
+use hit::{Block, BlockBody, BlockHeader, RawHit, Refusals, Rules};
 
 use super::*;
 use crate::handover::{DropReason, TrafficClass};
@@ -36,8 +37,15 @@ fn new(limits: Limits) -> Processor {
 }
 
 fn restore(checkpoint: Option<&[u8]>, changes: &[Vec<u8>]) -> Result<Processor, StateError> {
-    let rules = Arc::new(OneProperty);
-    Processor::restore(edge(), EPOCH, detection(), rules, Limits::default(), checkpoint, changes)
+    restore_within(Limits::default(), checkpoint, changes)
+}
+
+fn restore_within(
+    limits: Limits,
+    checkpoint: Option<&[u8]>,
+    changes: &[Vec<u8>],
+) -> Result<Processor, StateError> {
+    Processor::restore(edge(), EPOCH, detection(), Arc::new(OneProperty), limits, checkpoint, changes)
 }
 
 /// Page views of these visitors, received `number` minutes after the start.
@@ -56,7 +64,7 @@ fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
     let hits: Vec<RawHit> = visitors.iter().map(hit).collect();
     let header =
         BlockHeader { block: number, from, hits: u32::try_from(hits.len()).unwrap(), received_at_ms };
-    Block { header, body: BlockBody { hits, import_marks: Vec::new() } }
+    Block { header, body: BlockBody { hits, ..BlockBody::default() } }
 }
 
 #[test]
@@ -132,7 +140,7 @@ fn totals_account_for_every_hit() {
     assert_eq!(totals.by_class, BTreeMap::from([(TrafficClass::Human, 2), (TrafficClass::Bot, 1)]));
     assert_eq!(totals.dropped, BTreeMap::from([(DropReason::UnknownProperty, 1)]));
     let gauges = processor.gauges();
-    assert_eq!((gauges.open_sessions, gauges.id_window_entries), (3, 1));
+    assert_eq!((gauges.open_sessions, gauges.known_visitors, gauges.id_window_entries), (3, 3, 1));
     // Three pages and their host.
     assert_eq!((gauges.id_window_bytes, gauges.id_window_reach_ms, gauges.counted_pages), (48, 0, 4));
     processor.seal().unwrap();
@@ -159,4 +167,91 @@ fn state_is_restored_in_order_only() {
     let doubled = [changes[0].clone(), changes[0].clone()];
     assert!(refused(&doubled).starts_with("a change of state begins at block 0, expected block 1"));
     assert!(restore(Some(&changes[0]), &[]).is_err());
+}
+
+/// An hour apart, so that each block opens sessions of its own.
+#[test]
+fn visitors_are_known_across_a_restart_as_far_as_the_limit_reaches() {
+    let mut processor = new(Limits::default());
+    let hour = |processor: &mut Processor, number: u64, visitors: &[u64]| {
+        let mut block = block(number, 3 * number, visitors);
+        block.header.received_at_ms = START_MS + number * 3_600_000;
+        block.body.hits.iter_mut().for_each(|hit| hit.event_time_ms = block.header.received_at_ms);
+        processor.on_block(&BlockView::of(&block)).unwrap();
+        let sealed = processor.seal().unwrap();
+        let types = sealed.rows.hits.iter().map(|row| row.key.visitor_type.to_string());
+        (types.collect::<Vec<_>>(), sealed.state_change)
+    };
+    let (types, _) = hour(&mut processor, 0, &[1, 2, 3]);
+    assert_eq!(types, ["new_to_edge"; 3]);
+    let whole = processor.checkpoint().unwrap();
+    for (max_known_visitors, expected) in [
+        (3, ["known_to_edge", "known_to_edge", "new_to_edge"]),
+        // The last of the three is left; and the first pushes it out.
+        (1, ["new_to_edge", "new_to_edge", "new_to_edge"]),
+        (0, ["(not set)", "(not set)", "(not set)"]),
+    ] {
+        let limits = Limits { max_known_visitors, ..Limits::default() };
+        let mut restored = restore_within(limits, Some(&whole), &[]).unwrap();
+        assert_eq!(restored.gauges().known_visitors, max_known_visitors);
+        // Rows come in the order of their pages, which are called like the visitors.
+        let (types, change) = hour(&mut restored, 1, &[1, 3, 4]);
+        assert_eq!(types, expected, "of {max_known_visitors}");
+        let again = restore(Some(&whole), &[change]).unwrap();
+        assert_eq!(again.gauges().known_visitors, max_known_visitors);
+    }
+}
+
+#[test]
+fn what_is_not_counted_is_in_rows_of_the_minute_of_its_receipt() {
+    let mut processor = new(Limits::default());
+    let refused = |property_id: &str, rules_version, reason: &str, count| Refusals {
+        property_id: property_id.to_owned(),
+        rules_version,
+        reason: reason.to_owned(),
+        count,
+    };
+    let mut first = block(0, 0, &[1]);
+    // Beyond the dates that a row has.
+    first.body.hits[0].event_time_ms = u64::MAX;
+    first.body.refusals = vec![
+        refused("p_a", 1, "too_old", 3),
+        refused("p_a", 1, "of a later build", 2),
+        refused("p_a", 2, "too_old", 100),
+        refused("p_b", 1, "too_old", 1_000),
+    ];
+    let mut tick = block(1, 1, &[]);
+    tick.body.refusals = vec![refused("p_a", 1, "too_old", 4), refused("p_a", 1, "other", 1)];
+    for block in [first, tick] {
+        processor.on_block(&BlockView::of(&block)).unwrap();
+    }
+    assert_eq!(processor.totals().hits, 1);
+    assert_eq!(processor.totals().refused_without_rules, 1_100);
+    assert_eq!(processor.rows(), 5);
+    // 2026-06-01T00:00Z is day 20,605.
+    let row = |minute: u32, reason: &str, hits| RefusalRow {
+        property: "p_a".into(),
+        local_date: 20_605,
+        minute: 20_605 * 1440 + minute,
+        utc_offset_s: 0,
+        reason: reason.into(),
+        hits,
+    };
+    let sealed = processor.seal().unwrap();
+    let expected = [
+        row(0, "impossible_time", 1),
+        row(0, "other", 2),
+        row(0, "too_old", 3),
+        row(1, "other", 1),
+        row(1, "too_old", 4),
+    ];
+    assert_eq!((sealed.rows.refusals, sealed.rows.hits.len()), (expected.to_vec(), 0));
+    assert_eq!(processor.rows(), 0);
+}
+
+#[test]
+fn every_reason_of_a_property_is_one_that_rows_know() {
+    for reason in DropReason::ALL {
+        assert_eq!(known_reason(reason.as_str()) == reason.as_str(), reason.is_of_a_property(), "{reason:?}");
+    }
 }

@@ -8,6 +8,7 @@ use crate::handover::{
     Acquisition, Client, Dimensions, DropReason, Place, SessionTerms, TrafficClass, TrafficReason,
     VisitorType,
 };
+use crate::recognise::VisitorChange;
 use crate::sessionize::Remembered;
 use crate::sessionize::session::{Exit, Session};
 
@@ -22,7 +23,9 @@ fn edge() -> EdgeId {
 /// Every field differs from its default.
 fn snapshot() -> Snapshot {
     let mut snapshot = golden();
+    snapshot.visitors = VisitorChange { oldest: 3, added_from: 4, added: vec![u64::MAX, 1] };
     snapshot.totals.dropped = DropReason::ALL.map(|reason| (reason, 10)).into();
+    snapshot.totals.refused_without_rules = 11;
     let session = &mut snapshot.sessions.open[0];
     session.terms.engaged_after_ms = 0;
     session.terms.engaged_page_views = 3;
@@ -38,14 +41,14 @@ fn snapshot() -> Snapshot {
     });
     session.dimensions.traffic = TrafficReason::SpamReferrer;
     session.acquisition = Arc::new(Acquisition {
-        visitor_type: VisitorType::Returning,
+        visitor_type: VisitorType::KnownToEdge,
         first_source: "letter".into(),
         ..Acquisition::clone(&session.acquisition)
     });
     snapshot
 }
 
-/// What the golden file holds: it is of a build that knew less of a session.
+/// What the golden file holds: it is of a build that knew less of a session, and no visitors.
 fn golden() -> Snapshot {
     let acquisition = Arc::new(Acquisition {
         source: "src".into(),
@@ -83,9 +86,11 @@ fn golden() -> Snapshot {
                 (DropReason::ImpossibleTime, 10),
             ]
             .into(),
+            refused_without_rules: 0,
         },
         ids: IdChange { oldest: 30, added_from: 31, added: vec![(32, vec![33; 32])] },
         pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour] },
+        visitors: VisitorChange::default(),
         sessions: SessionChange {
             next_number: 6,
             open: vec![golden_session(acquisition)],

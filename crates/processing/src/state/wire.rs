@@ -12,6 +12,7 @@ use super::{Cursor, Snapshot, StateError};
 use crate::deduplicate::IdChange;
 use crate::fold::{HourChange, PageChange};
 use crate::handover::{self, DropReason, NOT_SET, SessionTerms, TrafficClass, TrafficReason, VisitorType};
+use crate::recognise::VisitorChange;
 use crate::sessionize::session::Exit;
 use crate::sessionize::{self, SessionChange};
 use crate::totals::Totals;
@@ -66,6 +67,14 @@ pub(super) struct State {
     remembered: Vec<Remembered>,
     #[prost(uint64, repeated, tag = "20")]
     gone: Vec<u64>,
+    #[prost(uint64, tag = "21")]
+    visitors_oldest: u64,
+    #[prost(uint64, tag = "22")]
+    visitors_added_from: u64,
+    #[prost(fixed64, repeated, tag = "23")]
+    visitors: Vec<u64>,
+    #[prost(uint64, tag = "24")]
+    refused_without_rules: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -255,7 +264,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(State, Vec<sessionize::session::Se
 
 impl State {
     fn without_open_sessions(edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Self {
-        let Snapshot { from_block, cursor, totals, ids, pages, sessions } = snapshot;
+        let Snapshot { from_block, cursor, totals, ids, pages, visitors, sessions } = snapshot;
         let count = |label: &str, count: u64| Count { label: label.to_owned(), count };
         Self {
             edge: edge.as_str().to_owned(),
@@ -278,6 +287,10 @@ impl State {
             open: Vec::new(),
             remembered: sessions.remembered.iter().map(Remembered::from).collect(),
             gone: sessions.gone.clone(),
+            visitors_oldest: visitors.oldest,
+            visitors_added_from: visitors.added_from,
+            visitors: visitors.added.clone(),
+            refused_without_rules: totals.refused_without_rules,
         }
     }
 
@@ -301,6 +314,7 @@ impl State {
                 repeated: self.repeated,
                 by_class: self.by_class.iter().map(class).collect::<Result<_, StateError>>()?,
                 dropped: self.dropped.iter().map(reason).collect::<Result<_, StateError>>()?,
+                refused_without_rules: self.refused_without_rules,
             },
             ids: IdChange {
                 oldest: self.ids_oldest,
@@ -311,6 +325,11 @@ impl State {
                 oldest: self.hours_oldest,
                 next_number: self.next_hour,
                 hours: self.hours.into_iter().map(Hour::into_change).collect(),
+            },
+            visitors: VisitorChange {
+                oldest: self.visitors_oldest,
+                added_from: self.visitors_added_from,
+                added: self.visitors,
             },
             sessions: SessionChange {
                 next_number: self.next_session,

@@ -10,7 +10,7 @@ use crate::run::{After, Step, blocks, limits, run};
 use crate::world::{PAGES, USER_AGENTS, World};
 
 const MINUTE: u64 = 60_000;
-const BOUNDS: Bounds = Bounds { ids: 100, sessions: 100, pages_per_hour: 100 };
+const BOUNDS: Bounds = Bounds { ids: 100, sessions: 100, visitors: 100, pages_per_hour: 100 };
 
 fn world() -> World {
     World { rules: [(("p_a".to_owned(), 1), Rules::first("Europe/Berlin"))].into() }
@@ -30,7 +30,13 @@ fn visits(minutes: &[u64]) -> Vec<Step> {
             user_agent: USER_AGENTS[0].0.to_owned(),
             ..RawHit::default()
         };
-        Step { received_at_ms, hits: vec![hit], marks: Vec::new(), after: After::default() }
+        Step {
+            received_at_ms,
+            hits: vec![hit],
+            marks: Vec::new(),
+            refusals: Vec::new(),
+            after: After::default(),
+        }
     };
     minutes.iter().map(step).collect()
 }

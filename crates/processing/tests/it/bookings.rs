@@ -1,4 +1,4 @@
-//! Whatever comes in whatever order, both tables hold what the naive sessionizer says, also across crashes.
+//! Whatever comes in whatever order, all tables hold what the naive sessionizer says, also across crashes.
 
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ proptest! {
         let totals = outcome.processor.totals();
         prop_assert_eq!(totals.repeated, oracle.repeated);
         prop_assert_eq!(totals.dropped_total(), oracle.dropped);
+        prop_assert_eq!(totals.refused_without_rules, oracle.refused_without_rules);
         prop_assert_eq!(booked, oracle.booked);
     }
 

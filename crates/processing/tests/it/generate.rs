@@ -1,6 +1,6 @@
 //! Random days of a small world: few visitors, few ids, times on a coarse grid, so that everything collides.
 
-use hit::{ImportMark, RawHit};
+use hit::{ImportMark, ParamValue, Parameter, RawHit, Refusals, parameter};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use proptest::sample::select;
 use crate::oracle::Bounds;
 use crate::rules::rules;
 use crate::run::{After, Step};
-use crate::world::{INSTANTS, PAGES, REFERRERS, USER_AGENTS, World};
+use crate::world::{GOODS, Goods, INSTANTS, PAGES, PARAMS, REFERRERS, USER_AGENTS, World};
 
 /// A world, limits, and what happens in it.
 #[derive(Debug, Clone)]
@@ -54,11 +54,35 @@ fn world() -> impl Strategy<Value = World> {
 
 fn bounds() -> impl Strategy<Value = Bounds> {
     let count = || select(vec![1_000_usize, 1_000, 3, 2]);
-    (count(), count(), count()).prop_map(|(ids, sessions, pages_per_hour)| Bounds {
+    let visitors = select(vec![1_000_usize, 1_000, 3, 2, 0]);
+    (count(), count(), visitors, count()).prop_map(|(ids, sessions, visitors, pages_per_hour)| Bounds {
         ids,
         sessions,
+        visitors,
         pages_per_hour,
     })
+}
+
+/// Page views and clicks are most of what happens; some events are of shops.
+const EVENTS: [&str; 14] = [
+    "page_view",
+    "page_view",
+    "page_view",
+    "page_view",
+    "page_view",
+    "click",
+    "click",
+    "click",
+    "ping",
+    "purchase",
+    "purchase",
+    "view_item",
+    "Product Added",
+    "item",
+];
+
+fn currency(code: &str) -> Parameter {
+    Parameter { key: "currency".to_owned(), value: Some(parameter::Value::Text(code.to_owned())) }
 }
 
 /// A hit without its time; the first value is its age.
@@ -76,35 +100,68 @@ fn hit() -> impl Strategy<Value = (u64, RawHit)> {
         weighted(0.2, any::<bool>()),
     );
     let what = (
-        select(vec!["page_view", "page_view", "page_view", "click", "click", "ping", "purchase"]),
+        select(EVENTS.to_vec()),
         select(PAGES.map(|page| page.url).to_vec()),
         select(REFERRERS.map(|(url, _, _)| url).to_vec()),
         select(vec![0_u64, 0, 3_000, 8_000, 10_000, 10_001]),
         select(vec!["DE", ""]),
+        vec(select(PARAMS.to_vec()), 0..3),
+        select(vec!["", "Home", " Home", "Prices"]),
     );
+    let sold = (vec(select(GOODS.to_vec()), 0..3), weighted(0.3, select(vec!["eur", "coins"])));
     let version = prop_oneof![40 => 1_u32..4, 1 => Just(9_u32)];
-    (select(AGES.to_vec()), version, who, said, what).prop_map(|(age, rules_version, who, said, what)| {
-        let (property, visitor_id, previous_visitor_id, user_agent) = who;
-        let (hit_id, session_id, has_client_id, first_visit) = said;
-        let (event, url, referrer, engagement_ms, country) = what;
-        let hit = RawHit {
-            property_id: property.to_owned(),
-            rules_version,
-            visitor_id,
-            previous_visitor_id,
-            hit_id: hit_id.map_or(String::new(), |id| format!("h{id}")),
-            client_id: if has_client_id { "c".to_owned() } else { String::new() },
-            session_id: session_id.unwrap_or("").to_owned(),
-            first_visit,
-            event: event.to_owned(),
-            url: url.to_owned(),
-            referrer: referrer.to_owned(),
-            engagement_ms,
-            country: country.to_owned(),
-            user_agent: user_agent.to_owned(),
-            ..RawHit::default()
-        };
-        (age, hit)
+    (select(AGES.to_vec()), version, who, said, what, sold).prop_map(
+        |(age, rules_version, who, said, what, sold)| {
+            let (property, visitor_id, previous_visitor_id, user_agent) = who;
+            let (hit_id, session_id, has_client_id, first_visit) = said;
+            let (event, url, referrer, engagement_ms, country, params, title) = what;
+            let hit = RawHit {
+                property_id: property.to_owned(),
+                rules_version,
+                visitor_id,
+                previous_visitor_id,
+                hit_id: hit_id.map_or(String::new(), |id| format!("h{id}")),
+                client_id: if has_client_id { "c".to_owned() } else { String::new() },
+                session_id: session_id.unwrap_or("").to_owned(),
+                first_visit,
+                event: event.to_owned(),
+                url: url.to_owned(),
+                referrer: referrer.to_owned(),
+                title: title.to_owned(),
+                engagement_ms,
+                country: country.to_owned(),
+                user_agent: user_agent.to_owned(),
+                items: sold.0.iter().map(Goods::item).collect(),
+                params: params
+                    .into_iter()
+                    .map(|(key, value, _)| sent(key, value))
+                    .chain(sold.1.map(currency))
+                    .collect(),
+                ..RawHit::default()
+            };
+            (age, hit)
+        },
+    )
+}
+
+fn sent(key: &str, value: ParamValue<'_>) -> Parameter {
+    let value = match value {
+        ParamValue::Text(text) => parameter::Value::Text(text.to_owned()),
+        ParamValue::Number(number) => parameter::Value::Number(number),
+        ParamValue::Flag(flag) => parameter::Value::Flag(flag),
+    };
+    Parameter { key: key.to_owned(), value: Some(value) }
+}
+
+/// Of a property and version that may not be there, by a reason that may not be known.
+fn refusals() -> impl Strategy<Value = Refusals> {
+    let whose = (select(vec!["p_a", "p_a", "p_b", "p_none"]), prop_oneof![9 => 1_u32..4, 1 => Just(9_u32)]);
+    let reason = select(vec!["invalid_field", "too_old", "foreign_hostname", "of a later build", "other"]);
+    (whose, reason, 1_u64..100).prop_map(|((property, rules_version), reason, count)| Refusals {
+        property_id: property.to_owned(),
+        rules_version,
+        reason: reason.to_owned(),
+        count,
     })
 }
 
@@ -116,13 +173,14 @@ fn after() -> impl Strategy<Value = After> {
 /// Everything random about a world of at most this many blocks.
 pub(crate) fn case(max_blocks: usize) -> impl Strategy<Value = Case> {
     let mark = (select(PROPERTIES.to_vec()), select(vec![0_u64, 10 * MINUTE, HOUR]));
-    let block = (select(PAUSES.to_vec()), vec(hit(), 0..5), weighted(0.15, mark), after());
+    let refused = prop_oneof![3 => Just(Vec::new()), 1 => vec(refusals(), 1..4)];
+    let block = (select(PAUSES.to_vec()), vec(hit(), 0..5), weighted(0.15, mark), refused, after());
     let start = (select(INSTANTS.to_vec()), 0_u64..4);
     (world(), bounds(), start, vec(block, 1..max_blocks)).prop_map(
         |(world, bounds, (instant, ahead), blocks)| {
             let mut now = u64::try_from(instant).unwrap() * SECOND - ahead * 20 * MINUTE;
             let mut steps = Vec::new();
-            for (pause, hits, mark, after) in blocks {
+            for (pause, hits, mark, refusals, after) in blocks {
                 now += pause;
                 let at = |(age, hit): (u64, RawHit)| RawHit { event_time_ms: now - age, ..hit };
                 let mark_of = |(property, age): (&str, u64)| ImportMark {
@@ -133,6 +191,7 @@ pub(crate) fn case(max_blocks: usize) -> impl Strategy<Value = Case> {
                     received_at_ms: now,
                     hits: hits.into_iter().map(at).collect(),
                     marks: mark.into_iter().map(mark_of).collect(),
+                    refusals,
                     after,
                 });
             }

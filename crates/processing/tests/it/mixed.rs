@@ -50,6 +50,7 @@ fn processed(blocks: &[(u64, Vec<Sent>)]) -> Outcome {
             events: row.events,
             duration_ms: row.duration_ms,
             exit_page: row.exit_page.to_string(),
+            visitor_type: row.key.visitor_type.to_string(),
         });
     }
     outcome

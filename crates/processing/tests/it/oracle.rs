@@ -2,43 +2,54 @@
 //!
 //! It keeps every hit and every session for ever and computes everything anew from these lists.
 
+mod items;
 mod mistakes;
+mod metrics;
 mod naming;
+mod refused;
 mod terms;
+mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use batch::{RollupRows, RowKey};
 use hit::{Block, RawHit, Rules};
 
+use self::items::{ItemSums, ItemTexts};
 pub(crate) use self::mistakes::Mistake;
+use self::refused::RefusedKey;
 use crate::world::{REFERRERS, USER_AGENTS, World, offset_s, page_of};
 
 const DAY_MS: u64 = 86_400_000;
 
-/// (page views, events, sessions, engagement, visitors, new visitors)
-pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>);
+/// (page views, events, sessions, engagement, visitors, new visitors, custom metrics)
+pub(crate) type HitSums = (u64, u64, u64, u64, BTreeSet<u64>, BTreeSet<u64>, [u64; 5]);
 /// (sessions, engaged, page views, events, duration)
 pub(crate) type SessionSums = (u64, u64, u64, u64, u64);
 
-/// What was booked, in both tables.
+/// What was booked, by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Booked {
-    pub(crate) hits: BTreeMap<(RowKey, String), HitSums>,
+    /// By event and title.
+    pub(crate) hits: BTreeMap<(RowKey, [String; 2]), HitSums>,
     pub(crate) sessions: BTreeMap<(RowKey, String), SessionSums>,
+    pub(crate) items: BTreeMap<(RowKey, ItemTexts), ItemSums>,
+    pub(crate) refused: BTreeMap<RefusedKey, u64>,
 }
 
 impl Booked {
     /// Adds sealed rows.
     pub(crate) fn add(&mut self, rows: &RollupRows) {
         for row in &rows.hits {
-            let sums = self.hits.entry((row.key.clone(), row.event_name.to_string())).or_default();
+            let texts = [&row.event_name, &row.page_title].map(|text| text.to_string());
+            let sums = self.hits.entry((row.key.clone(), texts)).or_default();
             sums.0 += row.page_views;
             sums.1 += row.events;
             sums.2 += row.sessions;
             sums.3 += row.engagement_ms;
             sums.4.extend(&row.visitors);
             sums.5.extend(&row.new_visitors);
+            sums.6.iter_mut().zip(row.custom_micros).for_each(|(sum, more)| *sum += more);
         }
         for row in &rows.sessions {
             let sums = self.sessions.entry((row.key.clone(), row.exit_page.to_string())).or_default();
@@ -48,6 +59,12 @@ impl Booked {
             sums.3 += row.events;
             sums.4 += row.duration_ms;
         }
+        rows.items.iter().for_each(|row| self.add_item(row));
+        for row in &rows.refusals {
+            let time = (row.local_date, row.minute, row.utc_offset_s);
+            let key = (row.property.to_string(), time, row.reason.to_string());
+            *self.refused.entry(key).or_default() += row.hits;
+        }
     }
 }
 
@@ -56,6 +73,7 @@ impl Booked {
 pub(crate) struct Bounds {
     pub(crate) ids: usize,
     pub(crate) sessions: usize,
+    pub(crate) visitors: usize,
     pub(crate) pages_per_hour: usize,
 }
 
@@ -108,9 +126,12 @@ pub(crate) struct Oracle<'a> {
     hits: Vec<Counted>,
     sessions: Vec<Session>,
     hours: Vec<Hour>,
+    /// Everybody who was ever remembered: property, class and id, never forgotten here.
+    known: Vec<(String, &'static str, u64)>,
     pub(crate) booked: Booked,
     pub(crate) repeated: u64,
     pub(crate) dropped: u64,
+    pub(crate) refused_without_rules: u64,
 }
 
 impl<'a> Oracle<'a> {
@@ -123,9 +144,11 @@ impl<'a> Oracle<'a> {
             hits: Vec::new(),
             sessions: Vec::new(),
             hours: Vec::new(),
+            known: Vec::new(),
             booked: Booked::default(),
             repeated: 0,
             dropped: 0,
+            refused_without_rules: 0,
         }
     }
 
@@ -140,6 +163,7 @@ impl<'a> Oracle<'a> {
         for hit in &block.body.hits {
             self.hit(hit, now);
         }
+        block.body.refusals.iter().for_each(|refusals| self.refusals(refusals, now));
         let marks =
             if self.errs(Mistake::ImportMarksAreIgnored) { &[][..] } else { &block.body.import_marks };
         for mark in marks {
@@ -172,6 +196,7 @@ impl<'a> Oracle<'a> {
         };
         if self.is_foreign(raw, rules) {
             self.dropped += 1;
+            self.foreign(raw, rules, now);
             return;
         }
         let [class, browser, version, system, system_version, device] =
@@ -188,6 +213,8 @@ impl<'a> Oracle<'a> {
         let host = page_of(&raw.url).host;
         let is_other = !host.is_empty()
             && self.text_or_other(raw, format!("host {host}"), local_s / 3600, now) == "(other)";
+        let title = self.title(raw, local_s / 3600, now);
+        let lines = self.lines(raw, rules, local_s / 3600, now);
         self.count(raw, rules, page.clone(), now);
         let minute = u32::try_from(unix_s / 60).unwrap();
         let date = u16::try_from(local_s / 86_400).unwrap();
@@ -201,6 +228,7 @@ impl<'a> Oracle<'a> {
             ..plain_key(raw, (date, minute, offset), class, &page)
         };
         let (session, opens) = self.session_of(self.hits.len() - 1, class, &key);
+        self.remember(self.hits.len() - 1, class, opens);
         let own = self.key_of_hit(self.hits.len() - 1, &key);
         let of_hit = self.errs(Mistake::AcquisitionIsThatOfTheHit);
         let session = session.filter(|_| !of_hit).map(|at| &self.sessions[at].key);
@@ -209,7 +237,12 @@ impl<'a> Oracle<'a> {
         key.medium.clone_from(&of_session.medium);
         key.campaign.clone_from(&of_session.campaign);
         key.visitor_type.clone_from(&of_session.visitor_type);
-        let sums = self.booked.hits.entry((key, raw.event.clone())).or_default();
+        let added = metrics::added(raw, rules, self.mistake);
+        for (texts, sums) in lines {
+            self.booked.add_line(&key, texts, sums);
+        }
+        let sums = self.booked.hits.entry((key, [raw.event.clone(), title])).or_default();
+        sums.6.iter_mut().zip(added).for_each(|(sum, more)| *sum += more);
         sums.0 += u64::from(raw.event == "page_view");
         sums.1 += 1;
         sums.2 += u64::from(opens);
@@ -276,6 +309,15 @@ impl<'a> Oracle<'a> {
         }
         pages.push(text.clone());
         text
+    }
+
+    /// The title of a hit; one that is called like a page or a host is another text.
+    fn title(&mut self, raw: &RawHit, hour: i64, now: u64) -> String {
+        let title = if self.errs(Mistake::TitlesKeepTheirSpaces) { &raw.title } else { raw.title.trim() };
+        let is_counted = !title.is_empty() && !self.errs(Mistake::TitlesAreWithoutLimit);
+        let is_other =
+            is_counted && self.text_or_other(raw, format!("title {title}"), hour, now) == "(other)";
+        if is_other { "(other)".to_owned() } else { title.to_owned() }
     }
 
     /// The session of a hit, if it is in one, and whether the hit opens it.
@@ -363,7 +405,8 @@ impl<'a> Oracle<'a> {
     }
 
     fn add(&mut self, hit: usize, class: &'static str, key: &RowKey) -> usize {
-        let key = self.key_of_hit(hit, key);
+        let visitor_type = self.visitor_type(hit, class).into();
+        let key = RowKey { visitor_type, ..self.key_of_hit(hit, key) };
         let raw = &self.hits[hit].raw;
         self.sessions.push(Session {
             property: raw.property_id.clone(),

@@ -1,6 +1,9 @@
 //! Random rules of a property: zone, time-out, and everything that acts on sessions and pages.
 
-use hit::{EventRules, PageGroup, Rules, SessionRules, TrafficRules, TrailingSlash, UrlRules};
+use hit::{
+    CustomDimension, CustomMetric, CustomScope, EventRules, PageGroup, Rules, SessionRules, TrafficRules,
+    TrailingSlash, UrlRules,
+};
 use proptest::bool::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -11,14 +14,31 @@ use crate::world::ZONES;
 pub(crate) fn rules() -> impl Strategy<Value = Rules> {
     let zone = select(ZONES.map(|(zone, _)| zone).to_vec());
     let times = (select(vec![60_u32, 1800, 1800, 7200, 86_400, 86_400]), select(vec![0_u32, 60, 300]));
-    let names = (texts(&[&[], &["click"]]), texts(&[&[], &[], &["blog.example", "google.co.uk"]]));
-    (zone, times, session(), urls(), names).prop_map(|(zone, times, session, urls, names)| {
+    let names = (metrics(), texts(&[&[], &["click"]]), texts(&[&[], &[], &["blog.example", "google.co.uk"]]));
+    let shop = (custom(), select(vec!["USD", ""]));
+    (zone, times, session(), urls(), names, shop).prop_map(|(zone, times, session, urls, names, shop)| {
         let (session_timeout_s, session_grace_s) = times;
-        let (key_events, ignored_referrers) = names;
+        let (custom_metrics, key_events, ignored_referrers) = names;
         let traffic = TrafficRules { ignored_referrers, ..TrafficRules::default() };
-        let events = EventRules { key_events, ..EventRules::default() };
-        Rules { session_timeout_s, session_grace_s, session, urls, traffic, events, ..Rules::first(zone) }
+        let events = EventRules { key_events, custom: shop.0, custom_metrics };
+        let currency = shop.1.to_owned();
+        Rules {
+            currency,
+            session_timeout_s,
+            session_grace_s,
+            session,
+            urls,
+            traffic,
+            events,
+            ..Rules::first(zone)
+        }
     })
+}
+
+/// A slot for the size of items, or for one that events would have.
+fn custom() -> impl Strategy<Value = Vec<CustomDimension>> {
+    let size = |slot, scope| vec![CustomDimension { slot, parameter: "size".to_owned(), scope }];
+    select(vec![vec![], size(1, CustomScope::Item), size(2, CustomScope::Item), size(1, CustomScope::Event)])
 }
 
 fn session() -> impl Strategy<Value = SessionRules> {
@@ -75,6 +95,12 @@ fn groups() -> impl Strategy<Value = Vec<PageGroup>> {
         vec![("/A/*", Some("Capital")), ("/", Some("Home")), ("/c", Some("C"))],
     ];
     select(lists.map(|list| list.into_iter().map(group).collect()).to_vec())
+}
+
+fn metrics() -> impl Strategy<Value = Vec<CustomMetric>> {
+    let metric = |(slot, parameter): (u8, &str)| CustomMetric { slot, parameter: parameter.to_owned() };
+    let lists = [vec![], vec![(1, "litres")], vec![(5, "litres"), (2, "seats")], vec![(3, "seats")]];
+    select(lists.map(|list| list.into_iter().map(metric).collect()).to_vec())
 }
 
 /// One of these lists.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hit::{Block, BlockBody, BlockHeader, BlockView, EdgeId, Epoch, ImportMark, RawHit};
+use hit::{Block, BlockBody, BlockHeader, BlockView, EdgeId, Epoch, ImportMark, RawHit, Refusals};
 use processing::deduplicate::BYTES_PER_ID;
 use processing::{Limits, Processor, Sealed};
 
@@ -19,12 +19,13 @@ pub(crate) struct After {
     pub(crate) crash: bool,
 }
 
-/// Hits and import marks received at a time.
+/// Hits, import marks and refusals received at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) received_at_ms: u64,
     pub(crate) hits: Vec<RawHit>,
     pub(crate) marks: Vec<ImportMark>,
+    pub(crate) refusals: Vec<Refusals>,
     pub(crate) after: After,
 }
 
@@ -35,7 +36,8 @@ pub(crate) fn blocks(steps: &[Step]) -> Vec<Block> {
         let hits = u32::try_from(step.hits.len()).unwrap();
         let header = BlockHeader { block: number as u64, from, hits, received_at_ms: step.received_at_ms };
         from = header.to();
-        Block { header, body: BlockBody { hits: step.hits.clone(), import_marks: step.marks.clone() } }
+        let Step { hits, marks, refusals, .. } = step.clone();
+        Block { header, body: BlockBody { hits, import_marks: marks, refusals } }
     });
     numbered.collect()
 }
@@ -44,6 +46,7 @@ pub(crate) fn limits(bounds: Bounds) -> Limits {
     Limits {
         id_window_bytes: bounds.ids as u64 * BYTES_PER_ID,
         max_open_sessions: bounds.sessions as u64,
+        max_known_visitors: bounds.visitors as u64,
         max_pages_per_property_hour: bounds.pages_per_hour as u64,
         ..Limits::default()
     }

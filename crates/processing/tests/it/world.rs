@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use hit::{Rules, RulesSource};
+use hit::{Item, ParamValue, Parameter, Rules, RulesSource, parameter};
 use processing::Detection;
 
 /// Zone, then from which instant (unix seconds) which offset (seconds) holds.
@@ -132,12 +132,103 @@ pub(crate) fn page_of(url: &str) -> Page {
     *PAGES.iter().find(|page| page.url == url).unwrap()
 }
 
+/// Goods as they are sent, and what is true of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Goods {
+    pub(crate) id: &'static str,
+    pub(crate) variant: &'static str,
+    pub(crate) price: Option<f64>,
+    pub(crate) quantity: Option<f64>,
+    /// The item's own parameter `size`; empty: none.
+    pub(crate) size: &'static str,
+    /// How many items they are.
+    pub(crate) count: u64,
+    /// What they bring where they are bought, millionths.
+    pub(crate) micros: u64,
+    /// The price of one, millionths.
+    pub(crate) price_micros: u64,
+}
+
+/// Goods.
+pub(crate) const GOODS: [Goods; 6] = [
+    Goods {
+        id: "cap",
+        variant: "",
+        price: Some(24.75),
+        quantity: Some(2.0),
+        size: "L",
+        count: 2,
+        micros: 49_500_000,
+        price_micros: 24_750_000,
+    },
+    Goods { id: "cap", variant: "red", price: Some(24.75), quantity: None, size: "", ..SINGLE },
+    Goods {
+        id: "cheese",
+        variant: "",
+        price: Some(12.5),
+        quantity: Some(1.5),
+        size: "M",
+        count: 2,
+        micros: 18_750_000,
+        price_micros: 12_500_000,
+    },
+    Goods { id: "gift", price: None, micros: 0, price_micros: 0, ..SINGLE },
+    Goods { id: "none", quantity: Some(0.0), count: 0, micros: 0, ..SINGLE },
+    Goods { id: "back", quantity: Some(-1.0), count: 0, micros: 0, ..SINGLE },
+];
+
+const SINGLE: Goods = Goods {
+    id: "",
+    variant: "",
+    price: Some(24.75),
+    quantity: None,
+    size: "",
+    count: 1,
+    micros: 24_750_000,
+    price_micros: 24_750_000,
+};
+
+impl Goods {
+    /// As a hit has them.
+    pub(crate) fn item(&self) -> Item {
+        let size = || Parameter {
+            key: "size".to_owned(),
+            value: Some(parameter::Value::Text(self.size.to_owned())),
+        };
+        Item {
+            id: self.id.to_owned(),
+            variant: self.variant.to_owned(),
+            price: self.price,
+            quantity: self.quantity,
+            params: (!self.size.is_empty()).then(size).into_iter().collect(),
+            ..Item::default()
+        }
+    }
+}
+
+/// What an item is.
+pub(crate) fn goods_of(item: &Item) -> Goods {
+    *GOODS.iter().find(|goods| goods.id == item.id && goods.variant == item.variant).unwrap()
+}
+
 /// A referrer: URL, registrable domain, source, medium. The page's own host is no referrer, unless the page has none.
 pub(crate) const REFERRERS: [(&str, &str, [&str; 2]); 4] = [
     ("", "", ["(direct)", "(none)"]),
     ("https://www.google.co.uk/", "google.co.uk", ["google", "organic"]),
     ("https://m.facebook.com/x", "facebook.com", ["facebook", "referral"]),
     ("https://www.blog.example/post", "blog.example", ["blog.example", "referral"]),
+];
+
+/// Parameters of events: name, value, and what it adds to a custom metric, millionths.
+pub(crate) const PARAMS: [(&str, ParamValue<'static>, u64); 8] = [
+    ("litres", ParamValue::Number(2.5), 2_500_000),
+    ("litres", ParamValue::Text("0.75"), 750_000),
+    ("litres", ParamValue::Number(-4.0), 0),
+    ("litres", ParamValue::Text("1e3"), 0),
+    ("litres", ParamValue::Number(2e10), 0),
+    ("seats", ParamValue::Number(3.0), 3_000_000),
+    ("seats", ParamValue::Text("11"), 11_000_000),
+    ("seats", ParamValue::Flag(true), 0),
 ];
 
 /// Rules by property and version.

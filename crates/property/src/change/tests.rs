@@ -104,6 +104,7 @@ fn bad_rules_are_refused_and_write_nothing() {
     for (text, said) in [
         ("colour = 1", "line 1 of the rules file"),
         ("session_timeout_s = 0", "session_timeout_s is \"0\""),
+        ("[session]\npassive_events = [\"page_view\"]", "session.passive_events[0] is \"page_view\""),
         ("time_zone = \"Mars/Olympus\"", "time_zone is \"Mars/Olympus\""),
         ("[tracker]\nconsent = \"maybe\"", "tracker.consent is \"maybe\""),
     ] {

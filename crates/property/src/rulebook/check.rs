@@ -7,8 +7,10 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use hit::rules::{ChannelRule, CustomDimension, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules};
-use hit::{CUSTOM_DIMENSIONS, Rules, limits};
+use hit::rules::{
+    ChannelRule, CustomDimension, CustomMetric, EventRules, PageGroup, SessionRules, TrafficRules, UrlRules,
+};
+use hit::{CUSTOM_DIMENSIONS, CUSTOM_METRICS, PAGE_VIEW, Rules, limits};
 use ipnet::IpNet;
 
 use super::known_zone;
@@ -72,10 +74,20 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     check_session(session)?;
     check_traffic(traffic)?;
     check_urls(urls)?;
-    let EventRules { key_events, custom } = events;
+    let EventRules { key_events, custom, custom_metrics } = events;
     texts("events.key_events", key_events, LIST_MAX, check_event)?;
     check_custom(custom)?;
+    check_custom_metrics(custom_metrics)?;
     each("channels", channels, LIST_MAX, check_channel)
+}
+
+/// Checks what is refused of rules that are set, and read where it stands already: versions written by earlier builds may say it.
+pub(super) fn check_new(rules: &Rules) -> Result<(), Invalid> {
+    let passive = rules.session.passive_events.iter().position(|event| event == PAGE_VIEW);
+    passive.map_or(Ok(()), |index| {
+        let problem = "which is never passive, for whoever looks at a page is there; take it out";
+        Err(Invalid::new(format!("session.passive_events[{index}]"), PAGE_VIEW, problem))
+    })
 }
 
 pub(super) fn unknown_zone(time_zone: &str) -> Invalid {
@@ -102,6 +114,7 @@ fn check_traffic(traffic: &TrafficRules) -> Result<(), Invalid> {
         data_centres_are_human: _,
         internal_networks,
         spam_referrers,
+        allowed_referrers,
         ignored_referrers,
     } = traffic;
     texts("traffic.internal_networks", internal_networks, LIST_MAX, |network| {
@@ -109,6 +122,11 @@ fn check_traffic(traffic: &TrafficRules) -> Result<(), Invalid> {
         network.parse::<IpNet>().map(drop).map_err(|_| problem)
     })?;
     texts("traffic.spam_referrers", spam_referrers, SPAM_REFERRERS_MAX, check_domain)?;
+    texts("traffic.allowed_referrers", allowed_referrers, LIST_MAX, |domain| {
+        check_domain(domain)?;
+        let problem = "which stands in traffic.spam_referrers too; take it out of one of the two";
+        if spam_referrers.iter().any(|spam| spam == domain) { Err(problem) } else { Ok(()) }
+    })?;
     texts("traffic.ignored_referrers", ignored_referrers, LIST_MAX, check_domain)
 }
 
@@ -143,15 +161,33 @@ fn check_urls(urls: &UrlRules) -> Result<(), Invalid> {
     })
 }
 
-/// A slot means one parameter, and a parameter needs one slot only.
+/// A slot means one parameter, and a parameter of event or item needs one slot only.
 fn check_custom(custom: &[CustomDimension]) -> Result<(), Invalid> {
     each("events.custom", custom, LIST_MAX, |field, dimension| {
-        let CustomDimension { slot, parameter } = dimension;
+        let CustomDimension { slot, parameter, scope } = dimension;
         number(&format!("{field}.slot"), (*slot).into(), 1..=CUSTOM_DIMENSIONS.into())?;
         check_name(parameter)
             .map_err(|problem| Invalid::new(format!("{field}.parameter"), parameter, problem))?;
-        let is_there = |other: &&CustomDimension| other.slot == *slot || other.parameter == *parameter;
+        let is_there = |other: &&CustomDimension| {
+            other.slot == *slot || (&other.parameter, other.scope) == (parameter, *scope)
+        };
         if custom.iter().filter(is_there).count() > 1 {
+            let problem = "but another entry has this slot or this parameter; give each parameter one slot";
+            return Err(Invalid::new(format!("{field}.slot"), slot, problem));
+        }
+        Ok(())
+    })
+}
+
+/// Likewise.
+fn check_custom_metrics(metrics: &[CustomMetric]) -> Result<(), Invalid> {
+    each("events.custom_metrics", metrics, LIST_MAX, |field, metric| {
+        let CustomMetric { slot, parameter } = metric;
+        number(&format!("{field}.slot"), (*slot).into(), 1..=CUSTOM_METRICS.into())?;
+        check_name(parameter)
+            .map_err(|problem| Invalid::new(format!("{field}.parameter"), parameter, problem))?;
+        let is_there = |other: &&CustomMetric| other.slot == *slot || other.parameter == *parameter;
+        if metrics.iter().filter(is_there).count() > 1 {
             let problem = "but another entry has this slot or this parameter; give each parameter one slot";
             return Err(Invalid::new(format!("{field}.slot"), slot, problem));
         }

@@ -1,6 +1,6 @@
 //! Texts as people write them, good and bad.
 
-use hit::rules::{CustomDimension, PageGroup, TrailingSlash};
+use hit::rules::{CustomDimension, CustomMetric, CustomScope, PageGroup, TrailingSlash};
 
 use super::*;
 use crate::tracker::Setting;
@@ -23,6 +23,7 @@ automation_is_human = true
 data_centres_are_human = true
 internal_networks = ["203.0.113.0/24"]
 spam_referrers = ["Spam.example"]
+allowed_referrers = ["Partner.example"]
 ignored_referrers = ["bank.example"]
 
 [urls]
@@ -46,6 +47,14 @@ key_events = ["signup"]
 [[events.custom]]
 slot = 2
 parameter = "user.plan"
+
+[[events.custom_metrics]]
+slot = 3
+parameter = "litres"
+[[events.custom]]
+slot = 3
+parameter = "coupon"
+scope = "item"
 
 [[channels]]
 name = "Partners"
@@ -87,6 +96,7 @@ fn every_key_is_read_and_written_back() {
     assert_eq!((rules.session_timeout_s, rules.session_grace_s), (600, 0));
     assert_eq!(rules.session.engaged_after_s, 30);
     assert_eq!(rules.traffic.spam_referrers, ["spam.example"]);
+    assert_eq!(rules.traffic.allowed_referrers, ["partner.example"]);
     assert_eq!(rules.urls.hostnames, ["shop.example"]);
     assert_eq!(rules.urls.trailing_slash, TrailingSlash::Strip);
     let group = |pattern: &str, name: Option<&str>| PageGroup {
@@ -95,7 +105,10 @@ fn every_key_is_read_and_written_back() {
     };
     assert_eq!(rules.urls.groups, [group("/product/**", Some("Products")), group("/blog/*", None)]);
     assert_eq!(rules.events.key_events, ["signup"]);
-    assert_eq!(rules.events.custom, [CustomDimension { slot: 2, parameter: "user.plan".into() }]);
+    let custom = |slot, parameter: &str, scope| CustomDimension { slot, parameter: parameter.into(), scope };
+    let expected = [custom(2, "user.plan", CustomScope::Event), custom(3, "coupon", CustomScope::Item)];
+    assert_eq!(rules.events.custom, expected);
+    assert_eq!(rules.events.custom_metrics, [CustomMetric { slot: 3, parameter: "litres".into() }]);
     assert_eq!(rules.channels[0].campaign, ["spring*"]);
     assert_eq!((tracker.scroll.clone(), tracker.page_views), (Setting::Text("50,100".into()), false));
     assert_eq!(

@@ -76,7 +76,7 @@ fn a_bulk_refuses_what_is_wrong_alone() {
         shown(Ok(sent)),
         "7: page_view url=https://a.example/\nrefused invalid_field hits[1].idsite\n7: page_view url=https://a.example/b"
     );
-    let taken = Outcome::Taken { visitor_id: 1 };
+    let taken = Outcome::Taken { visitor_id: 1, is_bot: false };
     let refused = Outcome::Refused(Refusal::field(Code::InvalidField, "idsite", "", "is missing"));
     let said: serde_json::Value =
         serde_json::from_slice(&reply(&bulk, &[taken.clone(), refused, taken]).body).unwrap();
@@ -85,7 +85,7 @@ fn a_bulk_refuses_what_is_wrong_alone() {
 
 #[test]
 fn a_reply_is_a_pixel_or_nothing() {
-    let outcome = [Outcome::Taken { visitor_id: 1 }];
+    let outcome = [Outcome::Taken { visitor_id: 1, is_bot: false }];
     let of = |query: &str| reply(&request(query, ""), &outcome);
     assert_eq!((of(PAGE).status.as_u16(), of(PAGE).content_type), (200, "image/gif"));
     assert_eq!(of(&format!("{PAGE}&send_image=0")).status.as_u16(), 204);

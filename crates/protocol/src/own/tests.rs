@@ -199,6 +199,56 @@ fn impossible_parameters_are_refused_by_path() {
 }
 
 #[test]
+fn items_are_taken_as_they_are() {
+    let body = with_hit(
+        r#""event":"purchase","items":[{"item_id":"SKU-1","item_name":"Cap","item_brand":"B","item_category":"Hats",
+        "item_variant":"red","price":24.75,"quantity":2,"coupon":"SUMMER","new":true},{"item_name":"Gift","price":null}]"#,
+    );
+    let request = collect(&body).unwrap();
+    let [cap, gift] = request.hits[0].items.as_slice() else { panic!("{request:?}") };
+    let texts = [&cap.id, &cap.name, &cap.brand, &cap.category, &cap.variant].map(String::as_str);
+    assert_eq!(texts, ["SKU-1", "Cap", "B", "Hats", "red"]);
+    assert_eq!((cap.price, cap.quantity), (Some(24.75), Some(2.0)));
+    let param = |key: &str, value| hit::Parameter { key: key.into(), value: Some(value) };
+    let (coupon, new) = (hit::parameter::Value::Text("SUMMER".into()), hit::parameter::Value::Flag(true));
+    assert_eq!(cap.params, [param("coupon", coupon), param("new", new)]);
+    assert_eq!((gift.name.as_str(), gift.price, gift.quantity), ("Gift", None, None));
+}
+
+#[test]
+fn impossible_items_are_refused_by_path() {
+    let long = "a".repeat(1001);
+    let many = vec![r#"{"item_id":"a"}"#; 201].join(",");
+    let params: String = (0..11).map(|n| format!(r#","k{n}":1"#)).collect();
+    for (items, code, field, shown) in [
+        ("{}", "invalid_field", "items", "{…}"),
+        (&format!("[{many}]"), "invalid_field", "items", "201"),
+        (r#"["SKU-1"]"#, "invalid_field", "items[0]", "SKU-1"),
+        (r#"[{"item_id":"a"},{}]"#, "missing_field", "items[1].item_id", ""),
+        (r#"[{"item_id":7}]"#, "invalid_field", "items[0].item_id", "7"),
+        (
+            &format!(r#"[{{"item_name":"{}"}}]"#, &long[..101]),
+            "invalid_field",
+            "items[0].item_name",
+            &long[..100],
+        ),
+        (r#"[{"item_id":"a","price":"5"}]"#, "invalid_field", "items[0].price", "5"),
+        (r#"[{"item_id":"a","price":-5}]"#, "invalid_field", "items[0].price", "-5"),
+        (r#"[{"item_id":"a","quantity":1000000001}]"#, "invalid_field", "items[0].quantity", "1000000001"),
+        (r#"[{"item_id":"a","item_id":"b"}]"#, "invalid_field", "items[0].item_id", "b"),
+        (r#"[{"item_id":"a","coupon":1,"coupon":2}]"#, "invalid_field", "items[0].coupon", "2"),
+        (r#"[{"item_id":"a","coupon":null}]"#, "invalid_field", "items[0].coupon", "null"),
+        (r#"[{"item_id":"a","sizes":["L"]}]"#, "invalid_field", "items[0].sizes", "[…]"),
+        (r#"[{"item_id":"a","":1}]"#, "invalid_field", "items[0].", "1"),
+        (&format!(r#"[{{"item_id":"a"{params}}}]"#), "invalid_field", "items[0].k10", "1"),
+        (&format!(r#"[{{"item_id":"a","note":"{long}"}}]"#), "invalid_field", "items[0].note", &long[..100]),
+    ] {
+        let found = refused(&with_hit(&format!(r#""event":"purchase","items":{items}"#)));
+        assert_eq!(found, (code, format!("hits[0].{field}"), shown.to_owned()), "{items:.60}");
+    }
+}
+
+#[test]
 fn fields_that_contradict_each_other_are_refused() {
     for (fields, code, field) in [
         (r#""event":"page_view""#, "missing_field", "hits[0].url"),
@@ -245,7 +295,7 @@ proptest! {
     #[test]
     fn no_near_miss_panics(cut in 0_usize..600, at in 0_usize..600, byte in any::<u8>()) {
         let mut body = with_hit(
-            r#""event":"ä","url":"https://example.com/","age_ms":5,"params":{"a":[1,{"b":null}],"c":1e400},"screen":"1x1",
+            r#""event":"ä","url":"https://example.com/","age_ms":5,"params":{"a":[1,{"b":null}],"c":1e400},"items":[{"item_id":"ä","price":1e400,"x":{}}],"screen":"1x1",
             "timestamp":"2015-05-17T09:45:03Z","ip":"::1","engagement_ms":18446744073709551616,"first_visit":false"#,
         );
         if let Some(slot) = body.get_mut(at) {

@@ -47,3 +47,11 @@ fn errors_name_the_query_parameter() {
         assert_eq!((refusal.code.as_str(), refusal.field.as_str()), (code, field), "{query:.80}");
     }
 }
+
+#[test]
+fn a_refused_query_says_whose_it_is() {
+    let id = |query: &str| claim(query).map(|claim| (claim.measurement_id, claim.hits));
+    assert_eq!(id("event=x&measurement_id=M-%41&measurement_id=M-B"), Some(("M-A".to_owned(), 1)));
+    assert_eq!(id("event=x"), None);
+    assert_eq!(id(&format!("event={}&measurement_id=M-A", "x".repeat(70_000))), None);
+}

@@ -72,7 +72,7 @@ fn replies_are_those_of_its_server() {
         let dropped = reply.headers.first().map(|(_, value)| value.to_str().unwrap().to_owned());
         (reply.status.as_u16(), reply.body, dropped)
     };
-    let taken = Outcome::Taken { visitor_id: 1 };
+    let taken = Outcome::Taken { visitor_id: 1, is_bot: false };
     assert_eq!(reply_to(std::slice::from_ref(&taken)), (202, b"ok"[..].into(), None));
     let unknown = Outcome::Dropped(crate::Dropped::UnknownSite);
     assert_eq!(reply_to(&[taken, unknown]), (202, b"ok"[..].into(), Some("1".to_owned())));

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::sent::shown::shown;
+use crate::sent::shown::{request, shown};
 
 fn with_key<'a>(headers: &'a mut HeaderMap, body: &'a str) -> Request<'a> {
     // `WRITEKEY1:`
@@ -27,7 +27,7 @@ fn calls_of_its_libraries_are_read() {
                 r#"WRITEKEY1: Order Completed {SHOWN} id=m-1 ua=UA item=SKU-1//0x0 value=49.5 transaction_id="T-1" order_id="T-1" currency="EUR""#
             ),
         ),
-        (r#""type":"identify","traits":{"plan":"pro"}"#, "dropped kind".to_owned()),
+        (r#""type":"identify","traits":{"plan":"pro"}"#, "WRITEKEY1: dropped kind".to_owned()),
         (r#""type":"track""#, "refused missing_field batch[0].event".to_owned()),
         (r#""type":"guess""#, "refused invalid_field batch[0].type".to_owned()),
     ] {
@@ -64,7 +64,8 @@ fn the_age_of_a_call_is_the_difference_of_its_own_times() {
     assert_eq!(parsed(at, sent), "WRITEKEY1: page_view client=u Age(1000) server");
     assert_eq!(parsed(at, ""), "WRITEKEY1: page_view client=u Claimed(1795565056426) server");
     let old = r#","timestamp":"2026-11-21T00:04:16Z""#;
-    assert_eq!(parsed(old, sent), "dropped too_old");
+    // Whether that is too old, its property's secret may say.
+    assert_eq!(parsed(old, sent), "WRITEKEY1: page_view client=u Age(345601426) server");
 }
 
 #[test]
@@ -85,8 +86,32 @@ fn the_key_comes_by_authentication_or_in_the_body() {
 }
 
 #[test]
+fn the_properties_of_a_product_event_are_its_item() {
+    let parsed = |event: &str, properties: &str| {
+        let body = format!(
+            r#"{{"writeKey":"K","batch":[{{"type":"track","event":"{event}","properties":{properties}}}]}}"#
+        );
+        shown(parse_batch(&request("", &body)))
+    };
+    let product = r#"{"product_id":"SKU-1","name":"Cap","price":24.75,"quantity":2,"coupon":"SUMMER"}"#;
+    let params = r#"product_id="SKU-1" name="Cap" price=24.75 quantity=2 coupon="SUMMER""#;
+    for event in ["Product Viewed", "Product Added"] {
+        assert_eq!(
+            parsed(event, product),
+            format!(r#"K: {event} server item=SKU-1/Cap/2x24.75 coupon="SUMMER" {params}"#)
+        );
+    }
+    assert_eq!(parsed("Product Removed", product), format!("K: Product Removed server {params}"));
+    assert_eq!(parsed("Product Added", r#"{"cart_id":"c"}"#), r#"K: Product Added server cart_id="c""#);
+    assert_eq!(
+        parsed("Checkout Started", r#"{"products":[{"sku":"SKU-1","quantity":3}]}"#),
+        "K: Checkout Started server item=SKU-1//3x0"
+    );
+}
+
+#[test]
 fn replies_are_json_with_a_status_that_libraries_act_on() {
-    let taken = reply(&[Outcome::Taken { visitor_id: 1 }, Outcome::Dropped(Dropped::Kind)]);
+    let taken = reply(&[Outcome::Taken { visitor_id: 1, is_bot: false }, Outcome::Dropped(Dropped::Kind)]);
     assert_eq!((taken.status.as_u16(), &*taken.body), (200, &br#"{"success":true}"#[..]));
     let unknown = reply(&[Outcome::Dropped(Dropped::UnknownSite)]);
     let said: serde_json::Value = serde_json::from_slice(&unknown.body).unwrap();

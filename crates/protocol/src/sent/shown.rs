@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hit::Parameter;
 use hit::parameter::Value;
 
 use super::{Entry, Request, Sent};
@@ -20,7 +21,7 @@ pub(crate) fn shown(sent: Result<Sent<'_>, Refusal>) -> String {
         Ok(sent) => {
             let lines = sent.entries.iter().map(|entry| match entry {
                 Entry::Hit { site, hit } => format!("{site}: {}", shown_hit(hit)),
-                Entry::Dropped(reason) => format!("dropped {}", reason.as_str()),
+                Entry::Dropped { site, reason } => format!("{site}: dropped {}", reason.as_str()),
                 Entry::Refused(refusal) => shown_refusal(refusal),
             });
             lines.collect::<Vec<_>>().join("\n")
@@ -76,8 +77,14 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
     for item in &hit.items {
         let (price, quantity) = (item.price.unwrap_or(0.0), item.quantity.unwrap_or(0.0));
         let _infallible = write!(text, " item={}/{}/{quantity}x{price}", item.id, item.name);
+        shown_params(&item.params, &mut text);
     }
-    for param in &hit.params {
+    shown_params(&hit.params, &mut text);
+    text
+}
+
+fn shown_params(params: &[Parameter], text: &mut String) {
+    for param in params {
         let _infallible = match &param.value {
             Some(Value::Text(value)) => write!(text, " {}={value:?}", param.key),
             Some(Value::Number(value)) => write!(text, " {}={value}", param.key),
@@ -85,5 +92,4 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
             None => Ok(()),
         };
     }
-    text
 }

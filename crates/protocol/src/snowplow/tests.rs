@@ -35,8 +35,16 @@ fn events_of_its_trackers_are_read() {
             r#""e":"ue","ue_pr":"{\"schema\":\"iglu:x/unstruct_event/jsonschema/1-0-0\",\"data\":{\"schema\":\"iglu:com.example/signup/jsonschema/1-0-0\",\"data\":{\"plan\":\"pro\"}}}""#,
             format!(r#"shop: signup {SHOWN} plan="pro""#),
         ),
+        (
+            r#""e":"ti","ti_id":"T-1","ti_sk":"SKU-1","ti_nm":"Cap","ti_pr":"24.75","ti_qu":"2","ti_cu":"EUR""#,
+            format!(r#"shop: item {SHOWN} item=SKU-1/Cap/2x24.75 transaction_id="T-1" currency="EUR""#),
+        ),
+        (
+            r#""e":"ue","ue_pr":"{\"schema\":\"iglu:x/unstruct_event/jsonschema/1-0-0\",\"data\":{\"schema\":\"iglu:com.snowplowanalytics.snowplow/add_to_cart/jsonschema/1-0-0\",\"data\":{\"sku\":\"SKU-1\",\"unitPrice\":5,\"quantity\":2}}}""#,
+            format!(r#"shop: add_to_cart {SHOWN} item=SKU-1//2x5 sku="SKU-1" unitPrice=5 quantity=2"#),
+        ),
         (r#""e":"ue","ue_px":"%%%""#, "refused invalid_field hits[0].ue_pr".to_owned()),
-        (r#""e":"ad""#, "dropped kind".to_owned()),
+        (r#""e":"ad""#, "shop: dropped kind".to_owned()),
         (r#""f":"pv""#, "refused missing_field hits[0].e".to_owned()),
     ] {
         assert_eq!(parsed(event), expected, "{event}");

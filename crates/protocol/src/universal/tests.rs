@@ -31,26 +31,46 @@ fn requests_of_a_client_are_read_from_body_or_query() {
             "UA-12345-1: page_view {SHOWN} ua=UA\nUA-12345-1: purchase {SHOWN} ua=UA item=SKU-1//0x0 transaction_id=\"T-1\" value=49.5"
         )
     );
+    for (action, event) in [
+        ("detail", "view_item"),
+        ("add", "add_to_cart"),
+        ("checkout", "begin_checkout"),
+        ("checkout&cos=1", "begin_checkout"),
+    ] {
+        assert_eq!(
+            parsed(&format!("t=pageview&pa={action}&cu=EUR&pr1id=SKU-1&pr1qt=2")),
+            format!(
+                "UA-12345-1: page_view {SHOWN} ua=UA\nUA-12345-1: {event} {SHOWN} ua=UA item=SKU-1//2x0 currency=\"EUR\""
+            )
+        );
+    }
+    for action in ["checkout&cos=2", "remove", "click", "refund"] {
+        assert_eq!(
+            parsed(&format!("t=pageview&pa={action}")),
+            format!("UA-12345-1: page_view {SHOWN} ua=UA")
+        );
+    }
     assert_eq!(
         parsed("t=screenview&cd=Home"),
         format!(r#"UA-12345-1: screen_view {SHOWN} ua=UA screen_name="Home""#)
     );
     for kind in ["social", "exception", "timing"] {
-        assert_eq!(parsed(&format!("t={kind}")), "dropped kind");
+        assert_eq!(parsed(&format!("t={kind}")), "UA-12345-1: dropped kind");
     }
-    assert_eq!(parsed("t=pageview&qt=259200001"), "dropped too_old");
+    let old = parsed("t=pageview&qt=259200001");
+    assert_eq!(old, format!("UA-12345-1: page_view {SHOWN} Age(259200001) ua=UA"));
 }
 
 #[test]
 fn a_batch_has_a_hit_per_line() {
     let body = format!(
-        "{PAGE}&t=transaction&ti=T-1&tr=49.5\nip=24.75&iq=2&ic=SKU-1&in=Cap&ti=T-1&tid=UA-1&cid=1&t=item\n"
+        "{PAGE}&t=transaction&ti=T-1&tr=49.5\nip=24.75&iq=2&ic=SKU-1&in=Cap&ti=T-1&cu=EUR&tid=UA-1&cid=1&t=item\n"
     );
     assert_eq!(
         shown(parse_batch(&request("", &body))),
         format!(
             "UA-12345-1: purchase {SHOWN} ua=UA transaction_id=\"T-1\" value=49.5\n\
-             UA-1: item client=1 item=SKU-1/Cap/2x24.75 transaction_id=\"T-1\""
+             UA-1: item client=1 item=SKU-1/Cap/2x24.75 transaction_id=\"T-1\" currency=\"EUR\""
         )
     );
     let line = "tid=UA-1&cid=1&t=pageview\n";

@@ -1,12 +1,14 @@
 //! Answers come after the commit, stamps never decrease, and a shut gate is said to everybody.
 
+use hit::{BlockBody, Refusals};
+use prometheus_client::metrics::counter::Counter;
 use service::TestClock;
 use tokio::runtime::Runtime;
 
 use super::*;
 use crate::disk::state::OutboxContents;
 use crate::fixture::{NOW_MS, open, page_view};
-use crate::handoff::{FeedReceiver, Intake, feed, intake};
+use crate::handoff::{Answers, FeedReceiver, Intake, feed, intake};
 
 struct Bench {
     clock: TestClock,
@@ -14,34 +16,40 @@ struct Bench {
     intake: Intake,
     feed: FeedReceiver,
     ledger: Arc<Ledger>,
+    refused: Arc<RefusedHits>,
     thread: std::thread::JoinHandle<anyhow::Result<()>>,
     runtime: Runtime,
 }
 
-fn bench(root: &std::path::Path, now_ms: u64, config: Config) -> Bench {
-    let clock = TestClock::new(now_ms);
-    let disk = Arc::new(open(root));
+/// What a committer works with, and the other ends.
+fn parts(disk: &Arc<DataDir>, clock: &TestClock, config: Config) -> (Parts, (Intake, Answers), FeedReceiver) {
     let gate = Arc::new(Gate::default());
-    let (mut ends, intake_receiver) = intake(1, 100, 1 << 20, &gate);
-    let (intake, answers) = ends.remove(0);
-    let runtime = Runtime::new().unwrap();
-    runtime.spawn(answers.deliver());
+    let (mut ends, intake) = intake(1, 100, 1 << 20, &gate);
     let (feed, feed_receiver) = feed(100, disk.wal.end().block);
     let progress = disk.state.load_progress().unwrap();
-    let ledger = Arc::new(Ledger::opened(&disk.wal.end(), &progress, OutboxContents::default()));
     let parts = Parts {
         config,
         disk: disk.clone(),
-        intake: intake_receiver,
+        intake,
+        refused: Arc::new(RefusedHits::new(10, Counter::default())),
         gate,
         feed,
-        ledger: ledger.clone(),
+        ledger: Arc::new(Ledger::opened(&disk.wal.end(), &progress, OutboxContents::default())),
         clock: clock.shared(),
         metrics: service::metrics::SharedRegistry::default().register(WalMetrics::new),
     };
+    (parts, ends.remove(0), feed_receiver)
+}
+
+fn bench(root: &std::path::Path, now_ms: u64, config: Config) -> Bench {
+    let (clock, disk) = (TestClock::new(now_ms), Arc::new(open(root)));
+    let (parts, (intake, answers), feed) = parts(&disk, &clock, config);
+    let runtime = Runtime::new().unwrap();
+    runtime.spawn(answers.deliver());
+    let (ledger, refused) = (parts.ledger.clone(), parts.refused.clone());
     let committer = Committer::new(parts).unwrap();
     let thread = std::thread::spawn(|| committer.run());
-    Bench { clock, disk, intake, feed: feed_receiver, ledger, thread, runtime }
+    Bench { clock, disk, intake, feed, ledger, refused, thread, runtime }
 }
 
 impl Bench {
@@ -175,4 +183,88 @@ fn an_idle_edge_writes_ticks() {
     let tick = bench.feed.receiver.recv().unwrap();
     assert_eq!((tick.header.block, tick.header.hits, tick.header.received_at_ms), (0, 0, NOW_MS + 100));
     bench.end();
+}
+
+/// `reason count` of what is in the WAL from this block on, and the hits beside it.
+fn refusals_from(disk: &DataDir, block: u64) -> Vec<(u32, Vec<String>)> {
+    let bodies = (block..disk.wal.end().block).map(|number| {
+        let (header, bytes) = disk.wal.read(number).unwrap();
+        let BlockBody { refusals, .. } = block::decode(&bytes).unwrap().body;
+        let line = |refusals: &Refusals| format!("{} {}", refusals.reason, refusals.count);
+        let mut lines: Vec<String> = refusals.iter().map(line).collect();
+        lines.sort();
+        (header.hits, lines)
+    });
+    bodies.collect()
+}
+
+#[test]
+fn refused_hits_ride_in_the_next_block_once() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config::default());
+    bench.refused.add("p_a", 1, "too_old", 2);
+    bench.refused.add("p_a", 1, "kind", 1);
+    bench.commit(0).unwrap();
+    bench.commit(1).unwrap();
+    // What a kill at this moment would leave.
+    let copy = tempfile::tempdir().unwrap();
+    crate::fixture::copy(root.path(), copy.path());
+    let told = |block| refusals_from(&open(copy.path()), block).into_iter().flat_map(|(_, lines)| lines);
+    // An idle committer may have written them before the first hit came.
+    assert_eq!(told(0).collect::<Vec<_>>(), ["kind 1", "too_old 2"]);
+    bench.end();
+}
+
+#[test]
+fn refused_hits_without_company_get_a_block_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config::default());
+    bench.refused.add("p_a", 1, "too_old", 2);
+    let tick = bench.feed.receiver.recv().unwrap();
+    assert_eq!((tick.header.block, tick.header.hits, tick.header.from), (0, 0, 0));
+    assert!(!bench.refused.are_waiting());
+    let disk = bench.end();
+    assert_eq!(refusals_from(&disk, 0), [(0, vec!["too_old 2".to_owned()])]);
+}
+
+#[test]
+fn what_was_refused_last_is_written_before_the_end() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config::default());
+    bench.commit(0).unwrap();
+    bench.refused.add("p_a", 1, "kind", 3);
+    let disk = bench.end();
+    assert_eq!(refusals_from(&disk, 1), [(0, vec!["kind 3".to_owned()])]);
+}
+
+#[test]
+fn a_used_up_budget_keeps_refused_hits_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    let bench = bench(root.path(), NOW_MS, Config { max_bytes: 1, tick_ms: 100, ..Config::default() });
+    bench.refused.add("p_a", 1, "kind", 3);
+    bench.clock.advance_ms(100);
+    let tick = bench.feed.receiver.recv().unwrap();
+    assert_eq!(tick.header.block, 0);
+    assert!(bench.refused.are_waiting());
+    let refused = bench.refused.clone();
+    let disk = bench.end();
+    assert!(refusals_from(&disk, 0).iter().all(|(_, lines)| lines.is_empty()));
+    assert!(refused.are_waiting());
+}
+
+#[test]
+fn a_commit_that_fails_neither_loses_nor_doubles_refused_hits() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(open(root.path()));
+    let (parts, _ends, _feed) = parts(&disk, &TestClock::new(NOW_MS), Config::default());
+    let refused = parts.refused.clone();
+    let mut committer = Committer::new(parts).unwrap();
+    refused.add("p_a", 1, "kind", 3);
+    // Larger than a block may be.
+    let too_large = vec![0; block::MAX_BODY_BYTES + 1];
+    assert!(committer.write(too_large, 1, NOW_MS).is_err());
+    refused.add("p_a", 1, "kind", 4);
+    committer.write(Vec::new(), 0, NOW_MS).unwrap();
+    committer.write(Vec::new(), 0, NOW_MS).unwrap();
+    assert_eq!(refusals_from(&disk, 0), [(0, vec!["kind 7".to_owned()]), (0, Vec::new())]);
 }

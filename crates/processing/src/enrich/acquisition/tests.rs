@@ -3,11 +3,9 @@
 use super::*;
 
 fn arrival<'a>(page: &'a str, referrer: &'a str) -> Arrival<'a> {
-    let visitor_type = VisitorType::NotSet;
     Arrival {
         page: Address::parse(page),
         referrer: Address::parse(referrer),
-        visitor_type,
         first_source: "(not set)".into(),
         ignored_referrers: Arc::default(),
     }
@@ -72,7 +70,7 @@ fn source_medium_campaign() {
             ["bing", "organic", ""],
         ),
     ] {
-        let found = arrival(page, referrer).acquisition();
+        let found = arrival(page, referrer).acquisition(VisitorType::NotSet);
         assert_eq!([&*found.source, &*found.medium, &*found.campaign], expected, "{page} from {referrer}");
     }
 }
@@ -80,7 +78,7 @@ fn source_medium_campaign() {
 #[test]
 fn long_source_is_cut() {
     let page = format!("https://a.example/?utm_source={}", "s".repeat(300));
-    assert_eq!(arrival(&page, "").acquisition().source.len(), CAMPAIGN_BYTES);
+    assert_eq!(arrival(&page, "").acquisition(VisitorType::NotSet).source.len(), CAMPAIGN_BYTES);
 }
 
 #[test]
@@ -89,7 +87,7 @@ fn ignored_referrers_are_no_source() {
         let ignored = ["bank.example".to_owned()];
         let arrival =
             Arrival { ignored_referrers: Arc::new(Domains::new(&ignored)), ..arrival(page, referrer) };
-        arrival.acquisition().source.to_string()
+        arrival.acquisition(VisitorType::NotSet).source.to_string()
     };
     let page = "https://shop.example/";
     assert_eq!(source(page, "https://bank.example/3ds"), "(direct)");

@@ -95,3 +95,29 @@ fn rules_take_automation_and_data_centres_for_people() {
         assert_eq!(found(&hit, &rules, detected), expected, "{hit:?} {detected:?}");
     }
 }
+
+#[test]
+fn an_allowed_referrer_is_never_spam() {
+    let list = |domains: &[&str]| domains.iter().map(|&domain| domain.to_owned()).collect();
+    let rules = TrafficTerms::new(&TrafficRules {
+        spam_referrers: list(&["spam.example", "bad.partner.example"]),
+        // The first two stand on the list that Meridian has.
+        allowed_referrers: list(&["uptime.com", "www.adf.ly", "good.spam.example", "partner.example"]),
+        ..TrafficRules::default()
+    });
+    for (referrer, expected) in [
+        ("https://uptime.com/", None),
+        ("https://www.uptime.com/status?x=1", None),
+        ("https://status.uptime.com/", None),
+        ("https://adf.ly/", None),
+        ("https://good.spam.example/", None),
+        ("https://spam.example/", SpamReferrer),
+        ("https://bad.partner.example/", None),
+        ("https://notuptime.com/", None),
+        ("https://www.marinetraffic.com/", SpamReferrer),
+    ] {
+        assert_eq!(found(&from("", referrer, false), &rules, None), expected, "{referrer}");
+        let bot = found(&from("hosting", referrer, false), &rules, None);
+        assert_eq!(bot, if expected == SpamReferrer { SpamReferrer } else { DataCentre }, "{referrer}");
+    }
+}

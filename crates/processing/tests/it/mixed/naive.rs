@@ -16,6 +16,7 @@ pub(super) struct SessionRow {
     pub(super) events: u64,
     pub(super) duration_ms: u64,
     pub(super) exit_page: String,
+    pub(super) visitor_type: String,
 }
 
 /// What was booked.
@@ -29,6 +30,8 @@ pub(super) struct Outcome {
 
 struct Session {
     visitor: Visitor,
+    /// Whether another session of this visitor was there before it.
+    is_known: bool,
     named: Option<u64>,
     /// In the order they came.
     events: Vec<Event>,
@@ -60,6 +63,8 @@ impl Session {
             events: self.events.len() as u64,
             duration_ms,
             exit_page: path(exit),
+            // No client here says whether its visitor was there before.
+            visitor_type: if self.is_known { "known_to_edge" } else { "new_to_edge" }.to_owned(),
         }
     }
 }
@@ -111,8 +116,10 @@ fn place(sessions: &mut Vec<Session>, event: &Event, now: u64, timeout_ms: u64) 
         session.is_open = is_older;
         is_open = !is_older;
     }
+    let is_known = sessions.iter().any(|session| session.visitor == event.visitor);
     sessions.push(Session {
         visitor: event.visitor,
+        is_known,
         named: event.session,
         events: vec![event.clone()],
         received_ms: now,

@@ -32,7 +32,7 @@ pub(super) fn received(sent: &Sent, now_ms: u64) -> Vec<RawHit> {
         let entries = Endpoint::of(written.path).unwrap().parse(&request).unwrap().entries;
         let hit = |entry: &Entry<'_>| match entry {
             Entry::Hit { hit, .. } => Some(taken(hit)),
-            Entry::Dropped(_) | Entry::Refused(_) => None,
+            Entry::Dropped { .. } | Entry::Refused(_) => None,
         };
         entries.iter().map(hit).collect::<Option<_>>().unwrap()
     };

@@ -1,5 +1,7 @@
 //! Rules with one field changed, and what is said of it.
 
+use hit::CustomScope;
+
 use super::*;
 
 /// What is said of a change to rules at their defaults.
@@ -22,7 +24,11 @@ fn channel(name: &str, source: &[&str]) -> ChannelRule {
 }
 
 fn custom(slot: u8, parameter: &str) -> CustomDimension {
-    CustomDimension { slot, parameter: parameter.into() }
+    CustomDimension { slot, parameter: parameter.into(), scope: CustomScope::Event }
+}
+
+fn custom_metric(slot: u8, parameter: &str) -> CustomMetric {
+    CustomMetric { slot, parameter: parameter.into() }
 }
 
 #[test]
@@ -35,13 +41,18 @@ fn good_rules_pass() {
             rules.session.passive_events = list(&["heartbeat", "ü ✓"]);
             rules.traffic.internal_networks = list(&["203.0.113.0/24", "2001:db8::/48", "192.0.2.7/32"]);
             rules.traffic.spam_referrers = vec!["spam.example".to_owned(); 1000];
+            rules.traffic.allowed_referrers = list(&["partner.example", "not.spam.example"]);
             rules.traffic.ignored_referrers = list(&["bank.example"]);
             rules.urls.hostnames = list(&["localhost", "www.example.com"]);
             rules.urls.keep_parameters = list(&["*"]);
             rules.urls.strip_parameters = list(&["utm_id", "a[]"]);
             rules.urls.groups = ["/", "/a/*/b", "/a/**", "/**", "/*"].map(group).into();
             rules.events.key_events = vec!["signup".to_owned(); 100];
+            let of_item = CustomDimension { scope: CustomScope::Item, ..custom(2, "size") };
+            rules.events.custom = vec![custom(1, "size"), of_item];
             rules.channels = vec![channel("Partner", &["*.partner.example"])];
+            rules.events.custom = vec![custom(1, "litres"), custom(5, "plan")];
+            rules.events.custom_metrics = vec![custom_metric(1, "litres"), custom_metric(5, "seats")];
         }),
         ""
     );
@@ -104,6 +115,19 @@ fn bad_zones_networks_and_addresses_are_refused_by_field_with_the_way_out() {
             "example.com",
         ),
         (
+            said(|r| r.traffic.allowed_referrers = list(&["a.b", "a.b/c"])),
+            "traffic.allowed_referrers[1] is \"a.b/c\"",
+            "example.com",
+        ),
+        (
+            said(|r| {
+                r.traffic.spam_referrers = list(&["a.b", "c.d"]);
+                r.traffic.allowed_referrers = list(&["c.d"]);
+            }),
+            "traffic.allowed_referrers[0] is \"c.d\"",
+            "take it out of one",
+        ),
+        (
             said(|r| r.traffic.ignored_referrers = list(&["bank"])),
             "traffic.ignored_referrers[0]",
             "example.com",
@@ -150,6 +174,26 @@ fn bad_names_are_refused_by_field_with_the_way_out() {
         (
             said(|r| r.events.custom = vec![custom(1, "a"), custom(1, "b")]),
             "events.custom[0].slot is \"1\"",
+            "one slot",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(1, "a"), custom_metric(0, "b")]),
+            "events.custom_metrics[1].slot is \"0\"",
+            "between 1 and 5",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(1, "a\n")]),
+            "events.custom_metrics[0].parameter is \"a\\n\"",
+            "1 to 100",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(2, "a"), custom_metric(2, "b")]),
+            "events.custom_metrics[0].slot is \"2\"",
+            "one slot",
+        ),
+        (
+            said(|r| r.events.custom_metrics = vec![custom_metric(2, "a"), custom_metric(3, "a")]),
+            "events.custom_metrics[0].slot is \"2\"",
             "one slot",
         ),
         (said(|r| r.session.passive_events = list(&[""])), "session.passive_events[0] is \"\"", "1 to 100"),

@@ -2,7 +2,6 @@
 
 use property::{KeyHash, Rulebook, VisitorKey};
 
-use super::fields::{Measured, Percentile};
 use super::*;
 
 pub(crate) fn property(zone: &str) -> Arc<Property> {

@@ -11,8 +11,8 @@ use crate::system::process::Stopped;
 use crate::system::{Options, System};
 
 const HUMAN: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0";
-/// Different pages of a property and hour that are told apart here.
-const PAGES: i64 = 3;
+/// What is told apart of a property and hour here: its host and three pages.
+const TEXTS: i64 = 4;
 const RANGE: &str = "--from 2025-03-01 --to 2025-03-31";
 
 #[test]
@@ -20,7 +20,7 @@ fn changes_in_mid_session_count_each_hit_by_the_rules_of_its_moment() {
     let system = System::start(&Options { processes: true, ..Options::default() });
     system.configure("edge", |edge| {
         let limits = edge["process"]["limits"].as_table_mut().unwrap();
-        limits.insert("max_pages_per_property_hour".to_owned(), PAGES.into());
+        limits.insert("max_pages_per_property_hour".to_owned(), TEXTS.into());
     });
     system.restart_gracefully("edge");
     let sites = [(); 3].map(|()| system.create_property(&["--time-zone", "UTC"]));

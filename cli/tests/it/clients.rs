@@ -32,7 +32,6 @@ struct Case {
 /// What reports tell of parameters; the tracker's setting shows in a property's script when the edge has them.
 const RULES: &str = r#"
     tracker.scroll = true
-    tracker.scroll = true
     [[events.custom]]
     slot = 1
     parameter = "plan"

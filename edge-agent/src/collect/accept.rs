@@ -170,9 +170,13 @@ impl Acceptor {
 
     /// Counts a request that is refused, if its property can be found, and tells of it if somebody looks. What a repeat would cure is
     /// not counted: the client sends it again.
-    pub(crate) fn tell_refused(&self, claim: Option<Claim>, refusal: &Refusal) {
+    pub(crate) async fn tell_refused(&self, claim: Option<Claim>, refusal: &Refusal) {
         let Some(Claim { measurement_id, hits }) = claim else { return };
-        let Some(property) = self.properties.snapshot().by_measurement_id(&measurement_id) else { return };
+        // That it is unknown was found out a moment ago.
+        if refusal.code == Code::UnknownMeasurementId {
+            return;
+        }
+        let Some(property) = self.properties.find_measurement_id(&measurement_id).await else { return };
         if refusal.code.retry_after_s().is_none() {
             self.refuse(&property, refusal.code.as_str(), hits);
         }

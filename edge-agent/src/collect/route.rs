@@ -129,7 +129,13 @@ impl Routes {
                 Ok(request) => self.acceptor.prepare(peer, &head.headers, request).await,
                 Err(refusal) => Err(refusal),
             };
-            prepared.inspect_err(|refusal| self.acceptor.tell_refused(claim::of_body(&bytes), refusal))?
+            match prepared {
+                Ok(prepared) => prepared,
+                Err(refusal) => {
+                    self.acceptor.tell_refused(claim::of_body(&bytes), &refusal).await;
+                    return Err(refusal);
+                }
+            }
         };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
@@ -142,8 +148,13 @@ impl Routes {
             Ok(parsed) => self.acceptor.prepare(peer, request.headers(), parsed).await,
             Err(refusal) => Err(refusal),
         };
-        let prepared =
-            prepared.inspect_err(|refusal| self.acceptor.tell_refused(pixel::claim(query), refusal))?;
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                self.acceptor.tell_refused(pixel::claim(query), &refusal).await;
+                return Err(refusal);
+            }
+        };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())

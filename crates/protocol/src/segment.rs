@@ -212,7 +212,7 @@ fn page<'a>(hit: &mut ParsedHit<'a>, properties: &Json<'a>, context: &Json<'a>) 
     hit.fit_text("transaction_id", properties.text("order_id").unwrap_or_default());
     match properties.get("products") {
         None if matches!(&*hit.event, "Product Viewed" | "Product Added") => {
-            hit.fit_item(items::of_json(properties))
+            hit.fit_item(items::of_json(properties));
         }
         products => hit.fit_items(products),
     }

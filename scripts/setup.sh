@@ -95,8 +95,9 @@ install_system_packages() {
     [ "$goal" != test ] || has openssl || missing+=(openssl)
     # The tracker runs in it.
     [ "$goal" != test ] || has chromium || missing+=(chromium)
-    # What a request costs is compared with it; and it stands in front of the edge in a test.
+    # What a request costs is compared with it; and it stands in front of the edge in a test, as does Caddy.
     { [ "$goal" != bench ] && [ "$goal" != test ]; } || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+    [ "$goal" != test ] || [ -x /usr/bin/caddy ] || missing+=(caddy)
     [ "${#missing[@]}" -gt 0 ] || return 0
 
     local command="apt-get update && apt-get install --yes --no-install-recommends ${missing[*]}"

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use edge_agent::Config;
+use edge_agent::config::LocationHeaders;
 use hit::RawHit;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -161,4 +163,55 @@ async fn a_location_database_is_replaced_while_the_edge_runs() {
     let cities: Vec<&str> = hits.iter().map(|hit| hit.city.as_str()).collect();
     assert_eq!(cities, ["London", "Islington", "Islington", "London"]);
     assert!(edge.stop().await);
+}
+
+/// The blocks of configuration in docs/proxying.md, each as the edge reads it.
+fn documented() -> Vec<Config> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxying.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    blocks.map(|block| toml::from_str(block).unwrap_or_else(|error| panic!("{block}: {error}"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_a_cdn_count_as_documented() {
+    let cloudflare = documented()
+        .into_iter()
+        .find(|config| !config.collect.location_headers.country.is_empty())
+        .map(|config| (config.collect.client_address_header, config.collect.location_headers))
+        .unwrap();
+    let cloudfront = LocationHeaders {
+        country: "CloudFront-Viewer-Country".into(),
+        region: "CloudFront-Viewer-Country-Region-Name".into(),
+        city: "CloudFront-Viewer-City".into(),
+    };
+    for ((address_header, location_headers), [address, country, region, city]) in [
+        (cloudflare, ["cf-connecting-ip", "cf-ipcountry", "cf-region", "cf-ipcity"]),
+        (
+            ("True-Client-IP".into(), cloudfront),
+            [
+                "true-client-ip",
+                "cloudfront-viewer-country",
+                "cloudfront-viewer-country-region-name",
+                "cloudfront-viewer-city",
+            ],
+        ),
+    ] {
+        let site = Site::new();
+        let hub = Hub::start(&site.hub_tls);
+        let mut config = site.config(&hub.address);
+        config.collect.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        config.collect.client_address_header = address_header;
+        config.collect.location_headers = location_headers;
+        let edge = site.start(&config).await;
+        let told = [(address, "81.2.69.142"), (country, "US"), (region, "Texas"), (city, "Austin")];
+        // What the visitor wrote, and the CDN handed on.
+        let claimed = [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.8")];
+        send(&edge, &site, &[&told[..], &claimed[..]].concat()).await;
+        hub.wait_until(|hub| hub.hits().len() == 1).await;
+        let hits = hub.hits();
+        assert_eq!(origin(&hits[0]), ("US", "Texas", "Austin", ""), "{address}");
+        assert_eq!(hits[0].truncated_ip, [81, 2, 69], "{address}");
+        assert!(edge.stop().await);
+    }
 }

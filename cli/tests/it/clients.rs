@@ -38,6 +38,12 @@ const RULES: &str = r#"
     [[events.custom]]
     slot = 2
     parameter = "seats"
+    [[events.custom]]
+    slot = 3
+    parameter = "event_label"
+    [[events.custom]]
+    slot = 4
+    parameter = "value"
 "#;
 
 /// Names of events are the clients' own, but for page views.
@@ -217,12 +223,24 @@ fn check_driver(case: &Case, base_url: &str) {
 fn check_report(system: &System, case: &Case, property: &Property) {
     check_counts(system, case, property);
     check_page(system, case, property);
-    let rows = system.rows(
-        property,
-        "--from yesterday --to today --metrics events --dimensions custom_1,custom_2 --filter event_name==signup",
-    );
-    let signups = case.events.iter().find(|(event, _)| *event == "signup").map(|(_, count)| count);
-    assert_eq!(rows, [json!({"custom_1": "pro", "custom_2": "3", "events": signups})], "{}", case.driver);
+    check_parameters(system, case, property);
+}
+
+/// Parameters of the event, by name or as label and value of an event with a category. Snowplow's drivers send one of these as well.
+fn check_parameters(system: &System, case: &Case, property: &Property) {
+    let signups = case.events.iter().find(|(event, _)| *event == "signup").map_or(0, |(_, count)| *count);
+    let (named, labelled) = match case.protocol {
+        "universal_analytics" | "matomo" => (0, signups),
+        "snowplow" => (signups - 1, 1),
+        _ => (signups, 0),
+    };
+    for ([plan, seats], expected) in [(["custom_1", "custom_2"], named), (["custom_3", "custom_4"], labelled)]
+    {
+        let options = format!("--metrics events --dimensions event_name,{plan},{seats} --filter {plan}!=''");
+        let rows = system.rows(property, &format!("--from yesterday --to today {options}"));
+        let row = json!({"event_name": "signup", plan: "pro", seats: "3", "events": expected});
+        assert_eq!(rows, Vec::from_iter((expected > 0).then_some(row)), "{}", case.driver);
+    }
 }
 
 fn check_counts(system: &System, case: &Case, property: &Property) {

@@ -1,7 +1,7 @@
 //! Figures against hand-computed ones, over both faces.
 
 use api::plan::fields::{Dimension, Metric};
-use batch::RollupRows;
+use batch::{HitRow, ItemRow, RefusalRow, RollupRows, RowKey, ValueRow};
 use proto::report::metric_value::Value as Number;
 use proto::report::{OrderBy, RunReportRequest};
 use serde_json::{Value, json};
@@ -29,10 +29,31 @@ async fn site() -> anyhow::Result<Site> {
     let running = Running::start(NOW).await?;
     let a = running.property("A", "Asia/Kolkata").await?;
     let b = running.property("B", "Asia/Kolkata").await?;
-    let (id, other) = (text(&a["property_id"]), text(&b["property_id"]));
-    let at = |time: &str, page: &str, source: &str| {
-        key(&id, &format!("2015-05-{time}+05:30[Asia/Kolkata]"), page, source)
+    let id = text(&a["property_id"]);
+    let rows = RollupRows {
+        hits: hits(&id)?,
+        sessions: vec![
+            closed(at(&id, "17T10:00", "/", "google")?, "/a", 1, 300_000),
+            closed(at(&id, "17T23:45", "/", "(direct)")?, "/b", 1, 1_500_000),
+            closed(at(&id, "18T05:00", "/b", "google")?, "/b", 0, 0),
+        ],
+        values: values(&id)?,
+        items: items(&id)?,
+        refusals: refusals(&id)?,
     };
+    insert(&running.warehouse, 0, &rows).await?;
+    insert(&running.warehouse, 0, &foreign(&text(&b["property_id"]))?).await?;
+    // Another generation of A is not live.
+    insert(&running.warehouse, 1, &rows).await?;
+    Ok(Site { running, key: text(&a["report_key"]), id })
+}
+
+fn at(property: &str, time: &str, page: &str, source: &str) -> anyhow::Result<RowKey> {
+    key(property, &format!("2015-05-{time}+05:30[Asia/Kolkata]"), page, source)
+}
+
+fn hits(id: &str) -> anyhow::Result<Vec<HitRow>> {
+    let at = |time: &str, page: &str, source: &str| at(id, time, page, source);
     let mut hits = vec![
         views(at("17T10:00", "/", "google")?, 1, 1),
         views(at("17T10:05", "/a", "google")?, 1, 1),
@@ -60,26 +81,13 @@ async fn site() -> anyhow::Result<Site> {
     (hits[1].custom_micros, hits[2].custom_micros) = ([2_500_000, 0, 0, 0, 7], [750_000, 0, 4_000_000, 0, 0]);
     (hits[6].custom_micros, hits[7].custom_micros) = ([1_000_000, 0, 0, 0, 0], [1 << 59; 5]);
     (hits[6].currency, hits[6].revenue_micros) = ("JPY".into(), 7_000_000_000);
-    let sessions = [
-        closed(at("17T10:00", "/", "google")?, "/a", 1, 300_000),
-        closed(at("17T23:45", "/", "(direct)")?, "/b", 1, 1_500_000),
-        closed(at("18T05:00", "/b", "google")?, "/b", 0, 0),
-    ];
-    let foreign = key(&other, "2015-05-17T10:00+05:30[Asia/Kolkata]", "/", "google")?;
-    let mut foreign_hits = [views(foreign.clone(), 7_777, 500)];
-    foreign_hits[0].sessions = 7_777;
-    let foreign_sessions = vec![closed(foreign.clone(), "/", 0, 7_777_000)];
-    let foreign_refusals = vec![refused(&foreign, "too_old", 7_777)];
-    let foreign_values = vec![measured(foreign.clone(), "lcp_ms", 9_000, 7_777)];
-    let foreign_items = vec![item(foreign, "Cap", "EUR", 7_777, 7_777)];
-    // 17 May 10h: 3 and 2 too old, 4 with a field that cannot be; 18 May 0h: 10 of another host; 2h, where nothing was counted: 1.
-    let refusals = vec![
-        refused(&at("17T10:00", "", "")?, "too_old", 3),
-        refused(&at("17T10:05", "", "")?, "too_old", 2),
-        refused(&at("17T10:05", "", "")?, "invalid_field", 4),
-        refused(&at("18T00:10", "", "")?, "foreign_hostname", 10),
-        refused(&at("18T02:10", "", "")?, "too_old", 1),
-    ];
+    (hits[0].page_title, hits[5].page_title, hits[7].page_title) =
+        ("Home".into(), "Evil".into(), "Bots".into());
+    Ok(hits)
+}
+
+fn values(id: &str) -> anyhow::Result<Vec<ValueRow>> {
+    let at = |time: &str, page: &str, source: &str| at(id, time, page, source);
     // 17 May: eight times 1,000, once 3,000 and once 5,000 ms; 18 May: three times 2,000. A bot's do not count.
     let mut values = vec![
         measured(at("17T10:00", "/", "google")?, "lcp_ms", 1_000, 8),
@@ -90,6 +98,11 @@ async fn site() -> anyhow::Result<Site> {
         measured(at("17T10:00", "/", "google")?, "lcp_ms", 60_000, 1_000),
     ];
     values[5].key.traffic_class = "bot".into();
+    Ok(values)
+}
+
+fn items(id: &str) -> anyhow::Result<Vec<ItemRow>> {
+    let at = |time: &str, page: &str, source: &str| at(id, time, page, source);
     let mut items = vec![
         item(at("17T10:00", "/a", "google")?, "Cap", "EUR", 2, 49_500_000),
         item(at("17T10:05", "/a", "google")?, "Hat", "EUR", 0, 0),
@@ -98,19 +111,31 @@ async fn site() -> anyhow::Result<Site> {
     ];
     items[1].custom = "pro\u{1f}SUMMER".into();
     items[3].key.traffic_class = "bot".into();
-    let rows = RollupRows { hits, sessions: sessions.to_vec(), values, items, refusals };
-    let foreign = RollupRows {
-        hits: foreign_hits.to_vec(),
-        sessions: foreign_sessions,
-        values: foreign_values,
-        items: foreign_items,
-        refusals: foreign_refusals,
-    };
-    insert(&running.warehouse, 0, &rows).await?;
-    insert(&running.warehouse, 0, &foreign).await?;
-    // Another generation of A is not live.
-    insert(&running.warehouse, 1, &rows).await?;
-    Ok(Site { running, key: text(&a["report_key"]), id })
+    Ok(items)
+}
+
+fn refusals(id: &str) -> anyhow::Result<Vec<RefusalRow>> {
+    let at = |time: &str| at(id, time, "", "");
+    // 17 May 10h: 3 and 2 too old, 4 with a field that cannot be; 18 May 0h: 10 of another host; 2h, where nothing was counted: 1.
+    Ok(vec![
+        refused(&at("17T10:00")?, "too_old", 3),
+        refused(&at("17T10:05")?, "too_old", 2),
+        refused(&at("17T10:05")?, "invalid_field", 4),
+        refused(&at("18T00:10")?, "foreign_hostname", 10),
+        refused(&at("18T02:10")?, "too_old", 1),
+    ])
+}
+
+/// What must never be seen.
+fn foreign(property: &str) -> anyhow::Result<RollupRows> {
+    let key = at(property, "17T10:00", "/", "google")?;
+    Ok(RollupRows {
+        hits: vec![HitRow { sessions: 7_777, ..views(key.clone(), 7_777, 500) }],
+        sessions: vec![closed(key.clone(), "/", 0, 7_777_000)],
+        values: vec![measured(key.clone(), "lcp_ms", 9_000, 7_777)],
+        refusals: vec![refused(&key, "too_old", 7_777)],
+        items: vec![item(key, "Cap", "EUR", 7_777, 7_777)],
+    })
 }
 
 fn text(value: &Value) -> String {
@@ -146,80 +171,85 @@ impl Site {
     }
 }
 
+const ALL: &str = "visitors new_visitors sessions engaged_sessions bounce_rate page_views events session_duration engagement_time";
+
+/// Metrics, dimensions, filter, and the rows.
+const REPORTS: &[(&str, &str, &str, &str)] = &[
+    (ALL, "", "", "3 2 4 2 0.3333333333333333 7 8 600 5.5"),
+    ("page_views visitors sessions", "date", "", "2015-05-17 3 2 2; 2015-05-18 4 3 2"),
+    ("page_views bounce_rate", "date", "", "2015-05-17 3 0; 2015-05-18 4 1"),
+    ("page_views", "date_hour", "", "2015-05-18T00 3; 2015-05-17T10 2; 2015-05-17T23 1; 2015-05-18T05 1"),
+    ("page_views", "hour", "", "0 3; 10 2; 5 1; 23 1"),
+    ("page_views", "page_path", "", "/ 4; /b 2; /a 1"),
+    ("events", "event_name", "", "page_view 7; scroll 1"),
+    ("events", "page_title", "", " 5; Evil 2; Home 1"),
+    ("sessions", "entry_page", "", "/ 2; /b 1"),
+    ("sessions session_duration", "exit_page", "", "/b 2 750; /a 1 300"),
+    ("sessions", "entry_page exit_page", "", "/ /a 1; / /b 1; /b /b 1"),
+    ("page_views bounce_rate", "source", "", "google 3 0.5; (direct) 2 0; x' OR 1=1 -- 2 0"),
+    ("page_views", "traffic_class", "", "bot 100; human 7"),
+    ("revenue key_events", "currency", "currency != ''", "JPY 7000 0; EUR 50 2"),
+    ("revenue", "date", "currency == EUR", "2015-05-17 49.5; 2015-05-18 0.5"),
+    ("custom_metric_1 custom_metric_3 visitors", "date", "", "2015-05-17 3.25 4 2; 2015-05-18 1 0 3"),
+    ("custom_metric_1 events", "event_name", "", "page_view 3.5 7; scroll 0.75 1"),
+    ("custom_metric_1", "", "currency == EUR", "2.5"),
+    ("custom_metric_5 custom_metric_2", "", "", "0.000007 0"),
+    ("custom_metric_1 bounce_rate", "source", "", "google 4.25 0.5; (direct) 0 0; x' OR 1=1 -- 0 0"),
+    ("key_events", "date", "", "2015-05-17 1; 2015-05-18 1"),
+    ("lcp_p50 lcp_p75 lcp_p95 cls_p75", "", "", "1000 2000 5000 0.1"),
+    ("lcp_p50 page_views", "date", "", "2015-05-17 1000 3; 2015-05-18 2000 4"),
+    (
+        "lcp_p95 visitors bounce_rate",
+        "source",
+        "",
+        "(direct) 5000 1 0; google 3000 1 0.5; x' OR 1=1 -- 0 1 0",
+    ),
+    ("inp_p75", "", "", "0"),
+    ("inp_p75", "page_path", "", ""),
+    ("cls_p75", "page_path", "", "/ 0.1"),
+    ("events visitors", "custom_1", "", " 5 3; pro 2 2; free 1 1"),
+    ("events", "custom_1 custom_3", "custom_3 == 3", "free 3 1"),
+    ("events", "custom_5", "", " 8"),
+    ("refused_hits", "", "", "20"),
+    ("refused_hits", "refusal_reason", "", "foreign_hostname 10; too_old 6; invalid_field 4"),
+    (
+        "refused_hits",
+        "date refusal_reason",
+        "refusal_reason in (too_old, kind)",
+        "2015-05-17 too_old 5; 2015-05-18 too_old 1",
+    ),
+    ("refused_hits page_views", "date", "", "2015-05-17 9 3; 2015-05-18 11 4"),
+    ("refused_hits page_views", "hour", "date == 2015-05-18", "0 10 3; 2 1 0; 5 0 1"),
+    ("page_views", "", "traffic_class == bot", "100"),
+    ("page_views", "", "traffic_class =~ .", "107"),
+    ("page_views", "date", "hour in (0, 23) and page_path != /b", "2015-05-17 1; 2015-05-18 2"),
+    ("page_views", "", "page_path =~ '^/[ab]$' or date == 2015-05-17", "5"),
+    ("page_views", "", "source !~ o", "4"),
+    ("visitors", "", "country == IN and date_hour == 2015-05-18T05", "1"),
+    (
+        "items_viewed items_added_to_cart items_checked_out items_purchased",
+        "item_name",
+        "",
+        "Cap 2 4 6 3; Hat 1 2 3 0",
+    ),
+    (
+        "item_revenue items_purchased",
+        "currency item_id",
+        "",
+        "JPY id of Cap 7000 1; EUR id of Cap 49.5 2; EUR id of Hat 0 0",
+    ),
+    ("item_revenue revenue", "date", "currency == EUR", "2015-05-17 49.5 49.5; 2015-05-18 0 0.5"),
+    ("items_viewed", "custom_1 custom_2", "item_name == Hat", "pro SUMMER 1"),
+    ("items_purchased", "source", "item_name == Cap", "google 2; (direct) 1"),
+    ("visitors", "page_path", "country == DE", ""),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_are_what_was_computed_by_hand() -> anyhow::Result<()> {
     let site = site().await?;
-    let all = "visitors new_visitors sessions engaged_sessions bounce_rate page_views events session_duration engagement_time";
-    for (metrics, dimensions, filter, expected) in [
-        (all, "", "", "3 2 4 2 0.3333333333333333 7 8 600 5.5"),
-        ("page_views visitors sessions", "date", "", "2015-05-17 3 2 2; 2015-05-18 4 3 2"),
-        ("page_views bounce_rate", "date", "", "2015-05-17 3 0; 2015-05-18 4 1"),
-        ("page_views", "date_hour", "", "2015-05-18T00 3; 2015-05-17T10 2; 2015-05-17T23 1; 2015-05-18T05 1"),
-        ("page_views", "hour", "", "0 3; 10 2; 5 1; 23 1"),
-        ("page_views", "page_path", "", "/ 4; /b 2; /a 1"),
-        ("events", "event_name", "", "page_view 7; scroll 1"),
-        ("sessions", "entry_page", "", "/ 2; /b 1"),
-        ("sessions session_duration", "exit_page", "", "/b 2 750; /a 1 300"),
-        ("sessions", "entry_page exit_page", "", "/ /a 1; / /b 1; /b /b 1"),
-        ("page_views bounce_rate", "source", "", "google 3 0.5; (direct) 2 0; x' OR 1=1 -- 2 0"),
-        ("page_views", "traffic_class", "", "bot 100; human 7"),
-        ("revenue key_events", "currency", "currency != ''", "JPY 7000 0; EUR 50 2"),
-        ("revenue", "date", "currency == EUR", "2015-05-17 49.5; 2015-05-18 0.5"),
-        ("custom_metric_1 custom_metric_3 visitors", "date", "", "2015-05-17 3.25 4 2; 2015-05-18 1 0 3"),
-        ("custom_metric_1 events", "event_name", "", "page_view 3.5 7; scroll 0.75 1"),
-        ("custom_metric_1", "", "currency == EUR", "2.5"),
-        ("custom_metric_5 custom_metric_2", "", "", "0.000007 0"),
-        ("custom_metric_1 bounce_rate", "source", "", "google 4.25 0.5; (direct) 0 0; x' OR 1=1 -- 0 0"),
-        ("key_events", "date", "", "2015-05-17 1; 2015-05-18 1"),
-        ("lcp_p50 lcp_p75 lcp_p95 cls_p75", "", "", "1000 2000 5000 0.1"),
-        ("lcp_p50 page_views", "date", "", "2015-05-17 1000 3; 2015-05-18 2000 4"),
-        (
-            "lcp_p95 visitors bounce_rate",
-            "source",
-            "",
-            "(direct) 5000 1 0; google 3000 1 0.5; x' OR 1=1 -- 0 1 0",
-        ),
-        ("inp_p75", "", "", "0"),
-        ("inp_p75", "page_path", "", ""),
-        ("cls_p75", "page_path", "", "/ 0.1"),
-        ("events visitors", "custom_1", "", " 5 3; pro 2 2; free 1 1"),
-        ("events", "custom_1 custom_3", "custom_3 == 3", "free 3 1"),
-        ("events", "custom_5", "", " 8"),
-        ("refused_hits", "", "", "20"),
-        ("refused_hits", "refusal_reason", "", "foreign_hostname 10; too_old 6; invalid_field 4"),
-        (
-            "refused_hits",
-            "date refusal_reason",
-            "refusal_reason in (too_old, kind)",
-            "2015-05-17 too_old 5; 2015-05-18 too_old 1",
-        ),
-        ("refused_hits page_views", "date", "", "2015-05-17 9 3; 2015-05-18 11 4"),
-        ("refused_hits page_views", "hour", "date == 2015-05-18", "0 10 3; 2 1 0; 5 0 1"),
-        ("page_views", "", "traffic_class == bot", "100"),
-        ("page_views", "", "traffic_class =~ .", "107"),
-        ("page_views", "date", "hour in (0, 23) and page_path != /b", "2015-05-17 1; 2015-05-18 2"),
-        ("page_views", "", "page_path =~ '^/[ab]$' or date == 2015-05-17", "5"),
-        ("page_views", "", "source !~ o", "4"),
-        ("visitors", "", "country == IN and date_hour == 2015-05-18T05", "1"),
-        (
-            "items_viewed items_added_to_cart items_checked_out items_purchased",
-            "item_name",
-            "",
-            "Cap 2 4 6 3; Hat 1 2 3 0",
-        ),
-        (
-            "item_revenue items_purchased",
-            "currency item_id",
-            "",
-            "JPY id of Cap 7000 1; EUR id of Cap 49.5 2; EUR id of Hat 0 0",
-        ),
-        ("item_revenue revenue", "date", "currency == EUR", "2015-05-17 49.5 49.5; 2015-05-18 0 0.5"),
-        ("items_viewed", "custom_1 custom_2", "item_name == Hat", "pro SUMMER 1"),
-        ("items_purchased", "source", "item_name == Cap", "google 2; (direct) 1"),
-        ("visitors", "page_path", "country == DE", ""),
-    ] {
+    for (metrics, dimensions, filter, expected) in REPORTS {
         let rows = site.rows(site.request(metrics, dimensions, filter)).await?;
-        assert_eq!(rows, expected, "{metrics} by {dimensions} where {filter}");
+        assert_eq!(rows, *expected, "{metrics} by {dimensions} where {filter}");
     }
     let today = RunReportRequest {
         from: "today".into(),

@@ -20,83 +20,58 @@ async fn planted_differences_are_found_and_repaired() {
     }
     engine.assert_holds(&sums).await;
     let last = engine.number("(SELECT max(plan) FROM hit_rollup)").await;
-    let now = "now() + INTERVAL 1 HOUR";
-    let hits = format!("SELECT * REPLACE ({now} AS not_after) FROM hit_rollup WHERE plan = {last}");
-    let sessions =
-        format!("SELECT * REPLACE ({now} AS not_after) FROM session_rollup WHERE plan = {last} LIMIT 1");
-    let sync = "SETTINGS mutations_sync = 2";
-    let plants = [
-        // First: once a repair has deleted a plan's rows, the engine may have forgotten the tokens they came under, and
-        // running the plan again doubles them until its comparison.
-        ("nothing", "SELECT 1".to_owned(), false),
-        (
-            "a minute row is missing",
-            format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} AND page_path = '/1' {sync}"),
-            true,
-        ),
-        (
-            "all minute rows are missing",
-            format!("ALTER TABLE hit_rollup DELETE WHERE plan = {last} {sync}"),
-            true,
-        ),
-        ("an insert is doubled", format!("INSERT INTO hit_rollup {hits}"), true),
-        ("a session is doubled", format!("INSERT INTO session_rollup {sessions}"), true),
-        (
-            "a view row is missing",
-            format!("ALTER TABLE hit_hourly DELETE WHERE page_path = '/2' {sync}"),
-            true,
-        ),
-        (
-            "a value is missing",
-            format!("ALTER TABLE value_rollup DELETE WHERE plan = {last} AND value % 2 = 0 {sync}"),
-            true,
-        ),
-        (
-            "values of a view have another city",
-            "INSERT INTO value_hourly SELECT * REPLACE ('other' AS city) FROM (SELECT * FROM value_hourly LIMIT 1)"
-                .to_owned(),
-            true,
-        ),
-        (
-            "items are missing",
-            format!("ALTER TABLE item_rollup DELETE WHERE plan = {last} AND item_brand = 'maker-1' {sync}"),
-            true,
-        ),
-        (
-            "items of a view have another name",
-            "INSERT INTO item_hourly SELECT * REPLACE ('other' AS item_name) FROM (SELECT * FROM item_hourly LIMIT 1)"
-                .to_owned(),
-            true,
-        ),
-        (
-            "a refusal is missing",
-            format!("ALTER TABLE refusal_rollup DELETE WHERE plan = {last} AND reason = 'too_old' {sync}"),
-            true,
-        ),
-        (
-            "refusals of a view have another reason",
-            "INSERT INTO refusal_hourly SELECT * REPLACE ('kind' AS reason) FROM (SELECT * FROM refusal_hourly LIMIT 1)"
-                .to_owned(),
-            true,
-        ),
-        ("another view's rows are missing", format!("ALTER TABLE total_hourly DELETE WHERE 1 {sync}"), true),
+    // First: once a repair has deleted a plan's rows, the engine may have forgotten the tokens they came under, and
+    // running the plan again doubles them until its comparison.
+    check_repair(&store, &engine, &edge, &sums, ("nothing", false)).await;
+    for (what, sql) in minutes(last).into_iter().chain(hours()) {
+        engine.execute(&sql).await;
+        check_repair(&store, &engine, &edge, &sums, (what, true)).await;
+    }
+}
+
+/// Statements that change the minute rows of the last plan.
+fn minutes(last: u64) -> Vec<(&'static str, String)> {
+    let delete = |table: &str, condition: &str| {
+        format!("ALTER TABLE {table} DELETE WHERE plan = {last}{condition} SETTINGS mutations_sync = 2")
+    };
+    let double = |table: &str, limit: &str| {
+        let fresh = "* REPLACE (now() + INTERVAL 1 HOUR AS not_after)";
+        format!("INSERT INTO {table} SELECT {fresh} FROM {table} WHERE plan = {last}{limit}")
+    };
+    vec![
+        ("a minute row is missing", delete("hit_rollup", " AND page_path = '/1'")),
+        ("all minute rows are missing", delete("hit_rollup", "")),
+        ("an insert is doubled", double("hit_rollup", "")),
+        ("a session is doubled", double("session_rollup", " LIMIT 1")),
+        ("a value is missing", delete("value_rollup", " AND value % 2 = 0")),
+        ("items are missing", delete("item_rollup", " AND item_brand = 'maker-1'")),
+        ("a refusal is missing", delete("refusal_rollup", " AND reason = 'too_old'")),
+    ]
+}
+
+/// Statements that change the rows of views.
+fn hours() -> Vec<(&'static str, String)> {
+    let delete = |table: &str, condition: &str| {
+        format!("ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
+    };
+    let other = |table: &str, column: &str, which: &str| {
+        format!(
+            "INSERT INTO {table} SELECT * REPLACE ('other' AS {column}) FROM (SELECT * FROM {table} {which})"
+        )
+    };
+    vec![
+        ("a view row is missing", delete("hit_hourly", "page_path = '/2'")),
+        ("another view's rows are missing", delete("total_hourly", "1")),
         (
             "a view row is doubled",
             "INSERT INTO session_hourly SELECT * FROM session_hourly LIMIT 1".to_owned(),
-            true,
         ),
-        (
-            "a view row has another page",
-            "INSERT INTO hit_hourly SELECT * REPLACE ('/other' AS page_path) FROM \
-             (SELECT * FROM hit_hourly WHERE page_path = '/3')"
-                .to_owned(),
-            true,
-        ),
-    ];
-    for (what, sql, differs) in plants {
-        engine.execute(&sql).await;
-        check_repair(&store, &engine, &edge, &sums, (what, differs)).await;
-    }
+        ("a view row has another page", other("hit_hourly", "page_path", "WHERE page_path = '/3'")),
+        ("a view row has another title", other("hit_hourly", "page_title", "WHERE page_path = '/4'")),
+        ("values of a view have another city", other("value_hourly", "city", "LIMIT 1")),
+        ("items of a view have another name", other("item_hourly", "item_name", "LIMIT 1")),
+        ("refusals of a view have another reason", other("refusal_hourly", "reason", "LIMIT 1")),
+    ]
 }
 
 /// A loader that looks finds whether something differs, and puts it right.

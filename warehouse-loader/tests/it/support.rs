@@ -129,6 +129,7 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
         if number.is_multiple_of(5) {
             (hit.currency, hit.revenue_micros) = (["EUR", "JPY"][at as usize % 2].into(), number % 10_000);
         }
+        hit.page_title = format!("title-{}", number % 19).into();
         hit.custom = ["", "a", "a\u{1f}b"][at as usize % 3].into();
         hit.key_events = number % 2;
         hit.custom_micros = [2, 3, 5, 7, 11].map(|slot| number * slot % 10_000);
@@ -143,22 +144,7 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
             });
         }
         if number.is_multiple_of(6) {
-            rows.items.push(ItemRow {
-                key: key.clone(),
-                item_id: format!("SKU-{}", number % 19).into(),
-                item_name: format!("name-{}", number % 23).into(),
-                item_brand: format!("maker-{}", number % 11).into(),
-                item_category: format!("category-{}", number % 5).into(),
-                item_variant: format!("variant-{}", number % 7).into(),
-                currency: ["EUR", "JPY"][at as usize % 2].into(),
-                custom: ["", "a", "\u{1f}b"][at as usize % 3].into(),
-                lines: 1 + number % 2,
-                items_viewed: number % 3,
-                items_added_to_cart: number % 5,
-                items_checked_out: number % 7,
-                items_purchased: number % 11,
-                item_revenue_micros: number % 10_000,
-            });
+            rows.items.push(item_row(key.clone(), number, at));
         }
         if number.is_multiple_of(11) {
             rows.refusals.push(RefusalRow {
@@ -184,6 +170,25 @@ pub(crate) fn many_rows(seed: u64, count: u32) -> RollupRows {
     }
     rows.normalize();
     rows
+}
+
+fn item_row(key: RowKey, number: u64, at: u32) -> ItemRow {
+    ItemRow {
+        key,
+        item_id: format!("SKU-{}", number % 19).into(),
+        item_name: format!("name-{}", number % 23).into(),
+        item_brand: format!("maker-{}", number % 11).into(),
+        item_category: format!("category-{}", number % 5).into(),
+        item_variant: format!("variant-{}", number % 7).into(),
+        currency: ["EUR", "JPY"][at as usize % 2].into(),
+        custom: ["", "a", "\u{1f}b"][at as usize % 3].into(),
+        lines: 1 + number % 2,
+        items_viewed: number % 3,
+        items_added_to_cart: number % 5,
+        items_checked_out: number % 7,
+        items_purchased: number % 11,
+        item_revenue_micros: number % 10_000,
+    }
 }
 
 /// Makes the batches of one edge, one after the other.

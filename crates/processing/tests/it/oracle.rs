@@ -41,7 +41,7 @@ impl Booked {
     /// Adds sealed rows.
     pub(crate) fn add(&mut self, rows: &RollupRows) {
         for row in &rows.hits {
-            let texts = [&row.event_name, &row.page_title].map(|text| text.to_string());
+            let texts = [&row.event_name, &row.page_title].map(ToString::to_string);
             let sums = self.hits.entry((row.key.clone(), texts)).or_default();
             sums.0 += row.page_views;
             sums.1 += row.events;

@@ -49,10 +49,9 @@ fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
     let mut hit = ParsedHit::empty(place);
     hit.fit_event(event);
     google::shared(query, &mut hit);
-    if let Some(session) = query.get("sid") {
-        hit.fit_session_id(session);
+    if google::may_store(query) {
+        stored(&mut hit, query);
     }
-    hit.first_visit = query.get("_fv").map(|_| true);
     if let Some(engaged_ms) = query.whole("_et") {
         hit.fit_engagement_ms(engaged_ms);
     }
@@ -63,9 +62,6 @@ fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
     if let Some(kind) = query.get("tt") {
         hit.fit_text("traffic_type", kind);
     }
-    if let Some(number) = query.get("sct") {
-        hit.fit_number("ga_session_number", number);
-    }
     if let Some(currency) = query.get("cu") {
         hit.fit_text("currency", currency);
     }
@@ -74,6 +70,18 @@ fn entry<'a>(index: usize, query: &Query<'a>) -> Result<Entry<'a>, Refusal> {
     }
     hit.fit_joined_items(query);
     Ok(Entry::Hit { site, hit: Box::new(hit) })
+}
+
+/// What the client knows from its storage: `sid` and number `sct` of the session, `_fv` of a first visit. `_ss` and `seg`, that a session
+/// begins and that it is engaged, are found from the hits.
+fn stored<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>) {
+    if let Some(session) = query.get("sid") {
+        hit.fit_session_id(session);
+    }
+    hit.first_visit = query.get("_fv").map(|_| true);
+    if let Some(number) = query.get("sct") {
+        hit.fit_number("ga_session_number", number);
+    }
 }
 
 /// `ep.` texts and `epn.` numbers of the event, `up.` and `upn.` of the user.

@@ -26,7 +26,9 @@ pub(crate) fn shared<'a>(query: &Query<'a>, hit: &mut ParsedHit<'a>) {
         hit.fit_screen(screen);
     }
     // A visitor is the device; the user's id counts where there is no device, as on a server.
-    if let Some(id) = query.first(&["cid", "uid"]) {
+    if may_store(query)
+        && let Some(id) = query.first(&["cid", "uid"])
+    {
         hit.fit_client_id(id);
     }
     hit.fit_campaign(&Campaign {
@@ -36,6 +38,12 @@ pub(crate) fn shared<'a>(query: &Query<'a>, hit: &mut ParsedHit<'a>) {
         term: query.first(&["ck", "ct"]).unwrap_or_default(),
         content: query.get("cc").unwrap_or_default(),
     });
+}
+
+/// Whether Google's consent mode lets analytics store something: `gcs` is `G1`, a digit for ads and one for analytics, 0 for denied. Where
+/// it is denied, the ids of visitor and session are made up for the page.
+pub(crate) fn may_store(query: &Query<'_>) -> bool {
+    !query.get("gcs").is_some_and(|state| matches!(state.as_bytes(), [b'G', b'1', _, b'0', ..]))
 }
 
 /// `/path` for `path`.

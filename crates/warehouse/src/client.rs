@@ -151,6 +151,8 @@ pub fn load_settings(max_rows: usize) -> Vec<(&'static str, String)> {
             ("group_by_two_level_threshold", "0"),
             ("group_by_two_level_threshold_bytes", "0"),
             ("materialized_views_ignore_errors", "0"),
+            // What a view groups has each key once: nothing is left to merge in it.
+            ("optimize_on_insert", "0"),
         ]
         .map(|(name, value)| (name, value.to_owned())),
     );

@@ -33,6 +33,28 @@ fn a_query_is_an_event() {
 }
 
 #[test]
+fn ids_of_a_visitor_who_allows_no_storage_are_not_taken() {
+    let query = |state: &str| {
+        format!(
+            "v=2&tid=G-1&cid=1.2&uid=u&sid=17&sct=3&_fv=1&gcs={state}&dl=https%3A%2F%2Fa.example%2F&en=page_view"
+        )
+    };
+    let denied = "G-1: page_view url=https://a.example/";
+    let granted = "G-1: page_view url=https://a.example/ client=1.2 session=17 first ga_session_number=3";
+    for (state, expected) in [
+        ("G100", denied),
+        ("G110", denied),
+        ("G101", granted),
+        ("G111", granted),
+        ("G1--", granted),
+        ("G1", granted),
+        ("", granted),
+    ] {
+        assert_eq!(shown(parse(&request(&query(state), ""))), expected, "{state}");
+    }
+}
+
+#[test]
 fn every_line_of_a_body_is_an_event_with_what_the_query_shares() {
     let query = "v=2&tid=G-TEST123&cid=1.2&sid=17&dl=https%3A%2F%2Fa.example%2F";
     let body = "en=page_view&_et=5\r\nen=signup&ep.plan=pro&epn.seats=3&dl=https%3A%2F%2Fa.example%2Fb\n";

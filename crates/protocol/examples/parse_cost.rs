@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 const HITS: u32 = 200_000;
 
 /// Name of the figure, path, query, body.
-const REQUESTS: [(&str, &str, &str, &str); 8] = [
+const REQUESTS: [(&str, &str, &str, &str); 9] = [
     (
         "parse_meridian_us",
         "/v1/collect",
@@ -55,6 +55,12 @@ const REQUESTS: [(&str, &str, &str, &str); 8] = [
         "/matomo.php",
         "url=https%3A%2F%2Fshop.example.com%2Fpricing%3Futm_source%3Dnewsletter&action_name=Pricing&urlref=https%3A%2F%2Fwww.google.com%2F&lang=en-GB&_id=0123456789abcdef&apiv=1&idsite=7&rec=1",
         "",
+    ),
+    (
+        "parse_segment_us",
+        "/v1/batch",
+        "",
+        r#"{"batch":[{"type":"page","name":"Pricing","properties":{"url":"https://shop.example.com/pricing?utm_source=newsletter","title":"Pricing","referrer":"https://www.google.com/"},"anonymousId":"5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c11","messageId":"node-next-1795565302396-9c1f3a60-2f4b-4d9e-8a55-3b1c7f6e2d10","timestamp":"2026-11-24T00:08:22.396Z","context":{"locale":"en-GB","library":{"name":"@segment/analytics-node","version":"3.1.0"}}}],"sentAt":"2026-11-24T00:08:22.397Z","writeKey":"WRITEKEY1"}"#,
     ),
     (
         "parse_snowplow_us",

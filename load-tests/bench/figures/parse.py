@@ -11,6 +11,7 @@ NAMES = (
     "parse_plausible_us",
     "parse_umami_us",
     "parse_matomo_us",
+    "parse_segment_us",
     "parse_snowplow_us",
     "classify_seen_us",
     "classify_seen_with_hints_us",

@@ -8,11 +8,12 @@ use hit::limits;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use hyper::{Method, Request};
-use protocol::own::{self, claim};
+use protocol::own;
+use protocol::own::claim::{self, Claim};
 use protocol::{Code, Endpoint, Outcome, Refusal, Reply, pixel, scripts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Prepared};
 use super::answer::{self, Answer};
 use super::body;
 use super::decide::Decided;
@@ -129,17 +130,23 @@ impl Routes {
                 Ok(request) => self.acceptor.prepare(peer, &head.headers, request).await,
                 Err(refusal) => Err(refusal),
             };
-            match prepared {
-                Ok(prepared) => prepared,
-                Err(refusal) => {
-                    self.acceptor.tell_refused(claim::of_body(&bytes), &refusal).await;
-                    return Err(refusal);
-                }
-            }
+            self.told(prepared, || claim::of_body(&bytes)).await?
         };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::taken())
+    }
+
+    /// The same, once a refusal has been counted for the property that the request claims to be for.
+    async fn told(
+        &self,
+        prepared: Result<Prepared, Refusal>,
+        claim: impl FnOnce() -> Option<Claim>,
+    ) -> Result<Prepared, Refusal> {
+        if let Err(refusal) = &prepared {
+            self.acceptor.tell_refused(claim(), refusal).await;
+        }
+        prepared
     }
 
     async fn pixel(&self, peer: IpAddr, request: &Request<Incoming>) -> Result<Answer, Refusal> {
@@ -148,13 +155,7 @@ impl Routes {
             Ok(parsed) => self.acceptor.prepare(peer, request.headers(), parsed).await,
             Err(refusal) => Err(refusal),
         };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(refusal) => {
-                self.acceptor.tell_refused(pixel::claim(query), &refusal).await;
-                return Err(refusal);
-            }
-        };
+        let prepared = self.told(prepared, || pixel::claim(query)).await?;
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())

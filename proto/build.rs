@@ -1,9 +1,11 @@
 //! Compiles the `.proto` files with protox: no `protoc` binary is needed.
+//!
+//! `google/api` holds Google's annotations for REST paths, as googleapis-common-protos 1.76.0 has them on PyPI.
 
 use std::error::Error;
 use std::path::PathBuf;
 
-use prost::Message;
+use protox::Compiler;
 
 /// Every service and message file, relative to this folder.
 const FILES: [&str; 5] = [
@@ -16,9 +18,17 @@ const FILES: [&str; 5] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=meridian");
-    let descriptors = protox::compile(FILES, ["."])?;
+    println!("cargo::rerun-if-changed=google");
+    let mut compiler = Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // protox's own encoder keeps the annotations; the descriptor types that code is made of drop them.
+    std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    let mut files = compiler.file_descriptor_set();
+    // Google's comments are no rustdoc: their links lead nowhere here.
+    for file in files.file.iter_mut().filter(|file| file.name().starts_with("google/")) {
+        file.source_code_info = None;
+    }
+    tonic_prost_build::configure().compile_fds(files)?;
     Ok(())
 }

@@ -44,11 +44,19 @@ pub mod meridian {
     }
 }
 
+/// Annotations of RPCs.
+pub mod google {
+    /// `google.api.http`: an RPC's REST paths.
+    pub mod api {
+        tonic::include_proto!("google.api");
+    }
+}
+
 pub use meridian::batch::v1 as batch;
 pub use meridian::config::v1 as config;
 pub use meridian::feed::v1 as feed;
 pub use meridian::hit::v1 as hit;
 pub use meridian::report::v1 as report;
 
-/// All files as an encoded `FileDescriptorSet`, for gRPC reflection.
+/// All files as an encoded `FileDescriptorSet` with comments and annotations: for gRPC reflection, REST and its description.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

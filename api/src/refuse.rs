@@ -15,7 +15,9 @@ use serde_json::json;
 const VALUE_MAX_CHARS: usize = 200;
 
 /// Seconds after which a caller that was shed may come again.
-const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: u64 = 1;
+
+mod status;
 
 /// The kinds of refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +47,21 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::InvalidArgument,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::Overloaded,
+        Self::DeadlineExceeded,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
     /// The table: name in JSON, gRPC status, HTTP status.
     fn row(self) -> (&'static str, tonic::Code, StatusCode) {
         match self {
@@ -87,6 +104,11 @@ impl Code {
     /// The HTTP status.
     pub fn http(self) -> StatusCode {
         self.row().2
+    }
+
+    /// Whether the same request may be repeated soon.
+    fn is_retryable(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Unavailable)
     }
 }
 
@@ -133,12 +155,6 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-impl From<Refusal> for tonic::Status {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code.grpc(), refusal.message)
-    }
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = json!({ "error": {
@@ -148,8 +164,8 @@ impl IntoResponse for Refusal {
             "message": self.message,
         } });
         let mut response = (self.code.http(), Json(body)).into_response();
-        if matches!(self.code, Code::Overloaded | Code::Unavailable) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        if self.code.is_retryable() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response
     }

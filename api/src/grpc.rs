@@ -25,7 +25,7 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::answer::{Report, Value};
-use crate::config::{Config, ServerTls};
+use crate::config::{Config, LimitsConfig, ServerTls};
 use crate::properties::PropertyCalls;
 use crate::report::Reports;
 use crate::rules::ShownRules;
@@ -43,11 +43,12 @@ pub struct Grpc {
 
 impl Grpc {
     /// Puts the services behind the configured limits.
-    pub async fn new(config: &Config, reports: Reports, properties: PropertyCalls) -> anyhow::Result<Self> {
+    pub async fn new(
+        config: &Config,
+        reports: Reports,
+        property: PropertyServiceServer<PropertyCalls>,
+    ) -> anyhow::Result<Self> {
         let report = ReportServiceServer::new(ReportCalls(reports))
-            .max_decoding_message_size(config.limits.max_request_bytes)
-            .max_encoding_message_size(config.limits.max_response_bytes);
-        let property = PropertyServiceServer::new(properties)
             .max_decoding_message_size(config.limits.max_request_bytes)
             .max_encoding_message_size(config.limits.max_response_bytes);
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -71,6 +72,13 @@ impl Grpc {
     pub async fn serve(self, incoming: TcpIncoming, shutdown: CancellationToken) -> anyhow::Result<()> {
         Ok(self.router.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await?)
     }
+}
+
+/// The property service with the limits of its messages, for gRPC and REST.
+pub fn property_service(limits: &LimitsConfig, calls: PropertyCalls) -> PropertyServiceServer<PropertyCalls> {
+    PropertyServiceServer::new(calls)
+        .max_decoding_message_size(limits.max_request_bytes)
+        .max_encoding_message_size(limits.max_response_bytes)
 }
 
 fn builder(config: &Config) -> anyhow::Result<Server> {
@@ -202,7 +210,7 @@ fn shown_alias(owned: OwnedAlias) -> Alias {
 }
 
 /// A property without its secrets.
-pub(crate) fn shown(property: &property::Property) -> Property {
+fn shown(property: &property::Property) -> Property {
     Property {
         property_id: property.property_id.clone(),
         measurement_id: property.measurement_id.clone(),

@@ -1,71 +1,47 @@
-//! The HTTP/JSON face: `POST /v1/reports/run`, `POST` and `GET /v1/properties`, `POST`, `GET` and `DELETE /v1/aliases`,
-//! `POST` and `GET /v1/rules`.
+//! The HTTP/JSON face: `POST /v1/reports/run`, `GET /v1/openapi.json`, and the paths of [`crate::rest`].
 //!
-//! Bodies have the fields of the `.proto` messages; a report's rows are objects with names. Errors, also those of
-//! unknown paths and of bodies that are no JSON, are `{"error":{"code","field","value","message"}}`.
+//! A report has a route of its own because its rows are objects with names. Errors, also those of unknown paths and of bodies
+//! that are no JSON, are `{"error":{"code","field","value","message"}}`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, Query, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
-use property::{Alias, NewProperty, OwnedAlias};
+use http::{HeaderMap, Method, Uri};
 use proto::report::{OrderBy, RunReportRequest};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
 
 use crate::answer::{Report, Value};
-use crate::grpc::shown;
-use crate::properties::PropertyCalls;
 use crate::refuse::{Code, Refusal};
 use crate::report::Reports;
+use crate::rest::{Rest, no_such_method, whole};
 
-mod rules;
+/// What has a route here, for the list of what exists.
+pub const ROUTES: [&str; 2] = ["POST /v1/reports/run", "GET /v1/openapi.json"];
 
-#[derive(Clone)]
-struct Calls {
-    reports: Reports,
-    properties: PropertyCalls,
-}
-
-impl FromRef<Calls> for Reports {
-    fn from_ref(calls: &Calls) -> Self {
-        calls.reports.clone()
-    }
-}
-
-impl FromRef<Calls> for PropertyCalls {
-    fn from_ref(calls: &Calls) -> Self {
-        calls.properties.clone()
-    }
-}
-
-/// The routes; a body may have `max_request_bytes`.
-pub fn router(reports: Reports, properties: PropertyCalls, max_request_bytes: usize) -> Router {
+/// The routes; a body may have `max_request_bytes`, and `openapi` is the description of all of them.
+pub fn router(reports: Reports, rest: Rest, openapi: Bytes, max_request_bytes: usize) -> Router {
+    let rest = Arc::new(rest);
+    let annotated =
+        move |method: Method, uri: Uri, headers: HeaderMap, body: Result<Bytes, BytesRejection>| {
+            let rest = Arc::clone(&rest);
+            async move { rest.answer(&method, &uri, headers, body).await }
+        };
+    let openapi = async || ([(CONTENT_TYPE, "application/json")], openapi);
     Router::new()
-        .route("/v1/reports/run", post(run_report))
-        .route("/v1/properties", post(create_property).get(list_properties))
-        .route("/v1/aliases", post(add_alias).get(list_aliases).delete(remove_alias))
-        .route("/v1/rules", post(rules::set).get(rules::get))
-        .fallback(async || {
-            let paths = "POST /v1/reports/run, POST or GET /v1/properties, POST, GET or DELETE /v1/aliases, \
-                         POST or GET /v1/rules";
-            Refusal::new(Code::NotFound, format!("there is nothing at this path; use {paths}"))
-        })
-        .method_not_allowed_fallback(async || {
-            let said = "this path has no such method; reports are run with POST, properties and aliases made \
-                        with POST and listed with GET, aliases removed with DELETE, rules set with POST and read with GET";
-            Refusal::new(Code::MethodNotAllowed, said)
-        })
+        .route("/v1/reports/run", post(run_report).fallback(async || no_such_method([Method::POST].iter())))
+        .route("/v1/openapi.json", get(openapi).fallback(async || no_such_method([Method::GET].iter())))
+        .fallback(annotated)
         .layer(DefaultBodyLimit::max(max_request_bytes))
-        .with_state(Calls { reports, properties })
+        .with_state(reports)
 }
 
 async fn run_report(
@@ -80,115 +56,6 @@ async fn run_report(
         Refusal::new(Code::Internal, format!("the report cannot be written as JSON: {error}"))
     })?;
     Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
-}
-
-async fn create_property(
-    State(properties): State<PropertyCalls>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
-    properties.check_key(&headers).await?;
-    let body: PropertyBody = parse(body)?;
-    let PropertyBody { name, time_zone, currency, hostnames } = body;
-    let keys = properties.create(&headers, NewProperty { name, time_zone, currency, hostnames }).await?;
-    Ok((StatusCode::CREATED, Json(keys)).into_response())
-}
-
-async fn list_properties(
-    State(properties): State<PropertyCalls>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let properties = properties.list(&headers).await?;
-    let properties = properties.iter().map(|property| {
-        let shown = shown(property);
-        json!({
-            "property_id": shown.property_id,
-            "measurement_id": shown.measurement_id,
-            "name": shown.name,
-            "time_zone": shown.time_zone,
-            "currency": shown.currency,
-            "hostnames": shown.hostnames,
-            "created_at": shown.created_at,
-        })
-    });
-    Ok(Json(json!({ "properties": properties.collect::<Vec<_>>() })).into_response())
-}
-
-async fn add_alias(
-    State(properties): State<PropertyCalls>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
-    properties.check_key(&headers).await?;
-    let body: AliasBody = parse(body)?;
-    let added = properties.add_alias(&headers, body.into()).await?;
-    Ok((StatusCode::CREATED, Json(AliasBody::from(added))).into_response())
-}
-
-async fn remove_alias(
-    State(properties): State<PropertyCalls>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
-    properties.check_key(&headers).await?;
-    let body: AliasBody = parse(body)?;
-    properties.remove_alias(&headers, body.into()).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn list_aliases(
-    State(properties): State<PropertyCalls>,
-    Query(wanted): Query<AliasesQuery>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let aliases = properties.list_aliases(&headers, &wanted.property_id).await?;
-    let aliases: Vec<_> = aliases.into_iter().map(AliasBody::from).collect();
-    Ok(Json(json!({ "aliases": aliases })).into_response())
-}
-
-/// `meridian.config.v1.Alias`.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AliasBody {
-    property_id: String,
-    protocol: String,
-    id: String,
-    #[serde(default)]
-    hostname: String,
-}
-
-/// Whose aliases are wanted.
-#[derive(Debug, Deserialize)]
-struct AliasesQuery {
-    #[serde(default)]
-    property_id: String,
-}
-
-impl From<AliasBody> for OwnedAlias {
-    fn from(body: AliasBody) -> Self {
-        let AliasBody { property_id, protocol, id, hostname } = body;
-        Self { alias: Alias { protocol, id, hostname }, property_id }
-    }
-}
-
-impl From<OwnedAlias> for AliasBody {
-    fn from(owned: OwnedAlias) -> Self {
-        let Alias { protocol, id, hostname } = owned.alias;
-        Self { property_id: owned.property_id, protocol, id, hostname }
-    }
-}
-
-/// `meridian.config.v1.CreatePropertyRequest`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PropertyBody {
-    name: String,
-    #[serde(default)]
-    time_zone: String,
-    #[serde(default)]
-    currency: String,
-    #[serde(default)]
-    hostnames: Vec<String>,
 }
 
 /// `meridian.report.v1.RunReportRequest`.
@@ -239,12 +106,7 @@ impl From<ReportBody> for RunReportRequest {
 }
 
 fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Refusal::new(Code::TooLarge, "the body is larger than a request may be")
-        }
-        _ => Refusal::new(Code::InvalidArgument, "the body did not arrive whole"),
-    })?;
+    let body = whole(body)?;
     serde_json::from_slice(&body).map_err(|error| {
         Refusal::invalid(
             "body",
@@ -329,8 +191,8 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_refused_by_name() {
-        let body = Ok(Bytes::from_static(b"{\"name\":\"a\",\"colour\":1}"));
-        let message = parse::<PropertyBody>(body).unwrap_err().message;
+        let body = Ok(Bytes::from_static(b"{\"property_id\":\"p_a\",\"colour\":1}"));
+        let message = parse::<ReportBody>(body).unwrap_err().message;
         assert!(message.contains("unknown field `colour`"), "{message}");
     }
 }

@@ -32,6 +32,8 @@ pub mod properties;
 pub mod aliases;
 pub mod rules;
 pub mod grpc;
+pub mod rest;
+pub mod openapi;
 pub mod json;
 mod listen;
 
@@ -43,6 +45,7 @@ use metrics::{PropertiesMetrics, RequestMetrics};
 use properties::PropertyCalls;
 use query::Warehouse;
 use report::Reports;
+use rest::{Rest, Services};
 
 /// The name in ready lines and reports.
 const SERVICE: &str = "api";
@@ -72,10 +75,15 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         properties.watch(shutdown).await;
         Ok(())
     });
-    let server = grpc::Grpc::new(&config, reports.clone(), property_calls.clone()).await?;
+    let property_service = grpc::property_service(&config.limits, property_calls);
+    let server = grpc::Grpc::new(&config, reports.clone(), property_service.clone()).await?;
     let shutdown = context.shutdown.clone();
     group.spawn("grpc", async move { server.serve(grpc, shutdown).await });
-    let routes = json::router(reports, property_calls, config.limits.max_request_bytes);
+    let descriptors = rest::descriptors()?;
+    let services = Services::default().add_service(property_service);
+    let rest = Rest::new(&descriptors, &services, &json::ROUTES, Arc::clone(&reports.authorizer))?;
+    let openapi = openapi::document(&descriptors)?.to_json()?.into();
+    let routes = json::router(reports, rest, openapi, config.limits.max_request_bytes);
     let listener = listen::Bounded::new(http, config.limits.max_http_connections);
     let shutdown = context.shutdown.clone();
     group.spawn("http", async move {

@@ -47,14 +47,6 @@ pub struct Keys {
 }
 
 impl PropertyCalls {
-    /// Whether there is a key that somebody has; asked before the body is looked at.
-    ///
-    /// # Errors
-    /// `Unauthenticated`.
-    pub async fn check_key(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        self.authorizer.caller(headers).await.map(drop)
-    }
-
     /// Makes a property.
     pub async fn create(&self, headers: &HeaderMap, new: NewProperty) -> Result<Keys, Refusal> {
         let outcome = self.create_uncounted(headers, new).await;

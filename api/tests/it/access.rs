@@ -110,14 +110,76 @@ async fn bad_requests_get_the_error_shape_with_field_and_value() -> anyhow::Resu
             "dimensions",
             "exit_page",
         ),
-        ("POST", "/v1/reports/run", large, 413, "", ""),
+        ("POST", "/v1/reports/run", large.clone(), 413, "", ""),
+        ("POST", "/v1/properties", large.clone(), 413, "", ""),
+        ("POST", "/v1/properties", json!({ "name": "x", "colour": 1 }).to_string(), 400, "colour", "1"),
         ("GET", "/v1/reports/run", String::new(), 405, "", ""),
+        ("DELETE", "/v1/properties", String::new(), 405, "", ""),
         ("GET", "/v2", String::new(), 404, "", ""),
     ] {
         let answer = running.http(method, path, &running.admin_key, &body).await?;
         let error = &answer.body["error"];
         assert_eq!((answer.status, &error["field"], &error["value"]), (status, &json!(field), &json!(value)));
         assert!(error["message"].as_str().is_some_and(|message| message.contains(field)), "{error}");
+    }
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aliases_are_claimed_listed_and_given_up_over_rest() -> anyhow::Result<()> {
+    let running = Running::start(NOW).await?;
+    let (mine, other) = (running.property("Mine", "UTC").await?, running.property("Other", "UTC").await?);
+    let id = |property: &Value| property["property_id"].as_str().unwrap_or_default().to_owned();
+    let key = running.admin_key.as_str();
+    let alias = |property: &Value| json!({ "property_id": id(property), "protocol": "umami", "id": "B1D5", "hostname": "" });
+    let call = async |method: &str, path: &str, body: &Value| -> anyhow::Result<(u16, Value)> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = running.http(method, path, key, &body).await?;
+        Ok((answer.status, answer.body))
+    };
+    let nothing = Value::Null;
+    let (status, added) = call("POST", "/v1/aliases", &alias(&mine)).await?;
+    assert_eq!((status, &added["alias"]["property_id"]), (200, &mine["property_id"]), "{added}");
+    let (status, taken) = call("POST", "/v1/aliases", &alias(&other)).await?;
+    assert_eq!(
+        (status, &taken["error"]["code"], &taken["error"]["field"]),
+        (409, &json!("already_exists"), &json!("id"))
+    );
+    let list = format!("/v1/aliases?property_id={}", id(&mine));
+    assert_eq!(call("GET", &list, &nothing).await?, (200, json!({ "aliases": [added["alias"]] })));
+    let none = format!("/v1/aliases?property_id={}", id(&other));
+    assert_eq!(call("GET", &none, &nothing).await?, (200, json!({ "aliases": [] })));
+    // A body, which a DELETE does not have, is not passed over.
+    let (status, refused) = call("DELETE", "/v1/aliases", &alias(&mine)).await?;
+    assert_eq!((status, &refused["error"]["field"]), (400, &json!("body")));
+    let query = |property: &Value| {
+        format!(
+            "alias.property_id={}&alias.protocol=umami&alias.id={}",
+            id(property),
+            added["alias"]["id"].as_str().unwrap()
+        )
+    };
+    let gone = format!("/v1/aliases?{}", query(&mine));
+    assert_eq!(call("DELETE", &gone, &nothing).await?, (200, json!({})));
+    assert_eq!(call("DELETE", &gone, &nothing).await?.0, 404);
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_serves_its_description_and_says_which_paths_exist() -> anyhow::Result<()> {
+    let running = Running::start(NOW).await?;
+    let description = running.http("GET", "/v1/openapi.json", "", "").await?;
+    assert_eq!(description.status, 200);
+    let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json"))?;
+    assert_eq!(description.body, serde_json::from_slice::<Value>(&file)?);
+    let answer = running.http("GET", "/v2", "", "").await?;
+    let message = answer.body["error"]["message"].as_str().unwrap_or_default();
+    for path in [
+        "POST /v1/reports/run",
+        "GET or POST /v1/properties",
+        "GET or PUT /v1/properties/{property_id}/rules",
+    ] {
+        assert!(message.contains(path), "{message}");
     }
     running.stop().await
 }

@@ -89,8 +89,9 @@ async fn channels_of_a_propertys_own_go_before_the_default_ones() -> anyhow::Res
         name = "Winter"
         campaign = ["winter_*"]
     "#;
-    let body = json!({ "property_id": text("property_id"), "rules": rules }).to_string();
-    assert_eq!(running.http("POST", "/v1/rules", &running.admin_key, &body).await?.status, 200);
+    let path = format!("/v1/properties/{}/rules", text("property_id"));
+    let body = json!({ "rules": rules }).to_string();
+    assert_eq!(running.http("PUT", &path, &running.admin_key, &body).await?.status, 200);
     let report = async |filter: &str| -> anyhow::Result<Vec<(String, String)>> {
         let body = json!({
             "property_id": text("property_id"), "from": "2015-05-17", "to": "2015-05-17", "metrics": ["page_views"],

@@ -158,7 +158,7 @@ impl Running {
     pub(crate) async fn property(&self, name: &str, time_zone: &str) -> anyhow::Result<Value> {
         let body = json!({ "name": name, "time_zone": time_zone }).to_string();
         let answer = self.http("POST", "/v1/properties", &self.admin_key, &body).await?;
-        ensure!(answer.status == 201, "{answer:?}");
+        ensure!(answer.status == 200, "{answer:?}");
         Ok(answer.body)
     }
 

@@ -1,17 +1,19 @@
 //! Claims, gives up and lists aliases: what other products call a site. For the admin; gRPC and JSON both come through here.
 //!
-//! An alias is durable before it is answered. One that another property has is refused with the name of that property, for the admin
+//! An alias is durable, and in force at connected edges, before it is answered. One that another property has is refused with the name of that property, for the admin
 //! may see all of them.
 
-use std::sync::Arc;
-
+use configuration::replica::Records as _;
+use configuration::stored;
 use http::HeaderMap;
-use property::{Alias, AliasError, OwnedAlias, Properties};
+use property::{Alias, OwnedAlias};
 use protocol::Protocol;
 
-use crate::authorize::require_admin;
+use crate::authorize::{no_property, require_admin};
+use crate::history::draft::Draft;
+use crate::history::unreadable;
 use crate::metrics::Method;
-use crate::properties::PropertyCalls;
+use crate::properties::{PropertyCalls, attribution};
 use crate::refuse::{Code, Refusal};
 
 impl PropertyCalls {
@@ -20,16 +22,7 @@ impl PropertyCalls {
     /// # Errors
     /// `InvalidArgument`, `NotFound` for the property, `AlreadyExists` when another one has it.
     pub async fn add_alias(&self, headers: &HeaderMap, wanted: OwnedAlias) -> Result<OwnedAlias, Refusal> {
-        let outcome = self.change_alias(headers, wanted, |properties, owned| {
-            if properties.snapshot().by_id(&owned.property_id).is_none() {
-                let problem = "which no property has; `meridian property list` shows them";
-                return Err(Refusal {
-                    code: Code::NotFound,
-                    ..Refusal::invalid("property_id", &owned.property_id, problem)
-                });
-            }
-            properties.claim_alias(owned).map_err(|error| refuse(&error))
-        });
+        let outcome = self.change_alias(headers, wanted, "AddAlias", claim);
         let outcome = outcome.await;
         self.metrics.request(Method::AddAlias, &outcome);
         outcome
@@ -40,9 +33,7 @@ impl PropertyCalls {
     /// # Errors
     /// `InvalidArgument`, `NotFound`.
     pub async fn remove_alias(&self, headers: &HeaderMap, unwanted: OwnedAlias) -> Result<(), Refusal> {
-        let outcome = self.change_alias(headers, unwanted, |properties, owned| {
-            properties.release_alias(owned).map_err(|error| refuse(&error))
-        });
+        let outcome = self.change_alias(headers, unwanted, "RemoveAlias", release);
         let outcome = outcome.await.map(drop);
         self.metrics.request(Method::RemoveAlias, &outcome);
         outcome
@@ -68,23 +59,79 @@ impl PropertyCalls {
         property_id: &str,
     ) -> Result<Vec<OwnedAlias>, Refusal> {
         let _place = self.admission.enter()?;
-        require_admin(&self.authorizer.caller(headers).await?)?;
-        Ok(self.properties.aliases((!property_id.is_empty()).then_some(property_id)))
+        require_admin(&self.authorizer.caller(headers)?)?;
+        let reader = self.history.read()?;
+        let mut keys = Vec::new();
+        let of_one = format!("{}{property_id}/", stored::ALIAS_OF);
+        let prefix = if property_id.is_empty() { stored::ALIAS_OF } else { &of_one };
+        let told = reader.for_each(prefix, &mut |key, _empty| {
+            // PROPERTY/PROTOCOL/HOSTNAME/ID
+            let of = key.strip_prefix(stored::ALIAS_OF).and_then(|rest| rest.split_once('/'));
+            keys.extend(of.map(|(_property, alias)| format!("{}{alias}", stored::ALIAS)));
+        });
+        told.map_err(|error| unreadable(&error))?;
+        let mut aliases = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some(value) = reader.get(&key).map_err(|error| unreadable(&error))? {
+                aliases.push(stored::read_alias(&key, &value).map_err(|error| unreadable(&error))?);
+            }
+        }
+        aliases.sort_by(|a, b| (&a.property_id, &a.alias).cmp(&(&b.property_id, &b.alias)));
+        Ok(aliases)
     }
 
     async fn change_alias(
         &self,
         headers: &HeaderMap,
         owned: OwnedAlias,
-        change: impl FnOnce(&Properties, &OwnedAlias) -> Result<(), Refusal> + Send + 'static,
+        method: &'static str,
+        change: impl Fn(&mut Draft<'_>, &OwnedAlias) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<OwnedAlias, Refusal> {
         let _place = self.admission.enter()?;
-        require_admin(&self.authorizer.caller(headers).await?)?;
+        let caller = self.authorizer.caller(headers)?;
+        require_admin(&caller)?;
         let owned = canonical(owned)?;
-        let properties = Arc::clone(&self.properties);
-        let changed = tokio::task::spawn_blocking(move || change(&properties, &owned).map(|()| owned)).await;
-        changed.unwrap_or_else(|error| Err(internal(&error)))
+        let by = attribution(&caller, method);
+        self.history.change(by, move |draft| change(draft, &owned).map(|()| owned.clone())).await
     }
+}
+
+fn claim(draft: &mut Draft<'_>, owned: &OwnedAlias) -> Result<(), Refusal> {
+    if draft.value(&stored::property_key(&owned.property_id))?.is_none() {
+        return Err(no_property(&owned.property_id));
+    }
+    owned.alias.check().map_err(|error| Refusal::invalid(error.field, &error.value, error.problem))?;
+    if let Some(owner) = owner(draft, &owned.alias)?
+        && owner != owned.property_id
+    {
+        let Alias { protocol, id, .. } = &owned.alias;
+        let message = format!("{protocol} id {id:?} belongs to property {owner}; remove it there first");
+        return Err(Refusal {
+            field: Some("id".to_owned()),
+            value: Some(id.clone()),
+            ..Refusal::new(Code::AlreadyExists, message)
+        });
+    }
+    draft.put(stored::alias_key(&owned.alias), stored::alias_value(owned));
+    draft.put(stored::alias_of_key(owned), Vec::new());
+    Ok(())
+}
+
+fn release(draft: &mut Draft<'_>, owned: &OwnedAlias) -> Result<(), Refusal> {
+    if owner(draft, &owned.alias)?.as_ref() != Some(&owned.property_id) {
+        let message = format!("property {} has no such alias", owned.property_id);
+        return Err(Refusal::new(Code::NotFound, message));
+    }
+    draft.delete(stored::alias_key(&owned.alias));
+    draft.delete(stored::alias_of_key(owned));
+    Ok(())
+}
+
+fn owner(draft: &Draft<'_>, alias: &Alias) -> Result<Option<String>, Refusal> {
+    let key = stored::alias_key(alias);
+    let Some(value) = draft.value(&key)? else { return Ok(None) };
+    let there = stored::read_alias(&key, &value).map_err(|error| unreadable(&error))?;
+    Ok(Some(there.property_id))
 }
 
 /// The alias as clients of its protocol mean it.
@@ -108,22 +155,4 @@ fn canonical(owned: OwnedAlias) -> Result<OwnedAlias, Refusal> {
         _ => {}
     }
     Ok(OwnedAlias { alias: Alias { id: protocol.canonical_id(&id), protocol: name, hostname }, property_id })
-}
-
-fn refuse(error: &AliasError) -> Refusal {
-    match error {
-        AliasError::Invalid { field, value, problem } => Refusal::invalid(*field, value, problem),
-        AliasError::Taken { id, .. } => Refusal {
-            field: Some("id".to_owned()),
-            value: Some(id.clone()),
-            ..Refusal::new(Code::AlreadyExists, error.to_string())
-        },
-        AliasError::Absent(_) => Refusal::new(Code::NotFound, error.to_string()),
-        AliasError::Write(_) => internal(error),
-    }
-}
-
-fn internal(error: &dyn std::fmt::Display) -> Refusal {
-    tracing::error!(%error, "an alias could not be changed");
-    Refusal::new(Code::Internal, "the alias could not be written; the log of the api says why")
 }

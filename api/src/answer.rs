@@ -63,7 +63,7 @@ pub fn answer(plan: Plan, findings: Findings) -> Report {
         rows: rows.into_iter().map(|row| (row.labels, values(&row.sums))).collect(),
         totals: totals(&plan, values(&findings.totals)),
         row_count,
-        time_zone: plan.property.time_zone.clone(),
+        time_zone: plan.property.time_zone().to_owned(),
         data_until: until.map(|until| until.to_string()).unwrap_or_default(),
         elapsed_ms: 0,
         dimensions: plan.dimensions,

@@ -10,10 +10,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use configuration::replica::Records as _;
+use configuration::stored::{self, NamedProperty};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use property::{KeyHash, Properties, Property};
+use property::{KeyHash, Property};
+use proto::config::StoredKey;
 
+use crate::history::{History, unreadable};
 use crate::refuse::{Code, Refusal};
 
 /// The header of Google's clients.
@@ -34,18 +38,18 @@ pub enum Caller {
 /// Checks keys.
 #[derive(Debug)]
 pub struct Authorizer {
-    properties: Arc<Properties>,
+    history: History,
     admin_key: KeyHash,
 }
 
 impl Authorizer {
-    /// Report keys are those of `properties`; the admin key is the one with this hash.
-    pub fn new(properties: Arc<Properties>, admin_key: KeyHash) -> Self {
-        Self { properties, admin_key }
+    /// Report keys are those of the configuration; the admin key is the one with this hash.
+    pub fn new(history: History, admin_key: KeyHash) -> Self {
+        Self { history, admin_key }
     }
 
     /// The caller that these headers, or gRPC metadata, prove.
-    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let Some(key) = key_in(headers) else {
             return Err(Refusal::new(
                 Code::Unauthenticated,
@@ -56,8 +60,8 @@ impl Authorizer {
         if self.admin_key.accepts(key) {
             return Ok(Caller::Admin);
         }
-        match self.properties.find_report_key(key).await {
-            Some(property) => Ok(Caller::Property(property)),
+        match self.of_report_key(key)? {
+            Some(property) => Ok(Caller::Property(Arc::new(property))),
             None => Err(Refusal::new(
                 Code::Unauthenticated,
                 "the key is not known: reports take a property's report_key (\"rk_…\") or the admin key (\"ak_…\")",
@@ -66,7 +70,7 @@ impl Authorizer {
     }
 
     /// The property, if it lies in the scope of the caller.
-    pub async fn property(&self, caller: &Caller, property_id: &str) -> Result<Arc<Property>, Refusal> {
+    pub fn property(&self, caller: &Caller, property_id: &str) -> Result<Arc<Property>, Refusal> {
         if property_id.is_empty() {
             return Err(Refusal::invalid("property_id", "", "but it is needed: name the property, \"p_…\""));
         }
@@ -80,12 +84,31 @@ impl Authorizer {
                     "which is not the property of this key; use that property's report key",
                 )
             }),
-            Caller::Admin => self.properties.find_id(property_id).await.ok_or_else(|| Refusal {
-                code: Code::NotFound,
-                ..Refusal::invalid("property_id", property_id, "which does not exist; list the properties")
-            }),
+            Caller::Admin => {
+                let found = stored::property(&self.history.read()?, property_id)?;
+                let NamedProperty { property, .. } = found.ok_or_else(|| no_property(property_id))?;
+                Ok(Arc::new(property))
+            }
         }
     }
+
+    /// The property that a report key reads. Looked up by its hash, so the time tells nothing about other keys.
+    fn of_report_key(&self, report_key: &str) -> Result<Option<Property>, Refusal> {
+        if !report_key.starts_with("rk_") {
+            return Ok(None);
+        }
+        let reader = self.history.read()?;
+        let key = stored::report_key_key(&KeyHash::of(report_key));
+        let Some(value) = reader.get(&key).map_err(|error| unreadable(&error))? else { return Ok(None) };
+        let StoredKey { property_id } = stored::decode(&key, &value).map_err(|error| unreadable(&error))?;
+        Ok(stored::property(&reader, &property_id)?.map(|named| named.property))
+    }
+}
+
+/// Nobody has this id.
+pub(crate) fn no_property(property_id: &str) -> Refusal {
+    let problem = "which does not exist; `meridian property list` shows those that do";
+    Refusal { code: Code::NotFound, ..Refusal::invalid("property_id", property_id, problem) }
 }
 
 /// Refuses everyone but the admin.

@@ -10,6 +10,9 @@ use service::ServiceConfig;
 use service::logs::LogConfig;
 use warehouse::WarehouseConfig;
 
+use crate::history::HistoryConfig;
+use crate::mesh::MeshConfig;
+
 /// The configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,8 +23,11 @@ pub struct Config {
     pub http_listen: SocketAddr,
     /// Where metrics, health, readiness and status are served; port 0 picks a free one.
     pub admin_listen: SocketAddr,
-    /// Directory of the property files; made if missing.
-    pub properties_dir: PathBuf,
+    /// What is configured: the log in the object store and the local copy.
+    pub config: HistoryConfig,
+    /// Where hubs follow the configuration; absent (default): no hub does, and no edge learns of changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshConfig>,
     /// File with the key that may do everything; made with a random key, for its owner only, if missing.
     pub admin_key_file: PathBuf,
     /// Development only: where the plain keys of created properties are kept as `{property_id}.json`, for their owner
@@ -92,7 +98,8 @@ impl Default for Config {
             grpc_listen: loopback(9090),
             http_listen: loopback(8081),
             admin_listen: loopback(9104),
-            properties_dir: "/var/lib/meridian/properties".into(),
+            config: HistoryConfig::default(),
+            mesh: None,
             admin_key_file: "/var/lib/meridian/admin.key".into(),
             keys_dir: None,
             shutdown_grace_ms: 10_000,
@@ -158,13 +165,10 @@ impl ServiceConfig for Config {
                 return Err(format!("{name} is {value}: set it to at most 1000000"));
             }
         }
-        for (name, path) in
-            [("properties_dir", &self.properties_dir), ("admin_key_file", &self.admin_key_file)]
-        {
-            if path.as_os_str().is_empty() {
-                return Err(format!("{name} is empty: set it to a path"));
-            }
+        if self.admin_key_file.as_os_str().is_empty() {
+            return Err("admin_key_file is empty: set it to a path".into());
         }
+        self.config.validate()?;
         self.warehouse.validate()
     }
 

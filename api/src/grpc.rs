@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use configuration::stored::NamedProperty;
 use http::HeaderMap;
 use property::{FieldChange, NewProperty, OwnedAlias};
 use proto::config::property_service_server::{PropertyService, PropertyServiceServer};
@@ -141,7 +142,7 @@ impl PropertyService for PropertyCalls {
     ) -> Result<Response<ListPropertiesResponse>, Status> {
         let (headers, _patience, _nothing) = open(request);
         let properties = self.list(&headers).await?;
-        let properties = properties.iter().map(|property| shown(property)).collect();
+        let properties = properties.iter().map(shown).collect();
         Ok(Response::new(ListPropertiesResponse { properties }))
     }
 
@@ -210,13 +211,14 @@ fn shown_alias(owned: OwnedAlias) -> Alias {
 }
 
 /// A property without its secrets.
-fn shown(property: &property::Property) -> Property {
+fn shown(named: &NamedProperty) -> Property {
+    let NamedProperty { property, name, .. } = named;
     Property {
         property_id: property.property_id.clone(),
         measurement_id: property.measurement_id.clone(),
-        name: property.name.clone(),
-        time_zone: property.time_zone.clone(),
-        currency: property.currency.clone(),
+        name: name.clone(),
+        time_zone: property.time_zone().to_owned(),
+        currency: property.currency().to_owned(),
         hostnames: property.hostnames.clone(),
         created_at: property.created_at.to_string(),
     }

@@ -49,7 +49,7 @@ async fn run_report(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    reports.check_key(&headers).await?;
+    reports.check_key(&headers)?;
     let body: ReportBody = parse(body)?;
     let report = reports.run(&headers, &body.into(), None::<Duration>).await?;
     let json = serde_json::to_vec(&Shown(&report)).map_err(|error| {

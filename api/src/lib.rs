@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use property::Properties;
 use serde_json::{Map, Value};
 use service::admin::{AdminServer, status_fn};
 use service::status::{QueueStatus, ServiceReport, ServiceStatus};
@@ -28,6 +27,7 @@ pub mod plan;
 pub mod query;
 pub mod answer;
 pub mod report;
+pub mod history;
 pub mod properties;
 pub mod aliases;
 pub mod rules;
@@ -35,13 +35,15 @@ pub mod grpc;
 pub mod rest;
 pub mod openapi;
 pub mod json;
+pub mod mesh;
 mod listen;
 
 pub use config::Config;
 
 use admit::Admission;
 use authorize::Authorizer;
-use metrics::{PropertiesMetrics, RequestMetrics};
+use history::History;
+use metrics::{ConfigMetrics, RequestMetrics};
 use properties::PropertyCalls;
 use query::Warehouse;
 use report::Reports;
@@ -53,9 +55,13 @@ const SERVICE: &str = "api";
 /// Runs until shutdown begins, then lets requests in work end.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let admission = Admission::new(config.limits.max_requests);
-    let (reports, property_calls) = calls(&config, &context, &admission)?;
-    let properties = Arc::clone(&property_calls.properties);
-    let admin = admin(&config, &context, &admission).await?;
+    let (history, author) = open_history(&config, &context).await?;
+    let (reports, property_calls) = calls(&config, &context, &admission, &history)?;
+    let mesh = match &config.mesh {
+        Some(mesh) => Some(mesh::Mesh::bind(mesh).await?),
+        None => None,
+    };
+    let admin = admin(&config, &context, &admission, &history).await?;
     let http = TcpListener::bind(config.http_listen)
         .await
         .with_context(|| busy("http_listen", config.http_listen))?;
@@ -63,7 +69,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         .with_context(|| busy("grpc_listen", config.grpc_listen))?
         .with_nodelay(Some(true));
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let fields = Map::from_iter([
+    let mut fields = Map::from_iter([
         ("admin".to_owned(), Value::from(admin.url())),
         ("grpc".to_owned(), Value::from(format!("{scheme}://{}", grpc.local_addr()?))),
         ("api".to_owned(), Value::from(format!("http://{}", http.local_addr()?))),
@@ -71,10 +77,11 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
     let mut group = TaskGroup::new(context.shutdown.clone());
     let shutdown = context.shutdown.clone();
-    group.spawn("properties", async move {
-        properties.watch(shutdown).await;
-        Ok(())
-    });
+    group.spawn_blocking_thread("config", move || history::run(author, &shutdown));
+    if let Some(mesh) = mesh {
+        fields.insert("mesh".to_owned(), Value::from(mesh.url()));
+        group.spawn("mesh", mesh.serve(history.clone(), context.shutdown.clone()));
+    }
     let property_service = grpc::property_service(&config.limits, property_calls);
     let server = grpc::Grpc::new(&config, reports.clone(), property_service.clone()).await?;
     let shutdown = context.shutdown.clone();
@@ -93,20 +100,32 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     Ok(group.run(Duration::from_millis(config.shutdown_grace_ms)).await?)
 }
 
+/// Brings the local copy up to the log.
+async fn open_history(config: &Config, context: &Context) -> anyhow::Result<(History, history::Author)> {
+    let store = store::open(&config.config.store)?;
+    store::check_create_if_absent(store.as_ref()).await?;
+    let (config, clock, registry) = (config.config.clone(), context.clock.clone(), context.registry.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let opened =
+        tokio::task::spawn_blocking(move || History::open(&config, store, clock, &registry, &runtime))
+            .await?;
+    Ok(opened?)
+}
+
 fn calls(
     config: &Config,
     context: &Context,
     admission: &Admission,
+    history: &History,
 ) -> anyhow::Result<(Reports, PropertyCalls)> {
-    let properties = Properties::open_or_create(&config.properties_dir)?;
     let authorizer =
-        Arc::new(Authorizer::new(Arc::clone(&properties), authorize::admin_key(&config.admin_key_file)?));
+        Arc::new(Authorizer::new(history.clone(), authorize::admin_key(&config.admin_key_file)?));
     if let Some(dir) = &config.keys_dir {
         durable::create_dir_all_with(dir, 0o700)
             .with_context(|| format!("cannot make keys_dir = {dir:?}"))?;
     }
     let metrics = context.registry.register(RequestMetrics::new);
-    context.registry.register(|registry| PropertiesMetrics::register(registry, Arc::clone(&properties)));
+    context.registry.register(|registry| ConfigMetrics::register(registry, history.clone()));
     let client = warehouse::client(&config.warehouse)?;
     let reports = Reports {
         admission: admission.clone(),
@@ -119,7 +138,7 @@ fn calls(
     let property_calls = PropertyCalls {
         admission: admission.clone(),
         authorizer,
-        properties,
+        history: history.clone(),
         clock: context.clock.clone(),
         keys_dir: config.keys_dir.clone(),
         metrics,
@@ -127,12 +146,18 @@ fn calls(
     Ok((reports, property_calls))
 }
 
-async fn admin(config: &Config, context: &Context, admission: &Admission) -> anyhow::Result<AdminServer> {
+async fn admin(
+    config: &Config,
+    context: &Context,
+    admission: &Admission,
+    history: &History,
+) -> anyhow::Result<AdminServer> {
     let id = config.http_listen.to_string();
-    let admission = admission.clone();
+    let (admission, history) = (admission.clone(), history.clone());
     let status = status_fn(move || {
         let (length, limit) = admission.load();
         let mut status = ServiceStatus::new(SERVICE, id.clone());
+        status.config_version = Some(history.position().version);
         let requests = QueueStatus { length, limit, unit: "requests".to_owned() };
         status.queues = BTreeMap::from([("requests".to_owned(), requests)]);
         ServiceReport { services: vec![status], positions: Vec::new() }

@@ -1,7 +1,6 @@
 //! The metrics of the api; labels are methods and codes, never a property.
 
 use std::fmt;
-use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -12,8 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use property::Properties;
 
+use crate::history::History;
 use crate::refuse::{Code, Refusal};
 
 /// What was called, over gRPC or HTTP.
@@ -100,27 +99,30 @@ impl RequestMetrics {
     }
 }
 
-/// What is known of the property files, read when it is asked for.
+/// What is known of the configuration, read when it is asked for.
 #[derive(Debug)]
-pub struct PropertiesMetrics(Arc<Properties>);
+pub struct ConfigMetrics(History);
 
-impl PropertiesMetrics {
+impl ConfigMetrics {
     /// Registers them.
-    pub fn register(registry: &mut Registry, properties: Arc<Properties>) {
-        registry.register_collector(Box::new(Self(properties)));
+    pub fn register(registry: &mut Registry, history: History) {
+        registry.register_collector(Box::new(Self(history)));
     }
 }
 
-impl Collector for PropertiesMetrics {
+impl Collector for ConfigMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let stats = self.0.stats();
+        let reach = self.0.followers().reach();
+        let followers = u64::try_from(reach.followers).unwrap_or(u64::MAX);
         for (name, help, value) in [
-            ("api_properties", "Properties in force", stats.properties),
-            ("api_property_files_broken", "Property files that cannot be used now", stats.broken_files),
+            ("api_config_version", "Version of the configuration in force here", self.0.position().version),
+            ("api_config_records", "Records of the configuration", self.0.records()),
+            ("api_config_followers", "Hubs that follow the configuration here", followers),
+            ("api_config_edges", "Edges that these hubs pass it on to", u64::from(reach.edges)),
             (
-                "api_property_readings_failed",
-                "Readings of properties_dir that failed since the start",
-                stats.failed_readings,
+                "api_config_lowest_version",
+                "Lowest version in force among hubs and edges; 0 without any",
+                reach.version.unwrap_or(0),
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));

@@ -1,18 +1,24 @@
 //! Creates and lists properties for the admin. gRPC and JSON both come through here.
 //!
-//! A property and its keys are durable before they are answered. Keys are in the answer only, except in development,
+//! A property and its keys are durable, and in force at connected edges, before they are answered. Keys are in the answer only, except in development,
 //! where `keys_dir` keeps them for `meridian import`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use configuration::replica::Records as _;
+use configuration::stored::{self, NamedProperty};
 use http::HeaderMap;
-use property::{CreateError, Created, NewProperty, Properties, Property};
+use property::{CreateError, Created, KeyHash, NewProperty};
+use prost::Message as _;
+use proto::config::{Actor, StoredClaim, StoredKey};
 use serde::Serialize;
 use service::SharedClock;
 
 use crate::admit::Admission;
-use crate::authorize::{Authorizer, require_admin, write_private};
+use crate::authorize::{Authorizer, Caller, require_admin, write_private};
+use crate::history::draft::Draft;
+use crate::history::{Attribution, History, unreadable};
 use crate::metrics::{Method, RequestMetrics};
 use crate::refuse::{Code, Refusal};
 
@@ -23,8 +29,8 @@ pub struct PropertyCalls {
     pub admission: Admission,
     /// Keys.
     pub authorizer: Arc<Authorizer>,
-    /// The files.
-    pub properties: Arc<Properties>,
+    /// What is configured.
+    pub history: History,
     /// When a property was made.
     pub clock: SharedClock,
     /// Where plain keys are kept, in development.
@@ -55,7 +61,7 @@ impl PropertyCalls {
     }
 
     /// All properties, by name, then id.
-    pub async fn list(&self, headers: &HeaderMap) -> Result<Vec<Arc<Property>>, Refusal> {
+    pub async fn list(&self, headers: &HeaderMap) -> Result<Vec<NamedProperty>, Refusal> {
         let outcome = self.list_uncounted(headers).await;
         self.metrics.request(Method::ListProperties, &outcome);
         outcome
@@ -63,56 +69,92 @@ impl PropertyCalls {
 
     async fn create_uncounted(&self, headers: &HeaderMap, new: NewProperty) -> Result<Keys, Refusal> {
         let _place = self.admission.enter()?;
-        require_admin(&self.authorizer.caller(headers).await?)?;
-        let (properties, keys_dir, now_ms) =
-            (Arc::clone(&self.properties), self.keys_dir.clone(), self.clock.now_ms());
-        let made =
-            tokio::task::spawn_blocking(move || make(&properties, keys_dir.as_deref(), new, now_ms)).await;
-        made.unwrap_or_else(|error| Err(internal(&error)))
-    }
-
-    async fn list_uncounted(&self, headers: &HeaderMap) -> Result<Vec<Arc<Property>>, Refusal> {
-        let _place = self.admission.enter()?;
-        require_admin(&self.authorizer.caller(headers).await?)?;
-        let mut properties: Vec<_> = self.properties.snapshot().iter().map(Arc::new).collect();
-        properties.sort_by(|a, b| (&a.name, &a.property_id).cmp(&(&b.name, &b.property_id)));
-        Ok(properties)
-    }
-}
-
-fn make(
-    properties: &Properties,
-    keys_dir: Option<&Path>,
-    new: NewProperty,
-    now_ms: u64,
-) -> Result<Keys, Refusal> {
-    let Created { property, api_secret, report_key } =
-        properties.create(new, now_ms).map_err(|error| match error {
-            CreateError::Invalid { field, value, problem } => Refusal::invalid(field, &value, problem),
-            other => internal(&other),
-        })?;
-    let keys = Keys {
-        property_id: property.property_id.clone(),
-        measurement_id: property.measurement_id.clone(),
-        api_secret,
-        report_key,
-    };
-    if let Some(dir) = keys_dir {
-        let path = dir.join(format!("{}.json", keys.property_id));
-        let written = serde_json::to_vec_pretty(&keys)
-            .map_err(std::io::Error::from)
-            .and_then(|json| write_private(&path, &json))
-            .and_then(|()| durable::sync_name(&path));
-        // The property exists and its keys are in the answer: a convenience that failed is no refusal.
-        if let Err(error) = written {
-            tracing::error!(path = %path.display(), %error, "the keys of the new property were not kept");
+        let caller = self.authorizer.caller(headers)?;
+        require_admin(&caller)?;
+        let now_ms = self.clock.now_ms();
+        let by = attribution(&caller, "CreateProperty");
+        let keys = self.history.change(by, move |draft| create(draft, new.clone(), now_ms)).await?;
+        if let Some(dir) = self.keys_dir.clone() {
+            let kept = keys.clone();
+            let keeping = tokio::task::spawn_blocking(move || keep(&dir, &kept)).await;
+            // The property exists and its keys are in the answer: a convenience that failed is no refusal.
+            if let Err(error) = keeping.map_err(std::io::Error::other).and_then(|kept| kept) {
+                tracing::error!(%error, "the keys of the new property were not kept");
+            }
         }
+        tracing::info!(property_id = keys.property_id, "property created");
+        Ok(keys)
     }
-    tracing::info!(property_id = keys.property_id, "property created");
-    Ok(keys)
+
+    async fn list_uncounted(&self, headers: &HeaderMap) -> Result<Vec<NamedProperty>, Refusal> {
+        let _place = self.admission.enter()?;
+        require_admin(&self.authorizer.caller(headers)?)?;
+        let history = self.history.clone();
+        let listed = tokio::task::spawn_blocking(move || list(&history)).await;
+        listed.unwrap_or_else(|error| Err(unreadable(&error)))
+    }
 }
 
-fn internal(error: &dyn std::fmt::Display) -> Refusal {
-    tracing::error!(%error, "a property could not be created");
-    Refusal::new(Code::Internal, "the property could not be written; the log of the api says why")
+/// Who is written into the log.
+pub(crate) fn attribution(caller: &Caller, method: &'static str) -> Attribution {
+    let (kind, id) = match caller {
+        Caller::Admin => ("admin_key", String::new()),
+        Caller::Property(property) => ("report_key", property.property_id.clone()),
+    };
+    Attribution { actor: Actor { kind: kind.to_owned(), id }, method }
+}
+
+/// Draws until nobody has the ids: 60 and 50 random bits, so once is as good as always enough.
+pub(crate) fn create(draft: &mut Draft<'_>, new: NewProperty, now_ms: u64) -> Result<Keys, Refusal> {
+    loop {
+        let created = new.clone().create(now_ms).map_err(|error| match error {
+            CreateError::Invalid { field, value, problem } => Refusal::invalid(field, &value, problem),
+            CreateError::Random(_) => {
+                tracing::error!(%error, "a property could not be created");
+                Refusal::new(Code::Internal, "the property could not be created; the log of the api says why")
+            }
+        })?;
+        let Created { property, name, api_secret, report_key } = created;
+        let property_id = property.property_id.clone();
+        let keys = Keys {
+            property_id: property_id.clone(),
+            measurement_id: property.measurement_id.clone(),
+            api_secret,
+            report_key,
+        };
+        let claim = stored::measurement_id_key(&property.measurement_id);
+        let key = stored::property_key(&property_id);
+        if draft.value(&claim)?.is_some() || draft.value(&key)?.is_some() {
+            continue;
+        }
+        draft.put(claim, StoredClaim { property_id: property_id.clone() }.encode_to_vec());
+        let report_key = stored::report_key_key(&KeyHash::of(&keys.report_key));
+        draft.put(report_key, StoredKey { property_id }.encode_to_vec());
+        draft.put(
+            key,
+            stored::property_value(&NamedProperty { property, name, organisation_id: String::new() }),
+        );
+        return Ok(keys);
+    }
+}
+
+fn list(history: &History) -> Result<Vec<NamedProperty>, Refusal> {
+    let reader = history.read()?;
+    let mut ids = Vec::new();
+    let told = reader.for_each(stored::PROPERTY, &mut |key, _value| {
+        ids.extend(key.strip_prefix(stored::PROPERTY).map(str::to_owned));
+    });
+    told.map_err(|error| unreadable(&error))?;
+    let mut all = Vec::with_capacity(ids.len());
+    for id in ids {
+        all.extend(stored::property(&reader, &id)?);
+    }
+    all.sort_by(|a, b| (&a.name, &a.property.property_id).cmp(&(&b.name, &b.property.property_id)));
+    Ok(all)
+}
+
+fn keep(dir: &Path, keys: &Keys) -> std::io::Result<()> {
+    let path = dir.join(format!("{}.json", keys.property_id));
+    write_private(&path, &serde_json::to_vec_pretty(keys)?)?;
+    durable::sync_name(&path)
 }

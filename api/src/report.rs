@@ -38,8 +38,8 @@ impl Reports {
     ///
     /// # Errors
     /// `Unauthenticated`.
-    pub async fn check_key(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        self.authorizer.caller(headers).await.map(drop)
+    pub fn check_key(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.authorizer.caller(headers).map(drop)
     }
 
     /// Answers one report to the caller whom `headers` prove, who waits at most `patience`.
@@ -64,8 +64,8 @@ impl Reports {
         let begun_ms = self.clock.monotonic_ms();
         let timeout = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
         let deadline = Instant::now() + timeout;
-        let caller = self.authorizer.caller(headers).await?;
-        let property = self.authorizer.property(&caller, &request.property_id).await?;
+        let caller = self.authorizer.caller(headers)?;
+        let property = self.authorizer.property(&caller, &request.property_id)?;
         let plan = plan::plan(request, property, self.clock.now_ms())?;
         let findings = self.warehouse.run(&plan, deadline).await?;
         let mut report = answer::answer(plan, findings);

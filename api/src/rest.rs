@@ -158,7 +158,7 @@ impl Rest {
         let message = match message {
             Ok(message) => message,
             // Who has no key is told so, and not what else is wrong.
-            Err(refusal) => return Err(self.authorizer.caller(&headers).await.err().unwrap_or(refusal)),
+            Err(refusal) => return Err(self.authorizer.caller(&headers).err().unwrap_or(refusal)),
         };
         let answer = call::call(service, &route.rpc, headers, message).await;
         written(&answer.map_err(|status| Refusal::from(&status))?)

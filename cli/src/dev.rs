@@ -55,15 +55,18 @@ pub struct Arguments {
     /// Run each service as a process of its own, restarted when it dies
     #[arg(long)]
     processes: bool,
-    /// Edges to run side by side (with --processes); the second listens on any free port
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    /// Edges to run side by side (with --processes), up to 3; all but the first listen on any free port
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = several())]
     edges: u8,
-    /// Hubs to run side by side (with --processes); each edge knows all of them
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    /// Hubs to run side by side (with --processes), up to 3; each edge knows all of them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = several())]
     hubs: u8,
-    /// Loaders to run side by side (with --processes)
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    /// Loaders to run side by side (with --processes), up to 3
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = several())]
     loaders: u8,
+    /// Apis to run side by side (with --processes), up to 3; all but the first listen on any free port
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = several())]
+    apis: u8,
     /// Do not let the hub announce segments: loaders find them by listing alone
     #[arg(long)]
     without_feed: bool,
@@ -84,6 +87,10 @@ pub struct Arguments {
     /// Level of the logs on stderr: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log_level: String,
+}
+
+fn several() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(1..=i64::from(layout::OF_A_KIND))
 }
 
 /// The services that run, in the order they were started.
@@ -115,10 +122,10 @@ struct Ready {
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let log = service::logs::LogConfig { level: arguments.log_level.clone(), ..Default::default() };
     service::logs::init(&log).map_err(|message| anyhow!(message))?;
-    let most = arguments.edges.max(arguments.hubs).max(arguments.loaders);
+    let most = arguments.edges.max(arguments.hubs).max(arguments.loaders).max(arguments.apis);
     ensure!(
         arguments.processes || most == 1,
-        "several of a kind do not fit into one process; add --processes, or leave --edges, --hubs and --loaders at 1"
+        "several of a kind do not fit into one process; add --processes, or leave --edges, --hubs, --loaders and --apis at 1"
     );
     // The signal ends the watching below; services stop one after the other, each through a token of its own.
     let shutdown = CancellationToken::new();

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use configuration::fixture::edge_copy;
 use edge_agent::Config;
 use edge_agent::rehearse::{self, Sizes};
 use http_body_util::{BodyExt, Full};
@@ -21,7 +22,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use identity::{Identity, Role, ensure_development};
 use nix::sys::signal::{Signal, raise};
-use property::{NewProperty, Properties};
+use property::NewProperty;
 use serde_json::{Value, json};
 use service::clock::SystemClock;
 
@@ -72,9 +73,10 @@ fn lay_out(root: &Path, sizes: Sizes) -> anyhow::Result<String> {
     let now_ms = SystemClock::shared().now_ms();
     let identities = [Identity::new(Role::Edge, "edge-1")?, Identity::new(Role::Hub, "hub-1")?];
     let tls = ensure_development(&root.join("tls"), &identities, now_ms)?;
-    let properties = Properties::open_or_create(root.join("properties"))?;
-    let new = NewProperty { name: "Shop".into(), ..NewProperty::default() };
-    let created = properties.create(new, now_ms)?;
+    let created = NewProperty { name: "Shop".into(), ..NewProperty::default() }.create(now_ms)?;
+    let copy = root.join("data").join(edge_agent::CONFIG_FILE);
+    edge_copy(&copy, std::iter::once(created.property.clone()), &[])?;
+    std::fs::write(root.join("property_id"), &created.property.property_id)?;
     let assets = argument("--assets").map(PathBuf::from);
     let (rules, crawlers) = match assets {
         Some(assets) => (
@@ -89,7 +91,6 @@ fn lay_out(root: &Path, sizes: Sizes) -> anyhow::Result<String> {
     };
     let mut config = Config {
         data_dir: root.join("data"),
-        properties_dir: root.join("properties"),
         user_agent_rules: rules,
         crawler_list: crawlers,
         admin_listen: "127.0.0.1:0".parse()?,
@@ -114,10 +115,9 @@ fn config_in(root: &Path) -> anyhow::Result<Config> {
 
 fn fill_and_die(root: &Path, sizes: Sizes) -> anyhow::Result<()> {
     let config = config_in(root)?;
-    let snapshot = Properties::open(&config.properties_dir)?.snapshot();
-    let property = snapshot.iter().next().context("no property")?;
+    let property_id = std::fs::read_to_string(root.join("property_id"))?;
     let now_ms = SystemClock::shared().now_ms();
-    rehearse::fill(&config, &"edge-1".parse()?, &property.property_id, sizes, now_ms)?;
+    rehearse::fill(&config, &"edge-1".parse()?, &property_id, sizes, now_ms)?;
     Ok(raise(Signal::SIGKILL)?)
 }
 

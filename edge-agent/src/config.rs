@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use configuration::follow::FollowConfig;
 use identity::TlsFiles;
 use serde::{Deserialize, Deserializer, Serialize};
 use service::ServiceConfig;
@@ -23,10 +24,8 @@ pub use crate::wal::Config as WalConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the WAL, the outbox and the salts lie. One edge per directory; made when it is not there.
+    /// Where the WAL, the outbox, the salts and the copy of the configuration lie. One edge per directory; made when it is not there.
     pub data_dir: PathBuf,
-    /// The directory of property files, re-read each second.
-    pub properties_dir: PathBuf,
     /// uap-core's `regexes.yaml`: what browsers, systems and devices are told by.
     pub user_agent_rules: PathBuf,
     /// `crawler-user-agents.json`: what bots are told by.
@@ -53,6 +52,8 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// The way to the hubs.
     pub ship: ShipConfig,
+    /// Where the configuration comes from.
+    pub config: FollowConfig,
     /// Certificate, key and CA.
     pub tls: TlsFiles,
     /// Logs.
@@ -63,7 +64,6 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("/var/lib/meridian/edge"),
-            properties_dir: PathBuf::from("/var/lib/meridian/properties"),
             user_agent_rules: PathBuf::from("/usr/share/meridian/regexes.yaml"),
             crawler_list: PathBuf::from("/usr/share/meridian/crawler-user-agents.json"),
             geo_database: Vec::new(),
@@ -75,6 +75,7 @@ impl Default for Config {
             process: ProcessConfig::default(),
             outbox: OutboxConfig::default(),
             ship: ShipConfig::default(),
+            config: FollowConfig::default(),
             tls: TlsFiles::default(),
             log: LogConfig::default(),
         }
@@ -83,9 +84,10 @@ impl Default for Config {
 
 impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), String> {
-        if self.data_dir.as_os_str().is_empty() || self.properties_dir.as_os_str().is_empty() {
-            return Err("data_dir or properties_dir is empty; name the directories".into());
+        if self.data_dir.as_os_str().is_empty() {
+            return Err("data_dir is empty; name a directory".into());
         }
+        self.config.validate()?;
         at_least("process.limits.max_open_sessions", self.process.limits.max_open_sessions, 1)?;
         at_least("collect.max_connections", self.collect.max_connections, 1)?;
         at_least("collect.max_large_bodies", self.collect.max_large_bodies, 1)?;

@@ -7,6 +7,7 @@
 pub mod config;
 pub(crate) mod handoff;
 pub(crate) mod disk;
+pub(crate) mod properties;
 pub(crate) mod ledger;
 pub(crate) mod tail;
 pub(crate) mod metrics;
@@ -27,9 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use configuration::follow::{FollowMetrics, Follower, Speaker};
+use configuration::{Position, Replica};
 use hit::EdgeId;
 use identity::Role;
-use property::Properties;
 use serde_json::{Map, json};
 use service::admin::AdminServer;
 use service::{Context, TaskGroup};
@@ -52,6 +54,7 @@ use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
 use crate::ledger::Ledger;
 use crate::metrics::{CollectMetrics, OriginMetrics, ProcessMetrics, ShipMetrics, TlsMetrics, WalMetrics};
 use crate::process::restore::Restore;
+use crate::properties::Properties;
 use crate::ship::CurrentHub;
 use crate::status::{EdgeStatus, Found};
 use crate::tail::Tail;
@@ -59,6 +62,9 @@ use crate::wal::Committer;
 
 /// What stages may take to end beyond the time for shipping.
 const DRAIN_MARGIN: Duration = Duration::from_secs(20);
+
+/// The local copy of the configuration, in the data directory.
+pub const CONFIG_FILE: &str = "config.redb";
 
 /// Everything that is read from disk before the edge is ready. The state of processing is not among it: it may be large,
 /// and hits can be taken without it.
@@ -69,7 +75,8 @@ struct Opened {
     crawler_list: String,
     ledger: Arc<Ledger>,
     salts: Arc<Salts>,
-    properties: Arc<Properties>,
+    properties: Properties,
+    replica: Arc<Replica>,
     origins: Arc<Origins>,
     proxies: Arc<Proxies>,
     tracker: Tracker,
@@ -112,6 +119,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         found,
         origins: opened.origins.clone(),
         config: config.clone(),
+        replica: opened.replica.clone(),
         clock: context.clock.clone(),
     };
     let answer = Arc::new(move || status.answer());
@@ -122,7 +130,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
     let threads = listeners.into_iter().zip(intakes);
     let refused = spawn_collect(&mut tasks, &config, &context, &opened, threads, terminator.as_ref());
-    spawn_watchers(&mut tasks, &context, &opened);
+    spawn_watchers(&mut tasks, &config, &context, &opened);
+    let known = opened.replica.watch();
     let opened_disk = (opened.disk.clone(), opened.ledger.clone());
     let taken = (intake_receiver, refused, gate);
     let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, taken)?;
@@ -133,9 +142,27 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         ("admin".to_owned(), json!(admin.url())),
         ("collect".to_owned(), json!(collect_url)),
     ]);
-    context.announce_ready("edge", addresses)?;
+    announce_when_configured(&context, addresses, known).await?;
     tasks.run(Duration::from_millis(config.drain_ms) + DRAIN_MARGIN).await?;
     Ok(())
+}
+
+/// Says that the edge is ready once it has a configuration; until then it refuses hits. Returns early on shutdown.
+async fn announce_when_configured(
+    context: &Context,
+    addresses: Map<String, serde_json::Value>,
+    mut known: watch::Receiver<Position>,
+) -> anyhow::Result<()> {
+    if known.borrow().is_nothing() {
+        let obstacle = "no configuration yet: none of config.sources has answered";
+        tracing::warn!("{obstacle}; hits are refused");
+        context.readiness.set_not_ready(obstacle);
+        tokio::select! {
+            () = context.shutdown.cancelled() => return Ok(()),
+            _first = known.wait_for(|position| !position.is_nothing()) => {}
+        }
+    }
+    Ok(context.announce_ready("edge", addresses)?)
 }
 
 /// Reads configuration files and the data directory. Blocks.
@@ -154,9 +181,11 @@ fn open(
     let proxies = Proxies::new(&config.collect).map_err(anyhow::Error::msg)?;
     let tracker = Tracker::open(config.collect.tracker_dir.as_deref())?;
     let tls = config.collect.tls.as_ref().map(Tls::open).transpose()?;
-    let properties = Properties::open(&config.properties_dir)?;
     let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
     let disk = disk::open(&config.data_dir, edge, caches)?;
+    let properties = Properties::default();
+    let path = config.data_dir.join(CONFIG_FILE);
+    let replica = Replica::open(&path, config.config.cache_bytes, Arc::new(properties.clone()))?;
     let salts = Salts::open(&config.data_dir, now_ms)?;
     let progress = disk.state.load_progress()?;
     let ledger = Ledger::opened(&disk.wal.end(), &progress, disk.state.load_outbox()?);
@@ -168,6 +197,7 @@ fn open(
         user_agent_rules,
         crawler_list,
         properties,
+        replica,
         origins: Arc::new(origins),
         proxies: Arc::new(proxies),
         tracker,
@@ -217,15 +247,20 @@ fn spawn_collect(
 }
 
 /// What is kept up beside the hits: salts of the day, properties, and the files that tell where clients are.
-fn spawn_watchers(tasks: &mut TaskGroup, context: &Context, opened: &Opened) {
+fn spawn_watchers(tasks: &mut TaskGroup, config: &Config, context: &Context, opened: &Opened) {
     let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
     tasks.spawn("salts", salts::watch(salts, clock, shutdown));
     tasks.spawn("origins", origin::watch(opened.origins.clone(), context.shutdown.clone()));
-    let (properties, shutdown) = (opened.properties.clone(), context.shutdown.clone());
-    tasks.spawn("properties", async move {
-        properties.watch(shutdown).await;
-        Ok(())
-    });
+    tasks.spawn("properties", opened.properties.clone().rest(context.shutdown.clone()));
+    let follower = Follower {
+        config: config.config.clone(),
+        tls: config.tls.clone(),
+        role: Role::Hub,
+        replica: opened.replica.clone(),
+        speaker: Speaker::Edge,
+        metrics: context.registry.register(|registry| FollowMetrics::new(registry, "edge", &opened.replica)),
+    };
+    tasks.spawn("config", follower.run(context.shutdown.clone()));
 }
 
 /// The committer and the processing thread; gives where flushes are announced, closed when processing has ended.
@@ -257,7 +292,8 @@ fn spawn_wal_and_process(
         user_agent_rules: opened.user_agent_rules,
         crawler_list: opened.crawler_list,
         tail: opened.tail,
-        rules: opened.properties,
+        replica: opened.replica,
+        rules: Arc::new(opened.properties),
         feed: feed_receiver,
         ledger: opened.ledger,
         clock: context.clock.clone(),

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use configuration::{Replica, fixture};
 use hit::{BlockHeader, EdgeId, HitView, RawHit, block};
-use property::Properties;
+use property::Property;
 use service::clock::SystemClock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::handoff;
 use crate::ledger::Ledger;
 use crate::metrics::ProcessMetrics;
 use crate::process::restore::Restore;
+use crate::properties::Properties;
 
 /// Hits per block, as an edge under load writes them.
 const BLOCK_HITS: u64 = 10_000;
@@ -63,6 +65,9 @@ pub fn fill(
 /// Processes and seals everything that is in the WAL.
 fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"));
+    let properties = Properties::default();
+    let path = config.data_dir.join(crate::CONFIG_FILE);
+    let replica = Replica::open(&path, config.config.cache_bytes, Arc::new(properties.clone()))?;
     let progress = disk.state.load_progress()?;
     let end = disk.wal.active()?.extent(&disk.owner)?.end;
     let ledger = Ledger::opened(&end, &progress, disk.state.load_outbox()?);
@@ -76,7 +81,8 @@ fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
         user_agent_rules: read(&config.user_agent_rules)?,
         crawler_list: read(&config.crawler_list)?,
         tail: Arc::default(),
-        rules: Properties::open(&config.properties_dir)?,
+        replica,
+        rules: Arc::new(properties),
         feed,
         ledger: Arc::new(ledger),
         clock: SystemClock::shared(),
@@ -85,6 +91,45 @@ fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
         shutdown: CancellationToken::new(),
     };
     restore.run()
+}
+
+/// A local copy of the configuration as an edge holds it.
+#[derive(Debug)]
+pub struct Held {
+    properties: Properties,
+    replica: Arc<Replica>,
+}
+
+impl Held {
+    /// Opens the copy and indexes it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let properties = Properties::default();
+        let cache_bytes = Config::default().config.cache_bytes;
+        let replica = Replica::open(path, cache_bytes, Arc::new(properties.clone()))?;
+        Ok(Self { properties, replica })
+    }
+
+    /// Looks a property up as a hit does.
+    pub fn knows(&self, measurement_id: &str) -> bool {
+        self.properties.by_measurement_id(measurement_id).is_some()
+    }
+
+    /// Puts a version in force that has this property otherwise.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn change(&self, property: &Property) -> anyhow::Result<()> {
+        let mut records = vec![fixture::property(property)];
+        if let Some(value) = records.first_mut().and_then(|record| record.value.as_mut()) {
+            // An unknown field: another value of the same meaning.
+            value.extend([0xc0, 0x3e, 0x01]);
+        }
+        self.replica.apply(&[fixture::next(&self.replica, records)?])?;
+        Ok(())
+    }
 }
 
 /// Hits by number: the first ones open sessions, those behind them join these.

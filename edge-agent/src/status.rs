@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use configuration::Replica;
 use serde::Serialize;
 use serde_json::{Value, json};
 use service::SharedClock;
@@ -39,6 +40,8 @@ pub(crate) struct EdgeStatus {
     pub(crate) origins: Arc<Origins>,
     /// For the limits.
     pub(crate) config: Config,
+    /// For the version of the configuration.
+    pub(crate) replica: Arc<Replica>,
     /// Time.
     pub(crate) clock: SharedClock,
 }
@@ -82,6 +85,7 @@ impl EdgeStatus {
     fn report(&self) -> ServiceReport {
         let accounts = self.ledger.snapshot();
         let mut status = ServiceStatus::new("edge", self.owner.edge.as_str());
+        status.config_version = Some(self.replica.position().version);
         status.queues = self.queues(&accounts);
         let lag_ms = accounts.oldest_ms().map_or(0, |oldest| self.clock.now_ms().saturating_sub(oldest));
         status.lag_seconds = std::time::Duration::from_millis(lag_ms).as_secs_f64();

@@ -1,7 +1,9 @@
 //! The hub's configuration: one table per stage.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use configuration::follow::FollowConfig;
 use identity::TlsFiles;
 use serde::{Deserialize, Serialize};
 use service::ServiceConfig;
@@ -27,8 +29,14 @@ pub struct Config {
     pub receive: transport::ServerConfig,
     /// Segments.
     pub segment: SegmentConfig,
-    /// The gRPC feed.
+    /// Where the local copy of the configuration lies; one hub per directory. It may be lost: it is taken anew from the apis.
+    pub data_dir: PathBuf,
+    /// The gRPC port: loaders watch segments there, edges follow the configuration.
+    pub mesh: MeshConfig,
+    /// What loaders are told.
     pub feed: FeedConfig,
+    /// Where the configuration comes from.
+    pub config: FollowConfig,
     /// What `/status` says about the store.
     pub sizes: SizesConfig,
 }
@@ -54,18 +62,14 @@ pub struct SegmentConfig {
     pub retry_max_ms: u64,
 }
 
-/// The gRPC feed. It only hints: loaders list the store too.
+/// The gRPC port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct FeedConfig {
-    /// Whether there is a feed at all.
-    pub enabled: bool,
-    /// TCP address of the gRPC port; port 0 picks a free one.
+pub struct MeshConfig {
+    /// TCP address; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Announcements kept for a slow caller; it loses the oldest beyond them, and lists the store as ever.
-    pub announcements: usize,
-    /// Callers that watch at once; a further one is told RESOURCE_EXHAUSTED.
-    pub max_watchers: usize,
+    /// Edges that follow the configuration at once; a further one is told RESOURCE_EXHAUSTED.
+    pub max_followers: usize,
     /// Calls being answered at once, over all connections; a further one is told RESOURCE_EXHAUSTED.
     pub max_calls: usize,
     /// Calls on one connection at once; a further one waits.
@@ -76,8 +80,20 @@ pub struct FeedConfig {
     pub keep_alive_timeout_ms: u64,
     /// Age at which a connection is asked to go, milliseconds, so that callers spread over new hubs.
     pub max_connection_age_ms: u64,
-    /// How long its calls may go on after that, milliseconds; a watch is then cut and called again.
+    /// How long its calls may go on after that, milliseconds; they are then cut and called again.
     pub max_connection_age_grace_ms: u64,
+}
+
+/// The feed of segments. It only hints: loaders list the store too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedConfig {
+    /// Whether there is a feed at all.
+    pub enabled: bool,
+    /// Announcements kept for a slow caller; it loses the oldest beyond them, and lists the store as ever.
+    pub announcements: usize,
+    /// Callers that watch at once; a further one is told RESOURCE_EXHAUSTED.
+    pub max_watchers: usize,
 }
 
 /// The listing behind the sizes in `/status`.
@@ -100,7 +116,10 @@ impl Default for Config {
             store: StoreConfig::default(),
             receive: transport::ServerConfig::default(),
             segment: SegmentConfig::default(),
+            data_dir: "/var/lib/meridian/hub".into(),
+            mesh: MeshConfig::default(),
             feed: FeedConfig::default(),
+            config: FollowConfig::default(),
             sizes: SizesConfig::default(),
         }
     }
@@ -120,13 +139,11 @@ impl Default for SegmentConfig {
     }
 }
 
-impl Default for FeedConfig {
+impl Default for MeshConfig {
     fn default() -> Self {
         Self {
-            enabled: true,
             listen: SocketAddr::from(([127, 0, 0, 1], 4434)),
-            announcements: 1024,
-            max_watchers: 64,
+            max_followers: 1024,
             max_calls: 64,
             max_streams: 16,
             keep_alive_ms: 10_000,
@@ -134,6 +151,12 @@ impl Default for FeedConfig {
             max_connection_age_ms: 600_000,
             max_connection_age_grace_ms: 5_000,
         }
+    }
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        Self { enabled: true, announcements: 1024, max_watchers: 64 }
     }
 }
 
@@ -147,6 +170,10 @@ impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), String> {
         self.store.validate()?;
         self.receive.validate().map_err(|message| format!("receive.{message}"))?;
+        self.config.validate()?;
+        if self.data_dir.as_os_str().is_empty() {
+            return Err("data_dir is empty; use a path".into());
+        }
         let positive = [
             ("segment.bytes", self.segment.bytes),
             ("segment.queue_batches", self.segment.queue_batches as u64),
@@ -155,11 +182,12 @@ impl ServiceConfig for Config {
             ("segment.retry_first_ms", self.segment.retry_first_ms),
             ("feed.announcements", self.feed.announcements as u64),
             ("feed.max_watchers", self.feed.max_watchers as u64),
-            ("feed.max_calls", self.feed.max_calls as u64),
-            ("feed.max_streams", self.feed.max_streams.into()),
-            ("feed.keep_alive_ms", self.feed.keep_alive_ms),
-            ("feed.keep_alive_timeout_ms", self.feed.keep_alive_timeout_ms),
-            ("feed.max_connection_age_ms", self.feed.max_connection_age_ms),
+            ("mesh.max_followers", self.mesh.max_followers as u64),
+            ("mesh.max_calls", self.mesh.max_calls as u64),
+            ("mesh.max_streams", self.mesh.max_streams.into()),
+            ("mesh.keep_alive_ms", self.mesh.keep_alive_ms),
+            ("mesh.keep_alive_timeout_ms", self.mesh.keep_alive_timeout_ms),
+            ("mesh.max_connection_age_ms", self.mesh.max_connection_age_ms),
             ("sizes.refresh_ms", self.sizes.refresh_ms),
         ];
         if let Some((field, _)) = positive.iter().find(|(_, value)| *value == 0) {

@@ -5,6 +5,8 @@
 //!        ◄══ ack ══════════════════════════════════╝ └══► feed ══ gRPC ══► loaders
 //! ```
 //!
+//! Beside it: apis ══ gRPC ══► configure ══ gRPC ══► edges. `mesh` is the gRPC port of both.
+//!
 //! Invariant: a batch is acknowledged when the PUT of its segment has succeeded, and not before. A hub keeps nothing
 //! that matters: whatever it loses is still in the outbox of an edge, and it may hold a batch twice.
 
@@ -14,6 +16,8 @@ mod stored;
 mod receive;
 mod segment;
 mod feed;
+mod configure;
+mod mesh;
 mod sizes;
 mod status;
 
@@ -29,8 +33,10 @@ use service::{Context, TaskGroup};
 use tokio::sync::{broadcast, mpsc};
 use transport::{LaneQueues, Server};
 
+use crate::feed::Feed;
+use crate::mesh::Mesh;
+
 pub use crate::config::Config;
-use crate::feed::FeedServer;
 use crate::metrics::Metrics;
 use crate::segment::Segmenter;
 use crate::sizes::Sizes;
@@ -58,11 +64,15 @@ pub async fn run_on(store: Arc<dyn ObjectStore>, config: Config, context: Contex
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     let (stored, _) = broadcast::channel(config.feed.announcements);
     let mut ready = Map::from_iter([("quic".to_owned(), json!(quic.to_string()))]);
-    if config.feed.enabled {
-        let feed = FeedServer::bind(&config.feed, &config.tls).await?;
-        ready.insert("feed".to_owned(), json!(feed.url()));
-        tasks.spawn("feed", feed.run(stored.clone(), Arc::clone(&metrics), context.shutdown.clone()));
-    }
+    let mesh = Mesh::bind(&config.mesh, &config.tls).await?;
+    let (follower, config_feed) = configure::open(&config, &context).await?;
+    ready.insert("mesh".to_owned(), json!(mesh.url()));
+    let copy = Arc::clone(&follower.replica);
+    tasks.spawn("config", follower.run(context.shutdown.clone()));
+    let watchers = config.feed.max_watchers;
+    let feed = || Feed::new(stored.clone(), Arc::clone(&metrics), watchers, context.shutdown.clone());
+    let feed = config.feed.enabled.then(feed);
+    tasks.spawn("mesh", mesh.run(feed, config_feed, context.shutdown.clone()));
 
     let segmenter = |lane| Segmenter {
         lane,
@@ -85,7 +95,7 @@ pub async fn run_on(store: Arc<dyn ObjectStore>, config: Config, context: Contex
         Arc::clone(&sizes).refresh(Arc::clone(&store), config.sizes.clone(), context.shutdown.clone());
     tasks.spawn("sizes", listing);
 
-    let report = status::report(hub, &config, metrics, sizes, context.clock.clone());
+    let report = status::report(hub, &config, (metrics, sizes, copy), context.clock.clone());
     let admin = AdminServer::start(&context, config.admin_listen, report, axum::Router::new()).await?;
     ready.insert("admin".to_owned(), Value::from(admin.url()));
     context.announce_ready("hub", ready)?;

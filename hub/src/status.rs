@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use batch::Lane;
 use batch::sealed::lane_name;
+use configuration::Replica;
 use service::SharedClock;
 use service::admin::{StatusFn, status_fn};
 use service::status::{QueueStatus, ServiceReport, ServiceStatus};
@@ -16,8 +17,7 @@ use crate::sizes::Sizes;
 pub(crate) fn report(
     hub: String,
     config: &Config,
-    metrics: Arc<Metrics>,
-    sizes: Arc<Sizes>,
+    (metrics, sizes, configuration): (Arc<Metrics>, Arc<Sizes>, Arc<Replica>),
     clock: SharedClock,
 ) -> StatusFn {
     let receive = &config.receive;
@@ -26,6 +26,7 @@ pub(crate) fn report(
     let limits = (limit_batches.unwrap_or(u64::MAX), u64::from(receive.total_lane_bytes));
     status_fn(move || {
         let mut status = ServiceStatus::new("hub", hub.clone());
+        status.config_version = Some(configuration.position().version);
         for lane in [Lane::Rollup, Lane::Raw] {
             let (name, waiting) = (lane_name(lane), metrics.waiting(lane));
             let mut queue = |length, limit, unit: &str| {

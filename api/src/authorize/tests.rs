@@ -2,24 +2,20 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use http::HeaderValue;
-use property::NewProperty;
-
 use super::*;
+use crate::history::tests::Running;
+use http::HeaderValue;
 
 fn headers(name: &'static str, value: &str) -> HeaderMap {
     HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_key_opens_its_own_property_and_no_other() {
-    let dir = tempfile::tempdir().unwrap();
-    let properties = Properties::open(dir.path()).unwrap();
-    let new = |name: &str| NewProperty { name: name.into(), ..NewProperty::default() };
-    let mine = properties.create(new("Mine"), 0).unwrap();
-    let other = properties.create(new("Other"), 0).unwrap();
-    let authorizer = Authorizer::new(properties, KeyHash::of("ak_admin"));
-    let (mine_id, other_id) = (&mine.property.property_id, &other.property.property_id);
+    let running = Running::start();
+    let (mine, other) = (running.property("Mine").await, running.property("Other").await);
+    let authorizer = Authorizer::new(running.history.clone(), KeyHash::of("ak_admin"));
+    let (mine_id, other_id) = (&mine.property_id, &other.property_id);
     let bearer = |key: &str| headers("authorization", &format!("Bearer {key}"));
     let google = |key: &str| headers("x-goog-api-key", key);
     for (headers, id, expected) in [
@@ -39,8 +35,8 @@ async fn each_key_opens_its_own_property_and_no_other() {
         (google("ak_admin"), other_id, None),
         (bearer("ak_admin"), "p_aaaaaaaaaaaa", Some(Code::NotFound)),
     ] {
-        let answer = match authorizer.caller(&headers).await {
-            Ok(caller) => authorizer.property(&caller, id).await,
+        let answer = match authorizer.caller(&headers) {
+            Ok(caller) => authorizer.property(&caller, id),
             Err(refusal) => Err(refusal),
         };
         assert_eq!(answer.as_ref().err().map(|refusal| refusal.code), expected, "{headers:?} {id}");

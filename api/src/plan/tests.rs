@@ -1,6 +1,6 @@
 //! Every pair of metric and dimension, the choice of table, and requests that are refused by name.
 
-use property::{KeyHash, Rulebook, VisitorKey};
+use property::{Rulebook, VisitorKey};
 
 use super::*;
 
@@ -8,13 +8,9 @@ pub(crate) fn property(zone: &str) -> Arc<Property> {
     Arc::new(Property {
         property_id: "p_aaaaaaaaaaaa".into(),
         measurement_id: "M-AAAAAAAAAA".into(),
-        name: "Test".into(),
-        time_zone: zone.into(),
-        currency: "USD".into(),
         hostnames: vec![],
         created_at: jiff::Timestamp::UNIX_EPOCH,
-        api_secret_sha256: KeyHash::of("sk_test"),
-        report_key_sha256: KeyHash::of("rk_test"),
+        api_secrets: Arc::from([]),
         visitor_key: VisitorKey::random().unwrap(),
         rules: Rulebook::try_from(vec![hit::Rules::first(zone)]).unwrap(),
         tracker: None,

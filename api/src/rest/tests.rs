@@ -8,11 +8,12 @@ use std::path::Path;
 use axum::body::Bytes;
 use http::HeaderName;
 use http_body_util::BodyExt as _;
-use property::{KeyHash, Properties};
+use property::KeyHash;
 use serde_json::{Value, json};
 use tonic::Status;
 
 use super::*;
+use crate::history::tests::Running;
 
 /// Every form that an annotation and a field may have.
 pub(crate) const LIBRARY: &str = include_str!("tests/library.proto");
@@ -53,17 +54,19 @@ fn echo() -> Service {
 
 struct Library {
     rest: Rest,
-    _dir: tempfile::TempDir,
+    _running: Running,
 }
 
 impl Library {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let properties = Properties::open_or_create(dir.path()).unwrap();
-        let authorizer = Arc::new(Authorizer::new(properties, KeyHash::of("ak_test")));
+        let running = Running::start();
+        let authorizer = Arc::new(Authorizer::new(running.history.clone(), KeyHash::of("ak_test")));
         let services = Services::default().add_named("library.v1.LibraryService", echo());
         let pool = pool(LIBRARY);
-        Self { rest: Rest::new(&pool, &services, &["POST /v1/by-hand"], authorizer).unwrap(), _dir: dir }
+        Self {
+            rest: Rest::new(&pool, &services, &["POST /v1/by-hand"], authorizer).unwrap(),
+            _running: running,
+        }
     }
 
     async fn ask(
@@ -101,7 +104,7 @@ fn shelf(id: &str, fields: &Value) -> Value {
     shelf
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_becomes_the_message_and_the_answer_has_every_field() {
     let library = Library::new();
     for (body, expected) in [
@@ -137,7 +140,7 @@ async fn a_body_becomes_the_message_and_the_answer_has_every_field() {
     assert_eq!(library.admin("PUT", "/v1/shelves/1", "").await, (200, shelf("1", &json!({}))));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_the_message_is_in_the_query() {
     let library = Library::new();
     let answer =
@@ -156,7 +159,7 @@ async fn the_rest_of_the_message_is_in_the_query() {
     assert_eq!(library.admin("HEAD", "/v1/shelves/1/books/t", "").await.0, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_refused_by_field_and_value() {
     let library = Library::new();
     let put = |body: Value| ("PUT", "/v1/shelves/1", body.to_string());
@@ -225,7 +228,7 @@ async fn what_does_not_fit_is_refused_by_field_and_value() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_of_the_service_keep_code_field_and_value() {
     let library = Library::new();
     let headers = [("x-refuse", "often"), ("content-length", "2"), ("grpc-encoding", "gzip")];
@@ -237,7 +240,7 @@ async fn refusals_of_the_service_keep_code_field_and_value() {
     assert_eq!(headers["retry-after"], "1");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn other_paths_and_methods_are_answered_with_those_there_are() {
     let library = Library::new();
     for path in ["/", "/v1/shelves", "/v1/shelves/", "/v1/shelves/1/books", "/library.v1.LibraryService/Burn"]
@@ -253,8 +256,8 @@ async fn other_paths_and_methods_are_answered_with_those_there_are() {
     assert_eq!(headers["allow"], "POST, PUT");
 }
 
-#[test]
-fn rules_that_cannot_be_served_are_refused_at_the_start() {
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_cannot_be_served_are_refused_at_the_start() {
     let rpc = "rpc PutShelf(Shelf) returns (Shelf)";
     let file = |rpc: &str, rule: &str| {
         let head = "syntax = \"proto3\"; package l; import \"google/api/annotations.proto\"; service S {";
@@ -280,9 +283,8 @@ fn rules_that_cannot_be_served_are_refused_at_the_start() {
         let said = routes(&pool(&file(rpc, rule))).unwrap_err().to_string();
         assert!(said.starts_with("l.S.PutShelf ") && said.contains(says), "{rule}: {said}");
     }
-    let dir = tempfile::tempdir().unwrap();
-    let properties = Properties::open_or_create(dir.path()).unwrap();
-    let authorizer = Arc::new(Authorizer::new(properties, KeyHash::of("ak_test")));
+    let running = Running::start();
+    let authorizer = Arc::new(Authorizer::new(running.history.clone(), KeyHash::of("ak_test")));
     let refused = Rest::new(&pool(&file(rpc, "get: \"/a\"")), &Services::default(), &[], authorizer);
     assert!(refused.is_err_and(|error| error.to_string().contains("l.S is not among the services")));
 }

@@ -211,7 +211,7 @@ async fn health_reflection_metrics_and_status_answer() -> anyhow::Result<()> {
     let counted = "api_requests_total{method=\"run_report\",code=\"unauthenticated\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
     assert!(metrics.contains("api_report_seconds_count"), "{metrics}");
-    assert!(metrics.contains("api_properties 0"), "{metrics}");
+    assert!(metrics.contains("api_config_version 1"), "{metrics}");
     let status = running.admin("/status").await?;
     assert!(status.contains("\"requests\":{\"length\":0,\"limit\":64,\"unit\":\"requests\"}"), "{status}");
     running.stop().await

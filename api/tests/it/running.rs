@@ -10,6 +10,7 @@ use proto::report::report_service_client::ReportServiceClient;
 use proto::report::{RunReportRequest, RunReportResponse};
 use serde_json::{Map, Value, json};
 use service::{Context, TestClock};
+use store::StoreConfig;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -107,11 +108,16 @@ impl Running {
         let (ready, fields) = oneshot::channel();
         let context = context(&clock, ready);
         let free = "127.0.0.1:0".parse()?;
+        let history = api::history::HistoryConfig {
+            store: StoreConfig::local(&dir.path().join("store"))?,
+            data_dir: dir.path().join("api"),
+            ..Default::default()
+        };
         let config = api::Config {
             grpc_listen: free,
             http_listen: free,
             admin_listen: free,
-            properties_dir: dir.path().join("properties"),
+            config: history,
             admin_key_file: dir.path().join("admin.key"),
             keys_dir: Some(dir.path().join("keys")),
             warehouse: warehouse.clone(),

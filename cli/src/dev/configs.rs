@@ -23,12 +23,11 @@ pub const EDGE: &str = "edge";
 const HUB: &str = "hub";
 const LOADER: &str = "loader";
 const API: &str = "api";
-/// What the name of the second of a kind ends with.
-const SECOND: &str = "-2";
-/// Those of which there may be two.
-const EDGES: [&str; 2] = [EDGE, "edge-2"];
-const HUBS: [&str; 2] = [HUB, "hub-2"];
-const LOADERS: [&str; 2] = [LOADER, "loader-2"];
+/// Those of which there may be several.
+const EDGES: [&str; 3] = [EDGE, "edge-2", "edge-3"];
+const HUBS: [&str; 3] = [HUB, "hub-2", "hub-3"];
+const LOADERS: [&str; 3] = [LOADER, "loader-2", "loader-3"];
+const APIS: [&str; 3] = [API, "api-2", "api-3"];
 
 /// Configurations, and the addresses people use.
 #[derive(Debug)]
@@ -36,15 +35,15 @@ pub struct Configs {
     warehouse: embedded_clickhouse::Config,
     hubs: Vec<hub::Config>,
     loaders: Vec<warehouse_loader::Config>,
-    api: api::Config,
+    apis: Vec<api::Config>,
     edges: Vec<edge_agent::Config>,
     /// The admin port of `meridian dev` itself.
     pub admin: SocketAddr,
 }
 
-/// The kind of a service, which is its name in events and status: `loader` for both loaders.
+/// The kind of a service, which is its name in events and status: `loader` for all loaders.
 pub fn kind(service: &'static str) -> &'static str {
-    service.strip_suffix(SECOND).unwrap_or(service)
+    service.split_once('-').map_or(service, |(kind, _number)| kind)
 }
 
 /// The service's binary, beside this one.
@@ -88,37 +87,22 @@ impl Configs {
         let client =
             warehouse::WarehouseConfig { url: format!("http://{}", warehouse.listen), ..Default::default() };
         let store = store::StoreConfig::local(&layout.path("store"))?;
-        let hubs = hubs(arguments, layout, ports, &store, log)?;
-        let loader = warehouse_loader::Config {
-            log: log.clone(),
-            store,
-            warehouse: client.clone(),
-            ..Default::default()
-        };
+        let apis = apis(arguments, layout, ports, (&store, &client), log)?;
+        let hubs = hubs(arguments, layout, ports, (&store, &apis), log)?;
+        let loader =
+            warehouse_loader::Config { log: log.clone(), store, warehouse: client, ..Default::default() };
         let loaders = loaders(arguments, layout, ports, &hubs, &loader)?;
         let edges = edges(arguments, layout, ports, &hubs, log)?;
-        let api_listen = arguments.api.unwrap_or_else(|| next_port(arguments.http));
-        let api = api::Config {
-            grpc_listen: ports.address(arguments.grpc)?,
-            http_listen: ports.address(api_listen)?,
-            admin_listen: ports.loopback()?,
-            properties_dir: layout.path("properties"),
-            admin_key_file: layout.admin_key_file(),
-            keys_dir: Some(layout.keys_dir()),
-            warehouse: client,
-            log: log.clone(),
-            ..Default::default()
-        };
-        Ok(Self { warehouse, hubs, loaders, api, edges, admin: arguments.admin })
+        Ok(Self { warehouse, hubs, loaders, apis, edges, admin: arguments.admin })
     }
 
     /// All services in the order they are started.
     pub fn services(&self) -> Vec<&'static str> {
         [
             &[WAREHOUSE],
+            &APIS[..self.apis.len()],
             &HUBS[..self.hubs.len()],
             &LOADERS[..self.loaders.len()],
-            &[API],
             &EDGES[..self.edges.len()],
         ]
         .concat()
@@ -133,7 +117,7 @@ impl Configs {
             let text = match kind(service) {
                 WAREHOUSE => toml::to_string_pretty(&self.warehouse)?,
                 HUB => toml::to_string_pretty(of(&self.hubs, service)?)?,
-                API => toml::to_string_pretty(&self.api)?,
+                API => toml::to_string_pretty(of(&self.apis, service)?)?,
                 EDGE => toml::to_string_pretty(of(&self.edges, service)?)?,
                 _ => toml::to_string_pretty(of(&self.loaders, service)?)?,
             };
@@ -159,7 +143,7 @@ impl Configs {
         }
         Ok(match kind(service) {
             HUB => spawn(hub::run(of(&self.hubs, service)?.clone(), context)),
-            API => spawn(api::run(self.api.clone(), context)),
+            API => spawn(api::run(of(&self.apis, service)?.clone(), context)),
             EDGE => spawn(edge_agent::run(of(&self.edges, service)?.clone(), context)),
             LOADER => spawn(warehouse_loader::run(of(&self.loaders, service)?.clone(), context)),
             other => bail!("{other} runs as a child only"),
@@ -171,14 +155,14 @@ impl Configs {
         self.edges.first().map(|edge| format!("http://{}", edge.collect.listen)).unwrap_or_default()
     }
 
-    /// Where gRPC is served.
+    /// Where gRPC is served: by the first api.
     pub fn grpc_url(&self) -> String {
-        format!("http://{}", self.api.grpc_listen)
+        self.apis.first().map(|api| format!("http://{}", api.grpc_listen)).unwrap_or_default()
     }
 
-    /// Where HTTP/JSON is served.
+    /// Where HTTP/JSON is served, likewise.
     pub fn api_url(&self) -> String {
-        format!("http://{}", self.api.http_listen)
+        self.apis.first().map(|api| format!("http://{}", api.http_listen)).unwrap_or_default()
     }
 }
 
@@ -191,9 +175,44 @@ fn asset(arguments: &Arguments, name: &str) -> anyhow::Result<PathBuf> {
     bail!("{} is not there; install it with `make setup`, or give its folder with --assets", path.display())
 }
 
-/// The configuration of the first or second of a kind.
+/// The configuration of one of a kind.
 fn of<'a, Config>(kind: &'a [Config], service: &str) -> anyhow::Result<&'a Config> {
-    kind.get(usize::from(service.ends_with(SECOND))).with_context(|| format!("there is no {service}"))
+    let number = service.split_once('-').map_or(Ok(1), |(_kind, number)| number.parse::<usize>())?;
+    kind.get(number - 1).with_context(|| format!("there is no {service}"))
+}
+
+/// As many apis as asked for; the first listens where people expect it.
+fn apis(
+    arguments: &Arguments,
+    layout: &Layout,
+    ports: &mut Ports,
+    (store, warehouse): (&store::StoreConfig, &warehouse::WarehouseConfig),
+    log: &LogConfig,
+) -> anyhow::Result<Vec<api::Config>> {
+    let named = APIS.iter().zip(&layout.api_tls).take(arguments.apis.into()).enumerate();
+    named
+        .map(|(index, (name, tls))| {
+            let api_listen = arguments.api.unwrap_or_else(|| next_port(arguments.http));
+            let mut api = api::Config {
+                grpc_listen: if index == 0 { ports.address(arguments.grpc)? } else { ports.loopback()? },
+                http_listen: if index == 0 { ports.address(api_listen)? } else { ports.loopback()? },
+                admin_listen: ports.loopback()?,
+                admin_key_file: layout.admin_key_file(),
+                keys_dir: Some(layout.keys_dir()),
+                warehouse: warehouse.clone(),
+                log: log.clone(),
+                ..Default::default()
+            };
+            api.config.store = store.clone();
+            api.config.data_dir = layout.path(name);
+            api.mesh = Some(api::mesh::MeshConfig {
+                listen: ports.loopback()?,
+                tls: tls.clone(),
+                ..Default::default()
+            });
+            Ok(api)
+        })
+        .collect()
 }
 
 /// As many hubs as asked for.
@@ -201,23 +220,27 @@ fn hubs(
     arguments: &Arguments,
     layout: &Layout,
     ports: &mut Ports,
-    store: &store::StoreConfig,
+    (store, apis): (&store::StoreConfig, &[api::Config]),
     log: &LogConfig,
 ) -> anyhow::Result<Vec<hub::Config>> {
-    let hub = |tls: &TlsFiles| {
+    let meshes = apis.iter().filter_map(|api| api.mesh.as_ref());
+    let sources: Vec<String> = meshes.map(|mesh| format!("https://{}", mesh.listen)).collect();
+    let hub = |(name, tls): (&&str, &TlsFiles)| {
         let mut hub = hub::Config {
             admin_listen: ports.loopback()?,
             log: log.clone(),
             tls: tls.clone(),
             store: store.clone(),
+            data_dir: layout.path(name),
             ..Default::default()
         };
         hub.receive.listen = ports.loopback()?;
         hub.feed.enabled = !arguments.without_feed;
-        hub.feed.listen = ports.loopback()?;
+        hub.mesh.listen = ports.loopback()?;
+        hub.config.sources.clone_from(&sources);
         Ok(hub)
     };
-    layout.hub_tls.iter().take(arguments.hubs.into()).map(hub).collect()
+    HUBS.iter().zip(&layout.hub_tls).take(arguments.hubs.into()).map(hub).collect()
 }
 
 /// As many loaders as asked for. Plans bear the name of their loader: no two may have the same.
@@ -228,7 +251,7 @@ fn loaders(
     hubs: &[hub::Config],
     like: &warehouse_loader::Config,
 ) -> anyhow::Result<Vec<warehouse_loader::Config>> {
-    let named = layout.loader_tls.iter().zip(["loader-1", "loader-2"]);
+    let named = layout.loader_tls.iter().zip(["loader-1", "loader-2", "loader-3"]);
     named
         .take(arguments.loaders.into())
         .map(|(tls, id)| {
@@ -238,7 +261,7 @@ fn loaders(
                 ..like.clone()
             };
             let feeds = hubs.iter().filter(|hub| hub.feed.enabled);
-            loader.feed.hubs = feeds.map(|hub| format!("https://{}", hub.feed.listen)).collect();
+            loader.feed.hubs = feeds.map(|hub| format!("https://{}", hub.mesh.listen)).collect();
             loader.feed.tls = Some(tls.clone()).filter(|_| !loader.feed.hubs.is_empty());
             Ok(loader)
         })
@@ -253,14 +276,16 @@ fn edges(
     hubs: &[hub::Config],
     log: &LogConfig,
 ) -> anyhow::Result<Vec<edge_agent::Config>> {
+    let sources: Vec<String> = hubs.iter().map(|hub| format!("https://{}", hub.mesh.listen)).collect();
     let addresses: Vec<String> = hubs.iter().map(|hub| hub.receive.listen.to_string()).collect();
     let named = EDGES.iter().zip(&layout.edge_tls).take(arguments.edges.into()).enumerate();
     named
         .map(|(index, (name, tls))| {
-            let mut edge = edge(arguments, layout, ports, log)?;
+            let mut edge = edge(arguments, ports, log)?;
             edge.data_dir = layout.path(name);
             edge.tls = tls.clone();
-            // A port of its own for the second: the first has the one that was asked for.
+            edge.config.sources.clone_from(&sources);
+            // A port of its own for the others: the first has the one that was asked for.
             edge.collect.listen =
                 if index == 0 { ports.address(arguments.http)? } else { ports.loopback()? };
             edge.ship.hubs.clone_from(&addresses);
@@ -272,15 +297,9 @@ fn edges(
 }
 
 /// What all edges have in common.
-fn edge(
-    arguments: &Arguments,
-    layout: &Layout,
-    ports: &mut Ports,
-    log: &LogConfig,
-) -> anyhow::Result<edge_agent::Config> {
+fn edge(arguments: &Arguments, ports: &mut Ports, log: &LogConfig) -> anyhow::Result<edge_agent::Config> {
     let countries = "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
     let mut edge = edge_agent::Config {
-        properties_dir: layout.path("properties"),
         user_agent_rules: asset(arguments, "uap-core/regexes.yaml")?,
         crawler_list: asset(arguments, "crawler-user-agents/crawler-user-agents.json")?,
         geo_database: vec![asset(arguments, countries)?],

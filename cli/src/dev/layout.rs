@@ -19,6 +19,9 @@ const PICKED_PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// Ports in a row that one process tries first, so that two started together do not race for the same.
 const PORTS_PER_PROCESS: u16 = 40;
 
+/// Services of one kind that can run side by side.
+pub const OF_A_KIND: u8 = 3;
+
 /// Paths in the data directory.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -26,12 +29,14 @@ pub struct Layout {
     pub root: PathBuf,
     /// Locked as long as this process runs: a second one would write its own ports into the configuration files.
     _lock: Arc<File>,
-    /// Certificates of this machine's edges.
-    pub edge_tls: [TlsFiles; 2],
+    /// Certificates of this machine's edges, as many as there may be.
+    pub edge_tls: Vec<TlsFiles>,
     /// The hubs'.
-    pub hub_tls: [TlsFiles; 2],
+    pub hub_tls: Vec<TlsFiles>,
     /// The loaders'.
-    pub loader_tls: [TlsFiles; 2],
+    pub loader_tls: Vec<TlsFiles>,
+    /// The apis'.
+    pub api_tls: Vec<TlsFiles>,
 }
 
 impl Layout {
@@ -45,28 +50,23 @@ impl Layout {
         })?;
         let root = data.canonicalize().with_context(|| format!("cannot find {}", data.display()))?;
         let lock = Self::lock(&root)?;
-        for folder in ["config", "edge", "properties", "store", "warehouse"] {
+        for folder in ["config", "edge", "store", "warehouse"] {
             durable::create_dir_all(&root.join(folder))
                 .with_context(|| format!("cannot make {}", root.join(folder).display()))?;
         }
-        let identities = [
-            (Role::Edge, "edge-1"),
-            (Role::Edge, "edge-2"),
-            (Role::Hub, "hub-1"),
-            (Role::Hub, "hub-2"),
-            (Role::Loader, "loader-1"),
-            (Role::Loader, "loader-2"),
-        ]
-        .into_iter()
-        .map(|(role, id)| Identity::new(role, id))
-        .collect::<Result<Vec<_>, _>>()?;
-        let mut files = ensure_development(&root.join("certs"), &identities, now_ms)?.into_iter();
-        let mut next =
-            || files.next().ok_or_else(|| anyhow!("a certificate is missing in {}", root.display()));
+        let of = |role: Role| {
+            (1..=OF_A_KIND)
+                .map(|n| Identity::new(role, format!("{}-{n}", role.as_str())))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let tls = |role| -> anyhow::Result<Vec<TlsFiles>> {
+            Ok(ensure_development(&root.join("certs"), &of(role)?, now_ms)?)
+        };
         Ok(Self {
-            edge_tls: [next()?, next()?],
-            hub_tls: [next()?, next()?],
-            loader_tls: [next()?, next()?],
+            edge_tls: tls(Role::Edge)?,
+            hub_tls: tls(Role::Hub)?,
+            loader_tls: tls(Role::Loader)?,
+            api_tls: tls(Role::Api)?,
             _lock: Arc::new(lock),
             root: root.clone(),
         })

@@ -16,9 +16,7 @@ pub struct Rules {
     pub version: u32,
     /// IANA time zone: decides local date and hour of a hit.
     pub time_zone: String,
-    /// ISO 4217: of money that comes without a currency. It is the property's, which never changes, so versions do not repeat it: who
-    /// reads rules from a file fills it in.
-    #[serde(skip)]
+    /// ISO 4217: of money that comes without a currency.
     pub currency: String,
     /// A session ends after this much time without a hit, seconds. GA4: 1,800.
     #[serde(default = "default_session_timeout_s")]

@@ -1,28 +1,17 @@
-//! Sets a property's rules and tracker settings: a new version beside the old ones, in a new file in the old one's place.
+//! Sets a property's rules and tracker settings: a new version beside the old ones.
 //!
-//! In: what a rules file says. Out: what differs from the rules before, field by field. Writers of all processes take their
-//! turns at a lock file, which the operating system frees when its holder dies; each reads the property again when it is its
-//! turn, so none undoes another's version. The new file is synced beside the old one, renamed to its name, and the
-//! directory synced, before it is answered: a reader finds the one or the other, whole.
+//! In: a property and what a rules file says. Out: the property after it, and what differs, field by field. Changed rules are a new
+//! version; tracker settings have none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use hit::Rules;
 use serde_json::Value;
 
-use crate::create::{CreateError, write_synced};
 use crate::model::Property;
-use crate::read::{FILE_MAX_BYTES, FileError, read};
 use crate::rulebook::Invalid;
 use crate::rules_file::{RulesFile, RulesFileError};
 use crate::tracker::TrackerSettings;
-
-/// Taken by whoever changes a property.
-const LOCK: &str = ".change.lock";
 
 /// A field that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +24,16 @@ pub struct FieldChange {
     pub new: Value,
 }
 
-/// What setting rules did.
+/// A property after rules were set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RulesChange {
-    /// The version in force after it: the one before if no rule changed, since tracker settings have no versions.
-    pub version: u32,
-    /// What is not as before; empty: nothing was to be done. By field.
+pub struct Changed {
+    /// With the version that is in force then: the one before if no rule changed, since tracker settings have no versions.
+    pub property: Property,
+    /// What is not as before; empty: nothing is to be done. By field.
     pub changes: Vec<FieldChange>,
 }
 
-/// Why rules were not set.
+/// Why rules cannot be set.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
     /// The text is no rules file.
@@ -53,70 +42,24 @@ pub enum RulesError {
     /// A field cannot be used.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// With the new version the property's file would be too large.
-    #[error(
-        "the property's file would have {0} bytes with these rules, more than {FILE_MAX_BYTES}, for every version stays \
-         for the hits that name it; shorten the rules, or go on with a new property"
-    )]
-    Full(u64),
-    /// The property's file cannot be used now.
-    #[error(transparent)]
-    Unusable(#[from] FileError),
-    /// The new file could not be written.
-    #[error(transparent)]
-    Write(#[from] CreateError),
 }
 
-/// Sets what the file says; a dry run only tells what that would change. Blocks on the disk. The property is one that exists.
-pub(crate) fn set(
-    dir: &Path,
-    property_id: &str,
-    wanted: RulesFile,
-    is_dry_run: bool,
-) -> Result<RulesChange, RulesError> {
-    let _turn = if is_dry_run { None } else { Some(take_turn(dir)?) };
-    let path = dir.join(format!("{property_id}.json"));
-    let before = read(&path)?;
-    let (rules, tracker) = wanted.over(before.current_rules());
-    tracker.check()?;
-    let changes = differences((before.current_rules(), before.tracker()), (&rules, &tracker));
-    let mut after = before.clone();
-    if rules != **before.current_rules() {
-        after.rules = before.rules.with(rules)?;
-        after.time_zone.clone_from(&after.rules.current().time_zone);
+impl Property {
+    /// The property with what the file says.
+    ///
+    /// # Errors
+    /// With the field that cannot be used.
+    pub fn with_rules(&self, wanted: RulesFile) -> Result<Changed, RulesError> {
+        let (rules, tracker) = wanted.over(self.current_rules());
+        tracker.check()?;
+        let changes = differences((self.current_rules(), self.tracker()), (&rules, &tracker));
+        let mut property = self.clone();
+        if rules != **self.current_rules() {
+            property.rules = self.rules.with(rules)?;
+        }
+        property.tracker = (tracker != TrackerSettings::default()).then(|| Box::new(tracker));
+        Ok(Changed { property, changes })
     }
-    after.tracker = (tracker != TrackerSettings::default()).then(|| Box::new(tracker));
-    if !is_dry_run && !changes.is_empty() {
-        replace(&path, &after)?;
-    }
-    Ok(RulesChange { version: after.current_rules().version, changes })
-}
-
-/// The lock, held until it is dropped.
-fn take_turn(dir: &Path) -> Result<File, CreateError> {
-    let path = dir.join(LOCK);
-    let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&path);
-    let locked = open.and_then(|file| file.lock().map(|()| file));
-    locked.map_err(|source| CreateError::Write { path, source })
-}
-
-/// In one's turn only: there is one name for the file that is being written.
-fn replace(path: &Path, property: &Property) -> Result<(), RulesError> {
-    let temporary = path.with_file_name(format!(".{}.new", property.property_id));
-    let failed = |source| CreateError::Write { path: path.to_owned(), source };
-    let json = serde_json::to_vec_pretty(property).map_err(|error| failed(error.into()))?;
-    let bytes = u64::try_from(json.len()).unwrap_or(u64::MAX);
-    if bytes > FILE_MAX_BYTES {
-        return Err(RulesError::Full(bytes));
-    }
-    match std::fs::remove_file(&temporary) {
-        // Left by a writer that died.
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error).into()),
-    }
-    let written = write_synced(&temporary, &json).and_then(|()| durable::rename(&temporary, path));
-    written.map_err(|error| failed(error).into())
 }
 
 /// What is not the same in two states, field by field as in the rules file.

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -15,9 +14,8 @@ const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Bytes of randomness in a secret.
 const SECRET_BYTES: usize = 32;
 
-/// SHA-256 of a secret; 64 hexadecimal digits as text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// SHA-256 of a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
@@ -30,6 +28,23 @@ impl KeyHash {
     pub fn accepts(&self, secret: &str) -> bool {
         self.0.ct_eq(&Self::of(secret).0).into()
     }
+
+    /// As it is stored.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for KeyHash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
 }
 
 impl fmt::Debug for KeyHash {
@@ -38,31 +53,24 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-impl TryFrom<String> for KeyHash {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(&text, &mut bytes)
-            .map_err(|_| "a key hash is not 64 hexadecimal digits (SHA-256)".to_owned())?;
-        Ok(Self(bytes))
-    }
+/// A secret that server-side hits and imports are sent with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ApiSecret {
+    /// What is stored of it.
+    pub hash: KeyHash,
+    /// Unix milliseconds from which on it is refused; 0: never.
+    pub expires_at_ms: u64,
 }
 
-impl From<KeyHash> for String {
-    fn from(hash: KeyHash) -> Self {
-        hex::encode(hash.0)
-    }
-}
-
-/// The permanent key of a property's visitor ids; 32 hexadecimal digits as text. A new one would make every known
-/// visitor a new one.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// The permanent key of a property's visitor ids. A new one would make every known visitor a new one.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VisitorKey([u8; 16]);
 
 impl VisitorKey {
     /// A new random key.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
@@ -75,26 +83,15 @@ impl VisitorKey {
     }
 }
 
+impl From<[u8; 16]> for VisitorKey {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Debug for VisitorKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VisitorKey(…)")
-    }
-}
-
-impl TryFrom<String> for VisitorKey {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(&text, &mut bytes)
-            .map_err(|_| "visitor_key is not 32 hexadecimal digits".to_owned())?;
-        Ok(Self(bytes))
-    }
-}
-
-impl From<VisitorKey> for String {
-    fn from(key: VisitorKey) -> Self {
-        hex::encode(key.0)
     }
 }
 
@@ -158,13 +155,13 @@ mod tests {
         assert!(hash.accepts(&secret));
         assert!(!hash.accepts(&random_secret("sk_").unwrap()));
         assert!(!hash.accepts(""));
-        assert!(!format!("{hash:?}").contains(&String::from(hash)));
+        assert!(!format!("{hash:?}").contains(&hash.to_string()));
     }
 
     #[test]
     fn hash_is_sha256_of_the_text() {
         // FIPS 180-4, the example of "abc".
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(String::from(KeyHash::of("abc")), expected);
+        assert_eq!(KeyHash::of("abc").to_string(), expected);
     }
 }

@@ -1,15 +1,14 @@
-//! A property as its file has it.
+//! A property as edges know it.
 //!
 //! Every field is checked when it is read: ids by their form, hashes and keys by their length, rules by [`Rulebook`].
-//! Secrets are not in it, only their hashes; the visitor key is, so the files are not for everyone.
+//! Secrets are not in it, only their hashes; the visitor key is, so what is stored of it is not for everyone.
 
 use std::sync::{Arc, LazyLock};
 
 use hit::Rules;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 
-use crate::key::{KeyHash, VisitorKey, is_base32};
+use crate::key::{ApiSecret, VisitorKey, is_base32};
 use crate::rulebook::Rulebook;
 use crate::tracker::TrackerSettings;
 
@@ -20,33 +19,23 @@ pub const NAME_MAX_CHARS: usize = 100;
 pub const HOSTNAMES_MAX: usize = 100;
 
 /// A tenant: one site or group of sites with its own reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Property {
-    /// `p_` and 12 characters of `a-z2-7`; also the name of the file.
+    /// `p_` and 12 characters of `a-z2-7`.
     pub property_id: String,
     /// `M-` and 10 characters of `A-Z2-7`; public, goes into pages.
     pub measurement_id: String,
-    /// Display name, 1–100 characters.
-    pub name: String,
-    /// IANA time zone: that of the rules in force.
-    pub time_zone: String,
-    /// ISO 4217.
-    pub currency: String,
     /// Host names of the site, lower case; empty: any.
     pub hostnames: Vec<String>,
-    /// When it was made; RFC 3339.
+    /// When it was made.
     pub created_at: jiff::Timestamp,
-    /// SHA-256 of the secret for server-side hits and imports.
-    pub api_secret_sha256: KeyHash,
-    /// SHA-256 of the key that reads reports.
-    pub report_key_sha256: KeyHash,
+    /// Of secrets for server-side hits and imports.
+    pub api_secrets: Arc<[ApiSecret]>,
     /// Permanent key of the ids of visitors who send a client id.
     pub visitor_key: VisitorKey,
     /// Versions of the rules from 1; the last one is in force.
     pub rules: Rulebook,
     /// What the tracker is told; none: its defaults.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracker: Option<Box<TrackerSettings>>,
 }
 
@@ -64,36 +53,42 @@ impl Property {
         self.rules.zone()
     }
 
+    /// Its IANA name.
+    pub fn time_zone(&self) -> &str {
+        &self.current_rules().time_zone
+    }
+
+    /// ISO 4217, of the rules in force.
+    pub fn currency(&self) -> &str {
+        &self.current_rules().currency
+    }
+
     /// What the tracker is told.
     pub fn tracker(&self) -> &TrackerSettings {
         self.tracker.as_deref().unwrap_or(&USUAL_TRACKER)
     }
 
-    /// Whether this is the property's API secret; constant time.
-    pub fn accepts_api_secret(&self, secret: &str) -> bool {
-        self.api_secret_sha256.accepts(secret)
+    /// Whether this is an API secret of the property that has not expired; every one is compared, in constant time.
+    pub fn accepts_api_secret(&self, secret: &str, now_ms: u64) -> bool {
+        self.api_secrets.iter().fold(false, |accepted, stored| {
+            let is_in_force = stored.expires_at_ms == 0 || now_ms < stored.expires_at_ms;
+            accepted | (stored.hash.accepts(secret) & is_in_force)
+        })
     }
 
-    /// Whether this is the property's report key; constant time.
-    pub fn accepts_report_key(&self, key: &str) -> bool {
-        self.report_key_sha256.accepts(key)
-    }
-
-    /// Checks what the types do not; the error names field and value.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// Names field and value.
+    pub fn check(&self) -> Result<(), String> {
         if !is_property_id(&self.property_id) {
             return Err(format!("property_id is {:?}, not p_ and 12 of a-z2-7", self.property_id));
         }
         if !is_measurement_id(&self.measurement_id) {
             return Err(format!("measurement_id is {:?}, not M- and 10 of A-Z2-7", self.measurement_id));
         }
-        let in_force = &self.current_rules().time_zone;
-        if *in_force != self.time_zone {
-            return Err(format!("time_zone is {:?}, but the last rules say {in_force:?}", self.time_zone));
-        }
-        check_name(&self.name).map_err(|problem| format!("name is {:?}, {problem}", self.name))?;
-        check_currency(&self.currency)
-            .map_err(|problem| format!("currency is {:?}, {problem}", self.currency))?;
+        check_currency(self.currency())
+            .map_err(|problem| format!("currency is {:?}, {problem}", self.currency()))?;
         for (index, hostname) in self.hostnames.iter().enumerate() {
             check_hostname(hostname)
                 .map_err(|problem| format!("hostnames[{index}] is {hostname:?}, {problem}"))?;
@@ -114,7 +109,11 @@ pub fn is_measurement_id(text: &str) -> bool {
     })
 }
 
-pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+/// Whether this can be a display name.
+///
+/// # Errors
+/// Says what is wrong with it and what would be right.
+pub fn check_name(name: &str) -> Result<(), &'static str> {
     let good = (1..=NAME_MAX_CHARS).contains(&name.chars().count())
         && !name.trim().is_empty()
         && !name.chars().any(char::is_control);

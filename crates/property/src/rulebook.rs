@@ -1,21 +1,18 @@
 //! All versions of a property's rules, checked once: versions 1, 2, 3 … without gaps, each with a known zone.
 //!
-//! In and out: the JSON list `rules` of a property file. The last version is in force; every earlier one stays, for
-//! hits that name it.
+//! In: versions as they are stored. Out: any of them. The last version is in force; every earlier one stays, for hits that name it.
 
 use std::sync::Arc;
 
 use hit::Rules;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 
 mod check;
 
 pub use check::{Invalid, LIST_MAX, SPAM_REFERRERS_MAX};
 
 /// The versions of a property's rules; never empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Rules>", into = "Vec<Rules>")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rulebook {
     earlier: Vec<Arc<Rules>>,
     current: Arc<Rules>,
@@ -57,21 +54,6 @@ impl Rulebook {
         Ok(Self { earlier, current: Arc::new(rules), zone })
     }
 
-    /// The same for a property with this currency.
-    pub(crate) fn in_currency(self, currency: &str) -> Self {
-        let fill = |rules: Arc<Rules>| {
-            if rules.currency == currency {
-                return rules;
-            }
-            Arc::new(Rules { currency: currency.to_owned(), ..Rules::clone(&rules) })
-        };
-        Self {
-            earlier: self.earlier.into_iter().map(fill).collect(),
-            current: fill(self.current),
-            zone: self.zone,
-        }
-    }
-
     /// All versions, from 1.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rules>> {
         self.earlier.iter().chain([&self.current])
@@ -89,12 +71,6 @@ impl TryFrom<Vec<Rules>> for Rulebook {
         let zone = known_zone(&current.time_zone)
             .ok_or_else(|| format!("rules: time_zone {:?} is not known", current.time_zone))?;
         Ok(Self { earlier: rules.into_iter().map(Arc::new).collect(), current: Arc::new(current), zone })
-    }
-}
-
-impl From<Rulebook> for Vec<Rules> {
-    fn from(book: Rulebook) -> Self {
-        book.iter().map(|rules| Rules::clone(rules)).collect()
     }
 }
 
@@ -130,7 +106,6 @@ mod tests {
         assert_eq!(book.version(1).map(|rules| rules.time_zone.as_str()), Some("UTC"));
         assert_eq!(book.version(2), Some(book.current()));
         assert_eq!((book.version(0), book.version(3)), (None, None));
-        assert_eq!(Rulebook::try_from(Vec::from(book.clone())).unwrap(), book);
     }
 
     #[test]

@@ -51,12 +51,14 @@ pub enum Code {
     ClockUnsure,
     /// The edge cannot store hits.
     Unavailable,
+    /// The edge has not been told its configuration yet.
+    Unconfigured,
 }
 
 impl Code {
     /// Every code, for tests and metrics.
     #[cfg(test)]
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::MissingField,
@@ -74,6 +76,7 @@ impl Code {
         Self::Full,
         Self::ClockUnsure,
         Self::Unavailable,
+        Self::Unconfigured,
     ];
 
     /// As in the answer and in `edge_collect_requests_total{result}`.
@@ -96,6 +99,7 @@ impl Code {
             Self::Full => "full",
             Self::ClockUnsure => "clock_unsure",
             Self::Unavailable => "unavailable",
+            Self::Unconfigured => "unconfigured",
         }
     }
 
@@ -113,7 +117,7 @@ impl Code {
             Self::UnknownMeasurementId | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Overloaded | Self::Full | Self::ClockUnsure | Self::Unavailable => {
+            Self::Overloaded | Self::Full | Self::ClockUnsure | Self::Unavailable | Self::Unconfigured => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -122,7 +126,7 @@ impl Code {
     /// `Retry-After`, seconds, where the same request may succeed later.
     pub fn retry_after_s(self) -> Option<u32> {
         match self {
-            Self::Overloaded | Self::Unavailable => Some(RETRY_OVERLOADED_S),
+            Self::Overloaded | Self::Unavailable | Self::Unconfigured => Some(RETRY_OVERLOADED_S),
             Self::Full | Self::ClockUnsure => Some(RETRY_FULL_S),
             _ => None,
         }

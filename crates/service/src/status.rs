@@ -54,6 +54,9 @@ pub struct ServiceStatus {
     /// What its stores take on disk or in the object store, by name, in bytes.
     #[serde(default)]
     pub stores: BTreeMap<String, u64>,
+    /// Version of the configuration in force there; absent where there is none, as in a loader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_version: Option<u64>,
     /// Why it could not be asked; absent for a service that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable: Option<String>,

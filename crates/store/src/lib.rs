@@ -19,9 +19,12 @@ use url::Url;
 pub const PROBE_KEY: &str = "probe/create-if-absent";
 
 /// Where services put objects, from the top down; made when a directory is opened.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 12] = [
     "checkpoints",
     "checkpoints/0",
+    "config",
+    "config/log",
+    "config/snapshots",
     "plans",
     "plans/0",
     "probe",
@@ -35,7 +38,7 @@ const FOLDERS: [&str; 9] = [
 /// itself, but not those that another PUT, or a process that was killed, made a moment ago: an object of a PUT that
 /// succeeded could be lost with its folder. And a killed process may have created a plan that is there, is going to be
 /// carried out, and is not durable.
-const SYNCED: [&str; 5] = ["", "checkpoints", "plans", "segments", "plans/0"];
+const SYNCED: [&str; 7] = ["", "checkpoints", "config", "config/log", "plans", "segments", "plans/0"];
 
 /// The `[store]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

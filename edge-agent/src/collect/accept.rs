@@ -11,7 +11,7 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
 use jiff::Timestamp;
 use processing::{TrafficClass, TrafficReason};
-use property::{Properties, Property};
+use property::Property;
 use protocol::own::claim::Claim;
 use protocol::{Code, CollectRequest, Hints, HitTime, Outcome, ParsedHit, Place, Protocol, Refusal, hints};
 use serde_json::{Map, Value, json};
@@ -25,6 +25,7 @@ use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use crate::handoff::refused::RefusedHits;
 use crate::handoff::{CommitRefused, Intake};
+use crate::properties::Properties;
 use crate::tail::{Tail, Told};
 
 /// The header for the API secret, beside `Authorization: Bearer`.
@@ -37,7 +38,7 @@ const OWN_PROTOCOL: &str = "meridian";
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     /// Properties.
-    pub(crate) properties: Arc<Properties>,
+    pub(crate) properties: Properties,
     /// Salts.
     pub(crate) salts: Arc<Salts>,
     /// Places and networks.
@@ -121,14 +122,15 @@ struct Origin<'a> {
 impl Acceptor {
     /// The hits of a request as they will lie in the WAL, to be handed to [`Acceptor::commit`]: whoever waits for a commit
     /// then holds nothing of the request any more.
-    pub(crate) async fn prepare(
+    pub(crate) fn prepare(
         &self,
         peer: IpAddr,
         headers: &HeaderMap,
         request: CollectRequest<'_>,
     ) -> Result<Prepared, Refusal> {
-        let property = self.property(&request.measurement_id).await?;
-        let has_secret = check_secret(&property, headers)?;
+        let property = self.property(&request.measurement_id)?;
+        let now_ms = self.clock.now_ms();
+        let has_secret = check_secret(&property, headers, now_ms)?;
         if !has_secret {
             request.hits.iter().try_for_each(refuse_without_secret)?;
             if request.import_until_ms.is_some() {
@@ -137,7 +139,6 @@ impl Acceptor {
         }
         let maps = self.origins.maps();
         let sender = self.sender(peer, headers, &maps);
-        let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
@@ -170,13 +171,13 @@ impl Acceptor {
 
     /// Counts a request that is refused, if its property can be found, and tells of it if somebody looks. What a repeat would cure is
     /// not counted: the client sends it again.
-    pub(crate) async fn tell_refused(&self, claim: Option<Claim>, refusal: &Refusal) {
+    pub(crate) fn tell_refused(&self, claim: Option<Claim>, refusal: &Refusal) {
         let Some(Claim { measurement_id, hits }) = claim else { return };
         // That it is unknown was found out a moment ago.
         if refusal.code == Code::UnknownMeasurementId {
             return;
         }
-        let Some(property) = self.properties.find_measurement_id(&measurement_id).await else { return };
+        let Some(property) = self.properties.by_measurement_id(&measurement_id) else { return };
         if refusal.code.retry_after_s().is_none() {
             self.refuse(&property, refusal.code.as_str(), hits);
         }
@@ -205,8 +206,18 @@ impl Acceptor {
         }
     }
 
-    async fn property(&self, measurement_id: &str) -> Result<Arc<Property>, Refusal> {
-        self.properties.find_measurement_id(measurement_id).await.ok_or_else(|| {
+    /// Whether this edge knows whose hits are whose; a request that comes before is sent again.
+    pub(crate) fn check_configured(&self) -> Result<(), Refusal> {
+        if self.properties.are_known() {
+            return Ok(());
+        }
+        let message =
+            "this edge has not been told its configuration yet; send it again after the time in Retry-After";
+        Err(Refusal::whole(Code::Unconfigured, message))
+    }
+
+    fn property(&self, measurement_id: &str) -> Result<Arc<Property>, Refusal> {
+        self.properties.by_measurement_id(measurement_id).ok_or_else(|| {
             let message = "no property has this measurement id; `meridian property list` shows them";
             Refusal::field(Code::UnknownMeasurementId, "measurement_id", measurement_id, message)
         })
@@ -381,7 +392,7 @@ fn refuse_future(place: Place, name: &'static str, at_ms: u64, now_ms: u64) -> R
 }
 
 /// Whether the property's API secret came along; a wrong one is refused even where none is needed.
-fn check_secret(property: &Property, headers: &HeaderMap) -> Result<bool, Refusal> {
+fn check_secret(property: &Property, headers: &HeaderMap, now_ms: u64) -> Result<bool, Refusal> {
     let given = match headers.get(SECRET_HEADER) {
         Some(value) => value.to_str().ok(),
         None => match headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer) {
@@ -390,7 +401,7 @@ fn check_secret(property: &Property, headers: &HeaderMap) -> Result<bool, Refusa
             None => return Ok(false),
         },
     };
-    if given.is_some_and(|secret| property.accepts_api_secret(secret.trim())) {
+    if given.is_some_and(|secret| property.accepts_api_secret(secret.trim(), now_ms)) {
         return Ok(true);
     }
     // The secret is not repeated: answers end up in logs.

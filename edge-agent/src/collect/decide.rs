@@ -30,15 +30,13 @@ struct Owners<'a> {
     protocol: Protocol,
     /// The property that the request's own host name means, whatever id is sent.
     by_host: Option<Arc<Property>>,
-    /// Whether an unknown id is worth a reading of the directory: a request gets one, however many ids it makes up.
-    may_wait: bool,
     /// The last answer: most requests have one site.
     last: Option<(String, String, Option<Arc<Property>>)>,
 }
 
 impl Acceptor {
     /// Decides each entry of a request.
-    pub(crate) async fn decide(
+    pub(crate) fn decide(
         &self,
         peer: IpAddr,
         headers: &HeaderMap,
@@ -49,8 +47,8 @@ impl Acceptor {
         let sender = self.sender(peer, headers, &maps);
         let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
-        let by_host = self.property_of_host(headers).await;
-        let mut owners = Owners { acceptor: self, protocol, by_host, may_wait: true, last: None };
+        let by_host = self.property_of_host(headers);
+        let mut owners = Owners { acceptor: self, protocol, by_host, last: None };
         let mut prepared = Prepared::with_capacity(sent.entries.len());
         let mut outcomes = Vec::with_capacity(sent.entries.len());
         for entry in sent.entries {
@@ -73,10 +71,10 @@ impl Acceptor {
                     continue;
                 }
             };
-            let outcome = match owners.find(&site, &hit.host).await {
+            let outcome = match owners.find(&site, &hit.host) {
                 None => Outcome::Dropped(Dropped::UnknownSite),
                 Some(property) => {
-                    let has_secret = has_secret(&property, headers, sent.secret.as_deref());
+                    let has_secret = has_secret(&property, headers, sent.secret.as_deref(), now_ms);
                     match admit(&hit, has_secret, now_ms) {
                         Err(reason) => {
                             let told = (reason.as_str(), reason.message());
@@ -111,8 +109,8 @@ impl Acceptor {
     }
 
     /// Likewise a request that was not understood as a whole: whose it is, its host name alone may say.
-    pub(crate) async fn tell_misread(&self, headers: &HeaderMap, protocol: Protocol, refusal: &Refusal) {
-        let Some(property) = self.property_of_host(headers).await else { return };
+    pub(crate) fn tell_misread(&self, headers: &HeaderMap, protocol: Protocol, refusal: &Refusal) {
+        let Some(property) = self.property_of_host(headers) else { return };
         self.refuse(&property, refusal.code.as_str(), 1);
         if self.tail.is_on() {
             let line = not_counted("dropped", protocol.as_str(), refusal.code.as_str(), &refusal.message);
@@ -121,17 +119,17 @@ impl Acceptor {
     }
 
     /// The property that a request to its own collect host name is for.
-    async fn property_of_host(&self, headers: &HeaderMap) -> Option<Arc<Property>> {
+    fn property_of_host(&self, headers: &HeaderMap) -> Option<Arc<Property>> {
         let suffix = self.host_suffix.as_deref()?;
         let host = headers.get(HOST)?.to_str().ok()?;
         let name = host.split_once(':').map_or(host, |(name, _port)| name);
         let id = name.strip_suffix(suffix)?.strip_suffix('.')?;
-        self.properties.find_measurement_id(&id.to_ascii_uppercase()).await
+        self.properties.by_measurement_id(&id.to_ascii_uppercase())
     }
 }
 
 impl Owners<'_> {
-    async fn find(&mut self, site: &str, page_host: &str) -> Option<Arc<Property>> {
+    fn find(&mut self, site: &str, page_host: &str) -> Option<Arc<Property>> {
         if let Some(property) = &self.by_host {
             return Some(Arc::clone(property));
         }
@@ -144,27 +142,25 @@ impl Owners<'_> {
         let properties = &self.acceptor.properties;
         let (protocol, host) =
             (self.protocol.as_str(), if self.protocol.ids_are_ambiguous() { page_host } else { "" });
-        let property = match (property::is_measurement_id(site), self.may_wait) {
-            (true, true) => properties.find_measurement_id(site).await,
-            (true, false) => properties.snapshot().by_measurement_id(site),
-            (false, true) => properties.find_alias(protocol, site, host).await,
-            (false, false) => properties.find_known_alias(protocol, site, host),
+        let property = if property::is_measurement_id(site) {
+            properties.by_measurement_id(site)
+        } else {
+            properties.by_alias(protocol, site, host)
         };
-        self.may_wait &= property.is_some();
         self.last = Some((site.to_owned(), page_host.to_owned(), property.clone()));
         property
     }
 
-    /// The property of an entry that is not counted: not worth a reading of the directory.
+    /// The property of an entry that is not counted, as far as its id alone tells.
     fn find_known(&self, site: &str) -> Option<Arc<Property>> {
         if let Some(property) = &self.by_host {
             return Some(Arc::clone(property));
         }
         let properties = &self.acceptor.properties;
         if property::is_measurement_id(site) {
-            return properties.snapshot().by_measurement_id(site);
+            return properties.by_measurement_id(site);
         }
-        properties.find_known_alias(self.protocol.as_str(), site, "")
+        properties.by_alias(self.protocol.as_str(), site, "")
     }
 }
 
@@ -183,11 +179,11 @@ fn admit(hit: &ParsedHit<'_>, has_secret: bool, now_ms: u64) -> Result<Moment, D
 
 /// Whether the property's API secret came along, in a header or where the protocol has a place for it. Another one is no error:
 /// it belongs to the product that the client was written for.
-fn has_secret(property: &Property, headers: &HeaderMap, in_protocol: Option<&str>) -> bool {
+fn has_secret(property: &Property, headers: &HeaderMap, in_protocol: Option<&str>, now_ms: u64) -> bool {
     let in_headers = headers.get(SECRET_HEADER).or_else(|| headers.get(AUTHORIZATION));
     let in_headers = in_headers.and_then(|value| value.to_str().ok());
     let in_headers = in_headers.map(|text| bearer(text).unwrap_or(text).trim());
-    [in_protocol, in_headers].into_iter().flatten().any(|secret| property.accepts_api_secret(secret))
+    [in_protocol, in_headers].into_iter().flatten().any(|secret| property.accepts_api_secret(secret, now_ms))
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Routes {
                     return self.foreign(endpoint, peer, timeout, request).await;
                 }
                 return match Wanted::of(path) {
-                    Some(wanted) => self.script(wanted, &request).await,
+                    Some(wanted) => self.script(wanted, &request),
                     None => self.not_found(path),
                 };
             }
@@ -94,7 +94,7 @@ impl Routes {
     }
 
     /// The tracker.
-    async fn script(&self, wanted: Wanted<'_>, request: &Request<Incoming>) -> Answer {
+    fn script(&self, wanted: Wanted<'_>, request: &Request<Incoming>) -> Answer {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return self.wrong_method(request.method(), "GET, HEAD");
         }
@@ -102,7 +102,7 @@ impl Routes {
         let answer = match (self.tracker.answer(wanted, headers), wanted) {
             (Some(answer), _) => Some(answer),
             (None, Wanted::Named(id)) => {
-                let property = self.acceptor.properties.find_measurement_id(id).await;
+                let property = self.acceptor.properties.by_measurement_id(id);
                 property.and_then(|property| self.tracker.answer_for(&property, headers))
             }
             (None, _) => None,
@@ -124,13 +124,14 @@ impl Routes {
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
         let prepared = {
+            self.acceptor.check_configured()?;
             let (head, incoming) = request.into_parts();
             let bytes = body::read(&head.headers, incoming, limits::REQUEST_BYTES, timeout).await?;
             let prepared = match own::collect(&bytes) {
-                Ok(request) => self.acceptor.prepare(peer, &head.headers, request).await,
+                Ok(request) => self.acceptor.prepare(peer, &head.headers, request),
                 Err(refusal) => Err(refusal),
             };
-            self.told(prepared, || claim::of_body(&bytes)).await?
+            self.told(prepared, || claim::of_body(&bytes))?
         };
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
@@ -138,24 +139,25 @@ impl Routes {
     }
 
     /// The same, once a refusal has been counted for the property that the request claims to be for.
-    async fn told(
+    fn told(
         &self,
         prepared: Result<Prepared, Refusal>,
         claim: impl FnOnce() -> Option<Claim>,
     ) -> Result<Prepared, Refusal> {
         if let Err(refusal) = &prepared {
-            self.acceptor.tell_refused(claim(), refusal).await;
+            self.acceptor.tell_refused(claim(), refusal);
         }
         prepared
     }
 
     async fn pixel(&self, peer: IpAddr, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+        self.acceptor.check_configured()?;
         let query = request.uri().query().unwrap_or_default();
         let prepared = match pixel::collect(query) {
-            Ok(parsed) => self.acceptor.prepare(peer, request.headers(), parsed).await,
+            Ok(parsed) => self.acceptor.prepare(peer, request.headers(), parsed),
             Err(refusal) => Err(refusal),
         };
-        let prepared = self.told(prepared, || pixel::claim(query)).await?;
+        let prepared = self.told(prepared, || pixel::claim(query))?;
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
         Ok(answer::pixel())
@@ -177,6 +179,7 @@ impl Routes {
             return self.wrong_method(&head.method, endpoint.allowed());
         }
         let read = async {
+            self.acceptor.check_configured()?;
             // Held until the request is answered: what is parsed from it takes memory as well.
             let place = self.place_for_body(&head.headers, endpoint)?;
             Ok::<_, Refusal>((
@@ -243,7 +246,7 @@ impl Routes {
             Ok(sent) => sent,
             Err(refusal) => {
                 if !endpoint.counts_nothing() {
-                    self.acceptor.tell_misread(request.headers, endpoint.protocol(), &refusal).await;
+                    self.acceptor.tell_misread(request.headers, endpoint.protocol(), &refusal);
                 }
                 let reply = endpoint.refuse(&refusal);
                 return Err((refusal, reply));
@@ -253,7 +256,7 @@ impl Routes {
             return Ok(Vec::new());
         }
         let Decided { prepared, outcomes } =
-            self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent).await;
+            self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent);
         let hits = self.acceptor.commit(prepared).await.map_err(|refusal| {
             let reply = Reply::refused(&refusal);
             (refusal, reply)

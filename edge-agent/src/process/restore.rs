@@ -5,8 +5,10 @@
 //! before is told all the same. State or rules that cannot be used stop the edge.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use configuration::Replica;
 use hit::RulesSource;
 use processing::{Detection, Processor};
 use service::{SharedClock, fail};
@@ -24,6 +26,9 @@ use crate::tail::Tail;
 /// Nice value of the thread: it follows the WAL, and may fall behind while accepting needs the cores.
 const NICE: i32 = 10;
 
+/// How often is looked for a first configuration.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// What the thread begins with.
 pub(crate) struct Restore {
     /// Configuration.
@@ -40,6 +45,8 @@ pub(crate) struct Restore {
     pub(crate) crawler_list: String,
     /// Told what is known of user agents.
     pub(crate) tail: Arc<Tail>,
+    /// The configuration; nothing is processed before there is one.
+    pub(crate) replica: Arc<Replica>,
     /// The rules that hits name.
     pub(crate) rules: Arc<dyn RulesSource>,
     /// Committed blocks.
@@ -64,6 +71,13 @@ impl Restore {
             tracing::warn!(%error, "processing keeps the priority of accepting");
         }
         fail::hold("edge.process.restore");
+        // Hits of an edge that lost its copy wait here for a new one: without their rules they would be dropped.
+        while self.replica.position().is_nothing() {
+            if self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
         self.process()?.run()
     }
 

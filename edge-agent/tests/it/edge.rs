@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use configuration::fixture::edge_copy;
 use edge_agent::Config;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -11,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use identity::{Identity, Role, TlsFiles, ensure_development};
-use property::{NewProperty, Properties};
+use property::{Alias, NewProperty, OwnedAlias, Property};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -33,6 +34,7 @@ pub(crate) struct Site {
     directory: TempDir,
     pub(crate) measurement_id: String,
     pub(crate) property_id: String,
+    pub(crate) property: Property,
     pub(crate) api_secret: String,
     pub(crate) edge_tls: TlsFiles,
     pub(crate) hub_tls: TlsFiles,
@@ -45,19 +47,37 @@ impl Site {
         let identities =
             [Identity::new(Role::Edge, "edge-1").unwrap(), Identity::new(Role::Hub, "hub-1").unwrap()];
         let tls = ensure_development(&root.join("tls"), &identities, CERTIFICATES_FROM_MS).unwrap();
-        let properties = Properties::open_or_create(root.join("properties")).unwrap();
         let new = NewProperty { name: "Shop".into(), ..NewProperty::default() };
-        let created = properties.create(new, CERTIFICATES_FROM_MS).unwrap();
+        let created = new.create(CERTIFICATES_FROM_MS).unwrap();
         std::fs::write(root.join("regexes.yaml"), USER_AGENT_RULES).unwrap();
         std::fs::write(root.join("crawlers.json"), r#"[{"pattern":"bot"}]"#).unwrap();
-        Self {
+        let site = Self {
             measurement_id: created.property.measurement_id.clone(),
             property_id: created.property.property_id.clone(),
             api_secret: created.api_secret,
             edge_tls: tls[0].clone(),
             hub_tls: tls[1].clone(),
+            property: created.property,
             directory,
-        }
+        };
+        site.configure(&[]);
+        site
+    }
+
+    /// Makes what the edge has been told once: the property and these aliases of it.
+    pub(crate) fn configure(&self, aliases: &[(&str, &str, &str)]) {
+        let aliases: Vec<_> =
+            aliases.iter().map(|(protocol, id, hostname)| self.alias(protocol, id, hostname)).collect();
+        let copy = self.path().join("data").join(edge_agent::CONFIG_FILE);
+        // The copy of an edge that has not run yet may be made anew.
+        let _was_there = std::fs::remove_file(&copy);
+        edge_copy(&copy, std::iter::once(self.property.clone()), &aliases).unwrap();
+    }
+
+    /// What another product calls the site.
+    pub(crate) fn alias(&self, protocol: &str, id: &str, hostname: &str) -> OwnedAlias {
+        let alias = Alias { protocol: protocol.into(), id: id.into(), hostname: hostname.into() };
+        OwnedAlias { alias, property_id: self.property_id.clone() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -69,7 +89,6 @@ impl Site {
         let any = "127.0.0.1:0".parse().unwrap();
         let mut config = Config {
             data_dir: self.path().join("data"),
-            properties_dir: self.path().join("properties"),
             user_agent_rules: self.path().join("regexes.yaml"),
             crawler_list: self.path().join("crawlers.json"),
             admin_listen: any,

@@ -3,19 +3,14 @@
 use std::collections::BTreeMap;
 
 use batch::Lane;
+use configuration::fixture;
 use hyper::{Method, StatusCode};
-use property::{Alias, OwnedAlias, Properties};
 
+use crate::configure::Source;
 use crate::edge::{Answer, Edge, Site};
 use crate::hub::Hub;
 
 const UA: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1");
-
-fn claim(site: &Site, protocol: &str, id: &str, hostname: &str) {
-    let alias = Alias { protocol: protocol.into(), id: id.into(), hostname: hostname.into() };
-    let owned = OwnedAlias { alias, property_id: site.property_id.clone() };
-    Properties::open(site.path().join("properties")).unwrap().claim_alias(&owned).unwrap();
-}
 
 /// The number of hits that were acknowledged so far.
 async fn acknowledged(edge: &Edge) -> u64 {
@@ -115,9 +110,7 @@ const CASES: [Case; 19] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_of_every_protocol_are_known_by_alias() {
     let site = Site::new();
-    for (protocol, id, hostname) in ALIASES {
-        claim(&site, protocol, id, hostname);
-    }
+    site.configure(&ALIASES);
     let edge = site.start(&site.config("127.0.0.1:9")).await;
     for (method, path, body, hits, status, said, not_counted) in CASES {
         let (path, body) = (path.replace("PAGE", PAGE), body.replace("PAGE", PAGE));
@@ -158,7 +151,7 @@ async fn a_measurement_id_or_the_own_host_name_means_the_property_in_any_protoco
 async fn a_bot_of_umami_is_told_and_counted_all_the_same() {
     let site = Site::new();
     let hub = Hub::start(&site.hub_tls);
-    claim(&site, "umami", "5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12", "");
+    site.configure(&[("umami", "5b5e9b5a-5e0b-4c6d-9a51-0d9f2f0e6c12", "")]);
     let edge = site.start(&site.config(&hub.address)).await;
     let bot = ("user-agent", "Mozilla/5.0 (compatible; examplebot/1.0)");
     let said = async |agent, path: &str, body: String| -> String {
@@ -218,14 +211,16 @@ async fn trackers_may_send_with_cookies_from_any_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alias_is_known_and_forgotten_while_the_edge_runs() {
     let site = Site::new();
-    let edge = site.start(&site.config("127.0.0.1:9")).await;
+    let source = Source::start(&site).await;
+    let mut config = site.config("127.0.0.1:9");
+    config.config.sources = vec![source.url.clone()];
+    let edge = site.start(&config).await;
     let path = "/g/collect?v=2&tid=G-TEST123&cid=1.2&en=page_view";
     assert_eq!(dropped(&edge.send(Method::GET, path, &[UA], "").await), "1 unknown_site");
-    claim(&site, "ga4", "G-TEST123", "");
+    let alias = site.alias("ga4", "G-TEST123", "");
+    source.change(vec![fixture::alias(&alias, true)]).await;
     assert_eq!(dropped(&edge.send(Method::GET, path, &[UA], "").await), "");
-    let alias = Alias { protocol: "ga4".into(), id: "G-TEST123".into(), hostname: String::new() };
-    let owned = OwnedAlias { alias, property_id: site.property_id.clone() };
-    Properties::open(site.path().join("properties")).unwrap().release_alias(&owned).unwrap();
-    while dropped(&edge.send(Method::GET, path, &[UA], "").await).is_empty() {}
+    source.change(vec![fixture::alias(&alias, false)]).await;
+    assert_eq!(dropped(&edge.send(Method::GET, path, &[UA], "").await), "1 unknown_site");
     assert!(edge.stop().await);
 }

@@ -4,6 +4,7 @@
 
 mod edge;
 mod hub;
+mod configure;
 mod promises;
 mod restart;
 mod names;

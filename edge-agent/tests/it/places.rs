@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use edge_agent::Config;
 use edge_agent::config::LocationHeaders;
-use hit::RawHit;
+use hit::{RawHit, Rules};
 use hyper::{Method, StatusCode};
-use serde_json::{Value, json};
+use property::Rulebook;
+use serde_json::json;
 
 use crate::edge::{Edge, Site};
 use crate::hub::Hub;
@@ -40,11 +41,11 @@ fn hosting_ranges(site: &Site) -> PathBuf {
 }
 
 /// Makes a network the site's own, before the edge starts.
-fn call_internal(site: &Site, network: &str) {
-    let path = site.path().join("properties").join(format!("{}.json", site.property_id));
-    let mut property: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    property["rules"][0]["traffic"] = json!({ "internal_networks": [network] });
-    std::fs::write(&path, property.to_string()).unwrap();
+fn call_internal(site: &mut Site, network: &str) {
+    let mut rules = Rules::clone(site.property.current_rules());
+    rules.traffic.internal_networks = vec![network.to_owned()];
+    site.property.rules = Rulebook::try_from(vec![rules]).unwrap();
+    site.configure(&[]);
 }
 
 async fn send(edge: &Edge, site: &Site, headers: &[(&str, &str)]) {
@@ -75,7 +76,7 @@ async fn wait_for(edge: &Edge, line: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hits_say_where_they_come_from_by_files_and_by_a_cdn() {
-    let site = Site::new();
+    let mut site = Site::new();
     let hub = Hub::start(&site.hub_tls);
     let mut config = site.config(&hub.address);
     config.geo_database = vec![data("flat-ipv4.mmdb"), data("flat-ipv6.mmdb")];
@@ -84,7 +85,7 @@ async fn hits_say_where_they_come_from_by_files_and_by_a_cdn() {
     config.collect.client_address_header = "CF-Connecting-IP".into();
     config.collect.location_headers.country = "CF-IPCountry".into();
     config.collect.location_headers.city = "CF-IPCity".into();
-    call_internal(&site, "2001:db8:1::/64");
+    call_internal(&mut site, "2001:db8:1::/64");
     let edge = site.start(&config).await;
     let requests = [
         (vec![("x-forwarded-for", "81.2.69.142")], ("GB", "England", "London", "")),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use batch::Lane;
 use hyper::Method;
-use property::{Alias, OwnedAlias, Properties};
 
 use crate::edge::{Edge, Site};
 use crate::hub::Hub;
@@ -37,9 +36,7 @@ async fn what_is_not_taken_is_told_by_reason() {
     let site = Site::new();
     let hub = Hub::start(&site.hub_tls);
     let id = &site.measurement_id;
-    let alias = Alias { protocol: "segment".into(), id: "KEY".into(), hostname: String::new() };
-    let owned = OwnedAlias { alias, property_id: site.property_id.clone() };
-    Properties::open(site.path().join("properties")).unwrap().claim_alias(&owned).unwrap();
+    site.configure(&[("segment", "KEY", "")]);
     let mut config = site.config(&hub.address);
     config.collect.host_suffix = Some("collect.test".into());
     let edge = site.start(&config).await;

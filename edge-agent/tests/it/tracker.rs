@@ -2,10 +2,12 @@
 
 use std::io::Read;
 
+use configuration::fixture;
 use flate2::read::GzDecoder;
 use hyper::{Method, StatusCode};
-use property::Properties;
+use property::RulesFile;
 
+use crate::configure::Source;
 use crate::edge::{Answer, Edge, Site};
 
 async fn get(edge: &Edge, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -70,8 +72,10 @@ async fn property_decides_its_script_and_what_it_is_told() {
     std::fs::write(folder.join("t.full.js"), "full({/*meridian-settings*/})").unwrap();
     let mut config = site.config("127.0.0.1:9");
     config.collect.tracker_dir = Some(folder);
+    let source = Source::start(&site).await;
+    config.config.sources = vec![source.url.clone()];
     let edge = site.start(&config).await;
-    let properties = Properties::open(site.path().join("properties")).unwrap();
+    let mut property = site.property.clone();
 
     let own = format!("/t/{}.js", site.measurement_id);
     let mut tags = vec![header(&get(&edge, &own, &[]).await, "etag").to_owned()];
@@ -90,9 +94,10 @@ async fn property_decides_its_script_and_what_it_is_told() {
         ),
         ("session_timeout_s = 60", format!(r#"small({{"measurement_id":"{id}"}})"#)),
     ] {
-        properties.set_rules(&site.property_id, rules, false).unwrap();
-        // To find a property that is not there the edge reads all of them.
-        assert_eq!(get(&edge, "/t/M-AAAAAAAAAA.js", &[]).await.status, StatusCode::NOT_FOUND);
+        property = property.with_rules(RulesFile::parse(rules).unwrap()).unwrap().property;
+        let mut records = fixture::earlier_rules(&property);
+        records.push(fixture::property(&property));
+        source.change(records).await;
         let before = tags.last().unwrap().clone();
         let answer = get(&edge, &own, &[("if-none-match", &before)]).await;
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, expected.as_bytes()), "{rules}");

@@ -15,7 +15,7 @@ use crate::harness::{Faulty, Running, batch, files, lane};
 async fn channel(hub: &Running, role: Role, id: &str) -> Channel {
     let tls =
         identity::tonic_client_config(&files(&hub.directory, role, id), "hub.meridian.internal").unwrap();
-    let url = hub.ready["feed"].as_str().unwrap().to_owned();
+    let url = hub.ready["mesh"].as_str().unwrap().to_owned();
     Channel::from_shared(url).unwrap().tls_config(tls).unwrap().connect().await.unwrap()
 }
 
@@ -75,7 +75,9 @@ async fn health_says_serving() {
 async fn hub_without_a_feed_stores_and_acknowledges() {
     let (store, _begun) = Faulty::new();
     let hub = Running::start_with(store, |config| config.feed.enabled = false).await;
-    assert!(!hub.ready.contains_key("feed"));
+    let mut loader = SegmentFeedClient::new(channel(&hub, Role::Loader, "l1").await);
+    let watch = loader.watch(WatchRequest::default()).await;
+    assert_eq!(watch.unwrap_err().code(), tonic::Code::Unimplemented);
     let (mut sender, mut receiver) = hub.connect("e1").await.open_lane(&lane("e1", Lane::Raw)).await.unwrap();
     sender.send(&batch("e1", Lane::Raw, 1)).await.unwrap();
     assert_eq!(receiver.next_ack().await.unwrap().seq, 1);

@@ -184,6 +184,7 @@ impl Running {
     pub(crate) async fn start_with(store: Arc<dyn ObjectStore>, change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = config(files(&directory, Role::Hub, "h1"));
+        config.data_dir = directory.path().join("data");
         change(&mut config);
         let (announced, mut announcements) = mpsc::unbounded_channel();
         let context = Context::new(SystemClock::shared()).child(Arc::new(move |service, fields| {
@@ -217,7 +218,7 @@ impl Running {
 pub(crate) fn config(tls: TlsFiles) -> Config {
     let mut config = Config { admin_listen: ANY_PORT, tls, ..Config::default() };
     config.receive.listen = ANY_PORT;
-    config.feed.listen = ANY_PORT;
+    config.mesh.listen = ANY_PORT;
     config.segment.delay_ms = 20;
     config.segment.retry_first_ms = 1;
     config

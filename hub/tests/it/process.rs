@@ -49,6 +49,7 @@ async fn start(config: &Path) -> (Child, serde_json::Value) {
 async fn killed_hub_that_is_started_again_ends_the_old_connections() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(files(&directory, Role::Hub, "h1"));
+    config.data_dir = directory.path().join("data");
     config.store = StoreConfig::local(&directory.path().join("store")).unwrap();
     // Longer than the test, on both sides: the edge cannot find out by waiting.
     let quic = TransportConfig { keep_alive_ms: 100, idle_timeout_ms: 300_000, ..TransportConfig::default() };
@@ -70,6 +71,7 @@ async fn killed_hub_that_is_started_again_ends_the_old_connections() {
 async fn sigterm_drains_and_exits_with_0() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(files(&directory, Role::Hub, "h1"));
+    config.data_dir = directory.path().join("data");
     // Longer than the test: only the drain can write the segment.
     config.segment.delay_ms = 3_600_000;
     config.shutdown_grace_ms = 3_700_000;
@@ -78,7 +80,7 @@ async fn sigterm_drains_and_exits_with_0() {
     let (mut process, ready) = start(&path).await;
     assert_eq!((ready["event"].as_str(), ready["service"].as_str()), (Some("ready"), Some("hub")));
     assert!(ready["admin"].as_str().unwrap().starts_with("http://"), "{ready}");
-    assert!(ready["feed"].as_str().unwrap().starts_with("https://"), "{ready}");
+    assert!(ready["mesh"].as_str().unwrap().starts_with("https://"), "{ready}");
 
     let quic = ready["quic"].as_str().unwrap().parse().unwrap();
     let connection = connect(&files(&directory, Role::Edge, "e1"), quic).await;

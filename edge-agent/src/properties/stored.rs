@@ -1,6 +1,6 @@
 //! A property in memory: few bytes while nobody asks for it, ready to be handed out while somebody does.
 //!
-//! A host may hold a million properties, most of them without traffic. So ids are kept as their characters, texts in one
+//! An edge may hold a million properties, most of them without traffic. So ids are kept as their characters, texts in one
 //! piece, rules once for all properties that have the same. The [`Property`] itself is made at the first look-up, and let
 //! go when it was not looked up for some minutes. Invariant: it is the one that was read.
 
@@ -8,76 +8,71 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use hit::Rules;
 use jiff::Timestamp;
+use property::{ApiSecret, KeyHash, Property, Rulebook, TrackerSettings, VisitorKey};
 
-use crate::key::{KeyHash, VisitorKey};
-use crate::model::Property;
-use crate::rulebook::Rulebook;
-use crate::tracker::TrackerSettings;
-
-/// Between name and host names; none of them can contain it.
+/// Between host names; none of them can contain it.
 const SEPARATOR: char = '\n';
 
 /// The random characters of a property id.
-pub(crate) type Id = [u8; 12];
+pub(super) type Id = [u8; 12];
 
 /// Those of a measurement id.
-pub(crate) type MeasurementId = [u8; 10];
+pub(super) type MeasurementId = [u8; 10];
 
 /// The characters after `p_`; `None` when the length is not that of a property id.
-pub(crate) fn id_of(property_id: &str) -> Option<Id> {
+pub(super) fn id_of(property_id: &str) -> Option<Id> {
     property_id.strip_prefix("p_")?.as_bytes().try_into().ok()
 }
 
 /// The characters after `M-`; `None` when the length is not that of a measurement id.
-pub(crate) fn measurement_id_of(measurement_id: &str) -> Option<MeasurementId> {
+pub(super) fn measurement_id_of(measurement_id: &str) -> Option<MeasurementId> {
     measurement_id.strip_prefix("M-")?.as_bytes().try_into().ok()
+}
+
+/// Almost every property has one secret, which never expires.
+#[derive(Debug, Clone, PartialEq)]
+enum Secrets {
+    One(KeyHash),
+    Others(Arc<[ApiSecret]>),
 }
 
 /// A property.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(super) struct Stored {
     id: Id,
     measurement_id: MeasurementId,
-    currency: [u8; 3],
     was_used: AtomicBool,
-    /// Name, then host names.
-    texts: Box<str>,
-    created_at: Timestamp,
-    api_secret_sha256: KeyHash,
-    report_key_sha256: KeyHash,
+    hostnames: Box<str>,
+    created_at_ms: i64,
+    api_secrets: Secrets,
     visitor_key: VisitorKey,
     chosen: Arc<Chosen>,
-    stamp: u64,
     property: OnceLock<Arc<Property>>,
 }
 
 impl Stored {
-    /// `stamp` tells this content of its file from others. `None` when the property was not checked.
-    pub(crate) fn new(property: &Property, stamp: u64, rulebooks: &mut Rulebooks) -> Option<Self> {
-        let mut texts = property.name.clone();
-        for hostname in &property.hostnames {
-            texts.push(SEPARATOR);
-            texts.push_str(hostname);
-        }
+    /// `None` when the property was not checked.
+    pub(super) fn new(property: &Property, rulebooks: &mut Rulebooks) -> Option<Self> {
         Some(Self {
             id: id_of(&property.property_id)?,
             measurement_id: measurement_id_of(&property.measurement_id)?,
-            currency: property.currency.as_bytes().try_into().ok()?,
             was_used: AtomicBool::new(false),
-            texts: texts.into_boxed_str(),
-            created_at: property.created_at,
-            api_secret_sha256: property.api_secret_sha256,
-            report_key_sha256: property.report_key_sha256,
+            hostnames: property.hostnames.join("\n").into_boxed_str(),
+            created_at_ms: property.created_at.as_millisecond(),
+            api_secrets: match *property.api_secrets {
+                [ApiSecret { hash, expires_at_ms: 0 }] => Secrets::One(hash),
+                _ => Secrets::Others(Arc::clone(&property.api_secrets)),
+            },
             visitor_key: property.visitor_key,
             chosen: rulebooks.shared(property),
-            stamp,
             property: OnceLock::new(),
         })
     }
 
     /// The property; stays made as long as it is asked for now and then.
-    pub(crate) fn property(&self) -> Arc<Property> {
+    pub(super) fn property(&self) -> Arc<Property> {
         if !self.was_used.load(Ordering::Relaxed) {
             self.was_used.store(true, Ordering::Relaxed);
         }
@@ -85,18 +80,17 @@ impl Stored {
     }
 
     /// The property, made for this call alone.
-    pub(crate) fn make(&self) -> Property {
-        let mut texts = self.texts.split(SEPARATOR).map(str::to_owned);
+    fn make(&self) -> Property {
+        let hostnames = self.hostnames.split(SEPARATOR).filter(|name| !name.is_empty());
         Property {
             property_id: text("p_", &self.id),
             measurement_id: text("M-", &self.measurement_id),
-            name: texts.next().unwrap_or_default(),
-            time_zone: self.chosen.rules.current().time_zone.clone(),
-            currency: text("", &self.currency),
-            hostnames: texts.collect(),
-            created_at: self.created_at,
-            api_secret_sha256: self.api_secret_sha256,
-            report_key_sha256: self.report_key_sha256,
+            hostnames: hostnames.map(str::to_owned).collect(),
+            created_at: Timestamp::from_millisecond(self.created_at_ms).unwrap_or(Timestamp::MAX),
+            api_secrets: match &self.api_secrets {
+                Secrets::One(hash) => Arc::from([ApiSecret { hash: *hash, expires_at_ms: 0 }]),
+                Secrets::Others(secrets) => Arc::clone(secrets),
+            },
             visitor_key: self.visitor_key,
             rules: self.chosen.rules.clone(),
             tracker: self.chosen.tracker.clone(),
@@ -104,50 +98,45 @@ impl Stored {
     }
 
     /// The same without the property made, if nobody asked for it since the last call.
-    pub(crate) fn without_traffic(&self) -> Option<Self> {
+    pub(super) fn without_traffic(&self) -> Option<Self> {
         let is_idle = self.property.get().is_some() && !self.was_used.swap(false, Ordering::Relaxed);
         is_idle.then(|| Self {
             was_used: AtomicBool::new(false),
-            texts: self.texts.clone(),
+            hostnames: self.hostnames.clone(),
+            api_secrets: self.api_secrets.clone(),
             chosen: Arc::clone(&self.chosen),
             property: OnceLock::new(),
             ..*self
         })
     }
 
+    /// Whether the other one was made of this.
+    pub(super) fn is_like(&self, idle: &Self) -> bool {
+        Arc::ptr_eq(&self.chosen, &idle.chosen)
+            && self.hostnames == idle.hostnames
+            && self.api_secrets == idle.api_secrets
+    }
+
     /// Whether somebody asked for it lately.
     #[cfg(test)]
-    pub(crate) fn is_made(&self) -> bool {
+    pub(super) fn is_made(&self) -> bool {
         self.property.get().is_some()
     }
 
-    pub(crate) fn id(&self) -> &Id {
+    pub(super) fn id(&self) -> &Id {
         &self.id
     }
 
-    pub(crate) fn measurement_id(&self) -> &MeasurementId {
+    pub(super) fn measurement_id(&self) -> &MeasurementId {
         &self.measurement_id
     }
 
-    pub(crate) fn report_key_sha256(&self) -> &KeyHash {
-        &self.report_key_sha256
-    }
-
-    pub(crate) fn rules(&self) -> &Rulebook {
+    pub(super) fn rules(&self) -> &Rulebook {
         &self.chosen.rules
-    }
-
-    pub(crate) fn stamp(&self) -> u64 {
-        self.stamp
-    }
-
-    /// Older properties come first.
-    pub(crate) fn age(&self) -> (Timestamp, &Id) {
-        (self.created_at, &self.id)
     }
 }
 
-/// Ids and currencies are ASCII: they were checked.
+/// Ids are ASCII: they were checked.
 fn text(prefix: &str, characters: &[u8]) -> String {
     format!("{prefix}{}", String::from_utf8_lossy(characters))
 }
@@ -161,7 +150,7 @@ struct Chosen {
 
 /// Rules and tracker settings that many properties have alike, each kept once.
 #[derive(Debug, Default)]
-pub(crate) struct Rulebooks {
+pub(super) struct Rulebooks {
     /// By their JSON.
     known: HashMap<String, Weak<Chosen>>,
     /// Size at which those that nobody has any more are looked for.
@@ -170,8 +159,9 @@ pub(crate) struct Rulebooks {
 
 impl Rulebooks {
     fn shared(&mut self, property: &Property) -> Arc<Chosen> {
-        let Property { rules, tracker, currency, .. } = property;
-        let text = serde_json::to_string(&(currency, rules, tracker)).unwrap_or_default();
+        let Property { rules, tracker, .. } = property;
+        let all: Vec<&Rules> = rules.iter().map(Arc::as_ref).collect();
+        let text = serde_json::to_string(&(all, tracker)).unwrap_or_default();
         if let Some(known) = self.known.get(&text).and_then(Weak::upgrade)
             && (&known.rules, &known.tracker) == (rules, tracker)
         {
@@ -190,25 +180,17 @@ impl Rulebooks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hit::Rules;
 
-    fn property(name: &str, hostnames: &[&str]) -> Property {
+    fn property(hostnames: &[&str]) -> Property {
+        let second = Rules { version: 2, session_timeout_s: 60, ..Rules::first("Asia/Kathmandu") };
         Property {
             property_id: "p_abcdefghij27".into(),
             measurement_id: "M-ABCDEFGH27".into(),
-            name: name.into(),
-            time_zone: "Asia/Kathmandu".into(),
-            currency: "NPR".into(),
             hostnames: hostnames.iter().map(|&host| host.to_owned()).collect(),
             created_at: "2015-05-17T10:05:00Z".parse().unwrap(),
-            api_secret_sha256: KeyHash::of("a"),
-            report_key_sha256: KeyHash::of("b"),
+            api_secrets: Arc::from([ApiSecret { hash: KeyHash::of("a"), expires_at_ms: 0 }]),
             visitor_key: VisitorKey::random().unwrap(),
-            rules: Rulebook::try_from(vec![
-                Rules::first("UTC"),
-                Rules { version: 2, session_timeout_s: 60, ..Rules::first("Asia/Kathmandu") },
-            ])
-            .unwrap(),
+            rules: Rulebook::try_from(vec![Rules::first("UTC"), second]).unwrap(),
             tracker: Some(Box::new(TrackerSettings { forms: true, ..TrackerSettings::default() })),
         }
     }
@@ -219,40 +201,42 @@ mod tests {
         let mut chosen = |timeout_s: u32, tracker: Option<Box<TrackerSettings>>| {
             let rules = Rules { session_timeout_s: timeout_s, ..Rules::first("UTC") };
             let rules = Rulebook::try_from(vec![rules]).unwrap();
-            let property = Property { rules, tracker, ..property("Shop", &[]) };
-            Stored::new(&property, 7, &mut rulebooks).unwrap().chosen
+            let property = Property { rules, tracker, ..property(&[]) };
+            Stored::new(&property, &mut rulebooks).unwrap().chosen
         };
         let usual = chosen(1800, None);
         assert!(Arc::ptr_eq(&usual, &chosen(1800, None)));
         assert!(!Arc::ptr_eq(&usual, &chosen(60, None)));
         assert!(!Arc::ptr_eq(&usual, &chosen(1800, Some(Box::default()))));
         // What a million properties cost is counted by this size: docs/performance.md.
-        assert_eq!(size_of::<Stored>(), 176);
+        assert_eq!(size_of::<Stored>(), 136);
     }
 
     #[test]
     fn property_comes_out_as_it_went_in() {
         let mut rulebooks = Rulebooks::default();
-        for (name, hostnames) in [
-            ("Shop", &[][..]),
-            ("Ünï ✓ p_M-", &["a.example"]),
-            ("x", &["a.example", "b.example", "c.example"]),
+        let several = [("a", 0), ("b", 7)];
+        let several =
+            several.map(|(secret, expires_at_ms)| ApiSecret { hash: KeyHash::of(secret), expires_at_ms });
+        for (hostnames, secrets) in [
+            (&[][..], &several[..1]),
+            (&["a.example"], &several[..]),
+            (&["a.example", "b.example", "c.example"], &several[1..]),
         ] {
-            let property = property(name, hostnames);
-            let stored = Stored::new(&property, 7, &mut rulebooks).unwrap();
-            assert_eq!((&*stored.property(), stored.stamp()), (&property, 7));
+            let property = Property { api_secrets: secrets.into(), ..property(hostnames) };
+            assert_eq!(*Stored::new(&property, &mut rulebooks).unwrap().property(), property);
         }
         assert_eq!(rulebooks.known.len(), 1);
     }
 
     #[test]
     fn property_that_nobody_asks_for_is_let_go() {
-        let stored = Stored::new(&property("Shop", &["a.example"]), 7, &mut Rulebooks::default()).unwrap();
+        let stored = Stored::new(&property(&["a.example"]), &mut Rulebooks::default()).unwrap();
         assert!(stored.without_traffic().is_none(), "it was never made");
         let made = stored.property();
         assert!(stored.without_traffic().is_none(), "it was asked for since");
         let idle = stored.without_traffic().unwrap();
-        assert!(idle.property.get().is_none());
-        assert_eq!((idle.property(), idle.stamp()), (made, 7));
+        assert!(!idle.is_made());
+        assert_eq!(idle.property(), made);
     }
 }

@@ -1,16 +1,23 @@
 //! What a property without traffic takes in memory: prints `{"bytes_per_property": …, …}`.
 //!
-//! Writes a directory of a million property files (each with a name of its own and one host name; ten time zones), reads
-//! it as a service does, and counts the bytes on the heap before and after, rounded up as mimalloc (the allocator of the services) does.
+//! Makes a local copy of a configuration with a million properties (each with one host name; ten time zones), opens it as an edge does,
+//! and counts the bytes on the heap before and after, rounded up as mimalloc (the allocator of the services) does.
 //!
 //! `property_memory [--properties N]`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use configuration::fixture::edge_copy;
+use edge_agent::rehearse::Held;
 use hit::Rules;
-use property::{KeyHash, Properties, Property, Rulebook, VisitorKey};
+use jiff::Timestamp;
+use property::{ApiSecret, KeyHash, Property, Rulebook, VisitorKey};
+
+/// Changes that are timed, each durable.
+const CHANGES: u64 = 100;
 
 /// Bytes on the heap.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -63,57 +70,51 @@ fn characters(mut number: u64, count: usize) -> String {
     (0..count).map(|_| digit(&mut number)).collect()
 }
 
-fn property(n: u64) -> anyhow::Result<Property> {
-    let zone = ZONES[usize::try_from(n)? % ZONES.len()];
-    Ok(Property {
+fn property(n: u64) -> Property {
+    let zone = ZONES.get(usize::try_from(n).unwrap_or(0) % ZONES.len()).copied().unwrap_or("UTC");
+    let rules = Rules { currency: "EUR".to_owned(), ..Rules::first(zone) };
+    let secret = ApiSecret { hash: KeyHash::of(&format!("secret {n}")), expires_at_ms: 0 };
+    Property {
         property_id: format!("p_{}", characters(n, 12)),
         measurement_id: format!("M-{}", characters(n, 10).to_ascii_uppercase()),
-        name: format!("Shop number {n}"),
-        time_zone: zone.to_owned(),
-        currency: "EUR".to_owned(),
         hostnames: vec![format!("shop-{n}.example.com")],
-        created_at: "2026-01-01T00:00:00Z".parse()?,
-        api_secret_sha256: KeyHash::of(&format!("secret {n}")),
-        report_key_sha256: KeyHash::of(&format!("key {n}")),
-        visitor_key: VisitorKey::random()?,
-        rules: Rulebook::try_from(vec![Rules::first(zone)]).map_err(anyhow::Error::msg)?,
+        created_at: Timestamp::UNIX_EPOCH,
+        api_secrets: Arc::from([secret]),
+        visitor_key: VisitorKey::from([7; 16]),
+        rules: Rulebook::try_from(vec![rules]).expect("a rulebook"),
         tracker: None,
-    })
+    }
 }
 
 fn main() -> anyhow::Result<()> {
     let count = std::env::args().skip_while(|argument| argument != "--properties").nth(1);
     let count: u64 = count.map_or(Ok(1_000_000), |count| count.parse())?;
     let dir = tempfile::tempdir()?;
-    for n in 0..count {
-        let property = property(n)?;
-        let path = dir.path().join(format!("{}.json", property.property_id));
-        std::fs::write(path, serde_json::to_vec(&property)?)?;
-    }
+    let path = dir.path().join(edge_agent::CONFIG_FILE);
+    edge_copy(&path, (0..count).map(property), &[])?;
+    let file_bytes = std::fs::metadata(&path)?.len();
     let before = LIVE.load(Ordering::Relaxed);
     let begun = Instant::now();
-    let properties = Properties::open(dir.path())?;
+    let held = Held::open(&path)?;
     let opening = begun.elapsed();
     let bytes = LIVE.load(Ordering::Relaxed) - before;
     let begun = Instant::now();
-    properties.refresh();
+    let found =
+        (0..count).filter(|n| held.knows(&format!("M-{}", characters(*n, 10).to_ascii_uppercase()))).count();
     let looking = begun.elapsed();
-    let snapshot = properties.snapshot();
     let begun = Instant::now();
-    let found = (0..count)
-        .filter(|n| {
-            snapshot.by_measurement_id(&format!("M-{}", characters(*n, 10).to_ascii_uppercase())).is_some()
-        })
-        .count();
-    let with_traffic = LIVE.load(Ordering::Relaxed) - before;
+    for n in 0..CHANGES {
+        held.change(&property(n))?;
+    }
+    let changing = begun.elapsed();
     println!(
-        "{{\"bytes_per_property\": {}, \"properties\": {found}, \"bytes_per_property_with_traffic\": {}, \
-         \"seconds_to_open\": {:.2}, \"seconds_to_look_again\": {:.2}, \"ns_per_first_look_up\": {}}}",
+        "{{\"bytes_per_property\": {}, \"properties\": {found}, \"seconds_to_open\": {:.2}, \"bytes_of_file_per_property\": {}, \
+         \"ns_per_first_look_up\": {}, \"ms_per_change\": {:.2}}}",
         bytes / found.max(1),
-        with_traffic / found.max(1),
         opening.as_secs_f64(),
-        looking.as_secs_f64(),
-        begun.elapsed().as_nanos() / u128::from(count.max(1)),
+        file_bytes / count.max(1),
+        looking.as_nanos() / u128::from(count.max(1)),
+        changing.as_secs_f64() * 1000.0 / CHANGES as f64,
     );
     Ok(())
 }

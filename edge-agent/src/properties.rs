@@ -1,0 +1,170 @@
+//! The properties as hits are looked up: by measurement id, by alias, and their rules by version.
+//!
+//! In: the records of the configuration, all at first and then those that changed. Out: properties. A change costs what it changes,
+//! however many there are; who looks up never waits for a disk. Before the first version there is nothing, and hits are refused.
+
+mod index;
+mod stored;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use configuration::replica::{Install, Records, View};
+use configuration::stored::{ALIAS, PROPERTY, RULES};
+use hit::{Rules, RulesSource};
+use property::{Alias, OwnedAlias, Property};
+use proto::config::Record;
+use tokio_util::sync::CancellationToken;
+
+use self::index::Index;
+use self::stored::id_of;
+
+/// How often properties without traffic are let go.
+const REST: Duration = Duration::from_secs(600);
+
+/// The properties in force.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Properties {
+    index: Arc<RwLock<Index>>,
+}
+
+impl Properties {
+    /// Whether there is a version at all.
+    pub(crate) fn are_known(&self) -> bool {
+        self.read().is_filled()
+    }
+
+    /// The property with this measurement id.
+    pub(crate) fn by_measurement_id(&self, measurement_id: &str) -> Option<Arc<Property>> {
+        self.read().by_measurement_id(measurement_id).map(|stored| stored.property())
+    }
+
+    /// The property that another product's client means by an id. `hostname` is the page's where ids of the protocol are not
+    /// unique, otherwise empty.
+    pub(crate) fn by_alias(&self, protocol: &str, id: &str, hostname: &str) -> Option<Arc<Property>> {
+        let alias = Alias { protocol: protocol.to_owned(), id: id.to_owned(), hostname: hostname.to_owned() };
+        self.read().by_alias(&configuration::stored::alias_key(&alias)).map(|stored| stored.property())
+    }
+
+    /// Lets go of what is made of properties that nobody asks for, now and then until shutdown.
+    pub(crate) async fn rest(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(REST) => {}
+            }
+            let properties = self.clone();
+            tokio::task::spawn_blocking(move || properties.let_go_of_idle()).await?;
+        }
+    }
+
+    fn let_go_of_idle(&self) {
+        let idle = self.read().idle();
+        // Each for itself, so that look-ups come in between.
+        idle.into_iter().for_each(|stored| self.write().replace_idle(stored));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare_all(&self, records: &dyn Records) -> Result<Install, String> {
+        let mut earlier: HashMap<String, Vec<Rules>> = HashMap::new();
+        let mut all = Index::default();
+        let mut wrong = None;
+        let read = records.for_each(RULES, &mut |key, value| {
+            let id = configuration::stored::property_id_of_rules(key).unwrap_or_default();
+            match configuration::stored::read_rules(key, value) {
+                Ok(rules) => earlier.entry(id.to_owned()).or_default().push(rules),
+                Err(error) => wrong = Some(error.to_string()),
+            }
+        });
+        read.map_err(|error| error.to_string())?;
+        let read = records.for_each("", &mut |key, value| {
+            let taken = if let Some(id) = key.strip_prefix(PROPERTY) {
+                configuration::stored::property_at_edge(key, value, earlier.remove(id).unwrap_or_default())
+                    .map(|property| all.set(&property))
+            } else if key.starts_with(ALIAS) {
+                configuration::stored::read_alias(key, value).map(|owned| all.set_alias(key, Some(&owned)))
+            } else {
+                Ok(all.fill())
+            };
+            if let Err(error) = taken {
+                wrong = Some(error.to_string());
+            }
+        });
+        read.map_err(|error| error.to_string())?;
+        if let Some(problem) = wrong {
+            return Err(problem);
+        }
+        let here = self.clone();
+        Ok(Box::new(move || *here.write() = all))
+    }
+
+    fn prepare_changed(&self, records: &dyn Records, changed: &[Record]) -> Result<Install, String> {
+        let (mut ids, mut aliases) = (BTreeSet::new(), Vec::new());
+        for record in changed {
+            let key = record.key.as_str();
+            if let Some(id) = key.strip_prefix(PROPERTY) {
+                ids.insert(id.to_owned());
+            } else if let Some(id) = configuration::stored::property_id_of_rules(key) {
+                ids.insert(id.to_owned());
+            } else if key.starts_with(ALIAS) {
+                let owned = record.value.as_ref().map(|value| configuration::stored::read_alias(key, value));
+                aliases.push((record.key.clone(), owned.transpose().map_err(|error| error.to_string())?));
+            }
+        }
+        let properties: Vec<_> = ids
+            .into_iter()
+            .map(|id| read_property(records, &id).map(|property| (id, property)))
+            .collect::<Result<_, _>>()?;
+        let here = self.clone();
+        Ok(Box::new(move || here.install(&properties, &aliases)))
+    }
+
+    fn install(&self, properties: &[(String, Option<Property>)], aliases: &[(String, Option<OwnedAlias>)]) {
+        let mut index = self.write();
+        index.fill();
+        for (id, property) in properties {
+            match property {
+                Some(property) => index.set(property),
+                None => index.remove(id),
+            }
+        }
+        for (key, owned) in aliases {
+            index.set_alias(key, owned.as_ref());
+        }
+    }
+}
+
+fn read_property(records: &dyn Records, id: &str) -> Result<Option<Property>, String> {
+    let key = configuration::stored::property_key(id);
+    let Some(value) = records.get(&key).map_err(|error| error.to_string())? else { return Ok(None) };
+    let earlier = configuration::stored::earlier_rules(records, id).map_err(|error| error.to_string())?;
+    let property = configuration::stored::property_at_edge(&key, &value, earlier);
+    property.map(Some).map_err(|error| error.to_string())
+}
+
+impl View for Properties {
+    fn prepare(&self, records: &dyn Records, changed: Option<&[Record]>) -> Result<Install, String> {
+        match changed {
+            None => self.prepare_all(records),
+            Some(changed) => self.prepare_changed(records, changed),
+        }
+    }
+}
+
+impl RulesSource for Properties {
+    fn rules(&self, property_id: &str, version: u32) -> Option<Arc<Rules>> {
+        let id = id_of(property_id)?;
+        self.read().by_id(&id)?.rules().version(version).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -406,3 +406,6 @@ fn for_each(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

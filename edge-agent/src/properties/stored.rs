@@ -209,7 +209,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&usual, &chosen(60, None)));
         assert!(!Arc::ptr_eq(&usual, &chosen(1800, Some(Box::default()))));
         // What a million properties cost is counted by this size: docs/performance.md.
-        assert_eq!(size_of::<Stored>(), 136);
+        assert_eq!(size_of::<Stored>(), 128);
     }
 
     #[test]

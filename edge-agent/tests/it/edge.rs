@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use configuration::fixture::edge_copy;
 use edge_agent::Config;
@@ -131,8 +132,38 @@ impl Site {
         self.start_as(command, config).await
     }
 
-    async fn start_as(&self, mut command: Command, config: &Config) -> Edge {
-        let mut child = command
+    /// The same with its log in a file.
+    pub(crate) async fn start_logged(&self, config: &Config) -> (Edge, PathBuf) {
+        let (command, log) = self.logged();
+        (self.start_as(command, config).await, log)
+    }
+
+    fn logged(&self) -> (Command, PathBuf) {
+        let log = self.path().join("edge.log");
+        let mut command = Command::new(BINARY);
+        command.stderr(std::fs::File::create(&log).unwrap());
+        (command, log)
+    }
+
+    /// Starts an edge that has no configuration, and waits until it says where it listens all the same.
+    pub(crate) async fn start_unconfigured(&self, config: &Config) -> Edge {
+        let (command, log) = self.logged();
+        let child = self.spawn(command, config);
+        loop {
+            let told = std::fs::read_to_string(&log).unwrap();
+            let url = |name: &str| {
+                let rest = told.split_once(&format!("{name}=\""))?.1;
+                rest.split_once('"').map(|(url, _)| url.to_owned())
+            };
+            if let (Some(collect), Some(admin)) = (url("collect"), url("admin")) {
+                return Edge { child, collect, admin, client: client() };
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn spawn(&self, mut command: Command, config: &Config) -> Child {
+        command
             .arg("--config")
             .arg(self.write(config))
             .arg("--die-with-parent")
@@ -140,7 +171,11 @@ impl Site {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/setup.sh test`"));
+            .unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/setup.sh test`"))
+    }
+
+    async fn start_as(&self, command: Command, config: &Config) -> Edge {
+        let mut child = self.spawn(command, config);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().expect("the edge ended before it was ready");
         let ready: Value = serde_json::from_str(&line).unwrap();
@@ -163,6 +198,7 @@ pub(crate) struct Edge {
 }
 
 /// What was answered.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

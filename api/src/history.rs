@@ -7,6 +7,7 @@
 
 pub mod log;
 pub mod draft;
+pub mod backup;
 mod project;
 mod start;
 mod author;

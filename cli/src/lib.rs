@@ -9,6 +9,7 @@ pub mod services;
 pub mod dev;
 pub mod property;
 pub mod alias;
+pub mod config;
 pub mod import;
 pub mod report;
 pub mod status;
@@ -36,6 +37,9 @@ enum Command {
     /// Let clients of other products send to a property
     #[command(subcommand)]
     Alias(alias::Command),
+    /// Back up and restore what is configured
+    #[command(subcommand)]
+    Config(config::Command),
     /// Send what was recorded elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -91,6 +95,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => Ok(dev::run(arguments).await?),
         Command::Property(command) => Ok(property::run(command).await?),
         Command::Alias(command) => Ok(alias::run(command).await?),
+        Command::Config(command) => Ok(config::run(command).await?),
         Command::Import(command) => Ok(import::run(command).await?),
         Command::Report(arguments) => Ok(report::run(arguments).await?),
         Command::Tail(arguments) => Ok(tail::run(arguments).await?),

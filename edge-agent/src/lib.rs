@@ -155,8 +155,13 @@ async fn announce_when_configured(
 ) -> anyhow::Result<()> {
     if known.borrow().is_nothing() {
         let obstacle = "no configuration yet: none of config.sources has answered";
-        let address = |name: &str| addresses.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-        tracing::warn!(collect = address("collect"), admin = address("admin"), "{obstacle}; hits are refused");
+        let address =
+            |name: &str| addresses.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        tracing::warn!(
+            collect = address("collect"),
+            admin = address("admin"),
+            "{obstacle}; hits are refused"
+        );
         context.readiness.set_not_ready(obstacle);
         tokio::select! {
             () = context.shutdown.cancelled() => return Ok(()),

@@ -109,19 +109,29 @@ impl Log {
         }
     }
 
+    /// The newest version.
+    pub(super) fn newest(&self) -> Result<Option<u64>, LogError> {
+        Ok(self.versions(ENTRIES, 0)?.max())
+    }
+
     /// The newest snapshot, if there is one from this version on.
     pub(super) fn newest_snapshot(&self, from: u64) -> Result<Option<(u64, Vec<u8>)>, LogError> {
+        let Some(version) = self.versions(SNAPSHOTS, from)?.max() else { return Ok(None) };
+        Ok(self.get(&format!("{SNAPSHOTS}/{version:020}"))?.map(|bytes| (version, bytes)))
+    }
+
+    /// Versions of a folder from this one on.
+    fn versions(&self, folder: &str, from: u64) -> Result<impl Iterator<Item = u64> + use<>, LogError> {
+        let prefix = Key::from(folder);
         // What sorts before the version is not even listed.
-        let prefix = Key::from(SNAPSHOTS);
-        let after = Key::from(format!("{SNAPSHOTS}/{:020}", from.saturating_sub(1)));
-        let listed = self.within(SNAPSHOTS, async {
+        let after = Key::from(format!("{folder}/{:020}", from.saturating_sub(1)));
+        let listed = self.within(folder, async {
             use futures::TryStreamExt as _;
             let names = self.store.list_with_offset(Some(&prefix), &after).map_ok(|object| object.location);
             names.try_collect::<Vec<_>>().await
         })?;
-        let versions = listed.iter().filter_map(|key| key.filename()?.parse::<u64>().ok());
-        let Some(version) = versions.max().filter(|version| *version >= from) else { return Ok(None) };
-        Ok(self.get(&format!("{SNAPSHOTS}/{version:020}"))?.map(|bytes| (version, bytes)))
+        let versions = listed.into_iter().filter_map(|key| key.filename()?.parse::<u64>().ok());
+        Ok(versions.filter(move |version| *version >= from))
     }
 
     /// Writes a snapshot; one that is there already is as good.

@@ -32,6 +32,7 @@ pub(super) fn to_edges(entry: &LogEntry, copy: &Replica) -> Result<Delta, Stored
     let of_entry = entry.position.clone().unwrap_or_default();
     let position = Position {
         history: of_entry.history.as_slice().try_into().unwrap_or(at.history),
+        generation: of_entry.generation,
         version: of_entry.version,
         checksum: checksum_after(at.checksum, &writes),
     };

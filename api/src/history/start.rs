@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use configuration::replica::{ApplyError, NoView, Records as _};
 use configuration::stored::{DEPLOYMENT, for_edges};
-use configuration::{Checksum, Position, Replica, SCHEMA, snapshot};
+use configuration::{Checksum, Position, Replica, ReplicaError, SCHEMA, snapshot};
 use prost::Message as _;
 use proto::config::snapshot_piece::Piece;
 use proto::config::{Actor, Change, LogEntry, Record, Records, SnapshotBegin, StoredDeployment, Write};
@@ -12,6 +12,9 @@ use proto::config::{Actor, Change, LogEntry, Record, Records, SnapshotBegin, Sto
 use super::draft::checksum_after;
 use super::log::{Created, Log, LogError};
 use super::{HistoryConfig, StartError, project};
+
+/// The copy of all records, in the data directory.
+const COPY: &str = "config.redb";
 
 /// Versions that a copy may lack and still be brought up by the log alone.
 const FEW: u64 = 1_000;
@@ -26,8 +29,8 @@ pub(super) struct Copies {
 
 pub(super) fn open(config: &HistoryConfig, log: &Log, now_ms: u64) -> Result<Copies, StartError> {
     let open = |name, cache_bytes| Replica::open(&config.data_dir.join(name), cache_bytes, Arc::new(NoView));
-    let copies = Copies {
-        replica: open("config.redb", config.cache_bytes)?,
+    let mut copies = Copies {
+        replica: open(COPY, config.cache_bytes)?,
         for_edges: open("config-for-edges.redb", config.cache_bytes / 4)?,
     };
     let first = match log.entry(1)? {
@@ -40,6 +43,19 @@ pub(super) fn open(config: &HistoryConfig, log: &Log, now_ms: u64) -> Result<Cop
     if history.is_none() || (!at.is_nothing() && history.as_deref() != Some(&at.history[..])) {
         return Err(StartError::OtherStore(config.data_dir.clone()));
     }
+    if !at.is_nothing() && !is_in(log, at)? {
+        if newest_generation(log)? <= at.generation {
+            return Err(StartError::OtherStore(config.data_dir.clone()));
+        }
+        tracing::warn!(
+            version = at.version,
+            "the configuration was restored from a backup; it is taken anew"
+        );
+        drop(copies.replica);
+        let path = config.data_dir.join(COPY);
+        std::fs::remove_file(&path).map_err(|source| ReplicaError::Make { path, source })?;
+        copies.replica = open(COPY, config.cache_bytes)?;
+    }
     take_snapshot(&copies.replica, log)?;
     // In step from here on, whatever a crash left.
     while let Some(entry) = log.entry(copies.replica.position().version + 1)? {
@@ -47,6 +63,17 @@ pub(super) fn open(config: &HistoryConfig, log: &Log, now_ms: u64) -> Result<Cop
     }
     bring_up_edges(&copies, log)?;
     Ok(copies)
+}
+
+/// Whether a version is one of the log.
+fn is_in(log: &Log, at: Position) -> Result<bool, StartError> {
+    let position = log.entry(at.version)?.and_then(|entry| entry.position);
+    Ok(position.is_some_and(|position| Position::try_from(&position) == Ok(at)))
+}
+
+fn newest_generation(log: &Log) -> Result<u32, StartError> {
+    let newest = log.newest()?.map(|version| log.entry(version)).transpose()?.flatten();
+    Ok(newest.and_then(|entry| entry.position).map_or(0, |position| position.generation))
 }
 
 /// The first entry of a new log, ours or another api's that was faster.
@@ -59,7 +86,7 @@ fn begin(log: &Log, now_ms: u64) -> Result<LogEntry, StartError> {
     let checksum = checksum_after(Checksum::default(), &writes);
     let actor = Some(Actor { kind: "api".to_owned(), id: String::new() });
     let entry = LogEntry {
-        position: Some(Position { history, version: 1, checksum }.into()),
+        position: Some(Position { history, generation: 0, version: 1, checksum }.into()),
         schema: SCHEMA,
         entry_id: entry_id.to_vec(),
         changes: vec![Change { actor, at_ms: now_ms, method: "Begin".to_owned(), writes }],
@@ -94,7 +121,9 @@ fn replace(replica: &Replica, bytes: &[u8]) -> Result<(), StartError> {
     for piece in snapshot::from_file(bytes) {
         let piece = piece.map_err(|problem| configuration::Refused::Corrupt { version: 0, problem })?;
         match (piece, &mut replacing) {
-            (Piece::Begin(begin), None) => replacing = replica.begin(&begin, 0).map_err(apart)?,
+            (Piece::Begin(begin), None) => {
+                replacing = replica.begin(&begin, Position::default()).map_err(apart)?
+            }
             (Piece::Part(part), Some(replacing)) => replacing.part(&part).map_err(apart)?,
             (Piece::End(_), _) => return replacing.map_or(Ok(()), |whole| whole.end().map_err(apart)),
             _ => break,
@@ -106,8 +135,8 @@ fn replace(replica: &Replica, bytes: &[u8]) -> Result<(), StartError> {
 /// Brings the edges' copy to the version of the other one.
 fn bring_up_edges(copies: &Copies, log: &Log) -> Result<(), StartError> {
     let (whole, at) = (copies.replica.position(), copies.for_edges.position());
-    let is_near =
-        at.history == whole.history && at.version <= whole.version && whole.version - at.version <= FEW;
+    let is_same_log = (at.history, at.generation) == (whole.history, whole.generation);
+    let is_near = is_same_log && at.version <= whole.version && whole.version - at.version <= FEW;
     if is_near {
         for version in at.version + 1..=whole.version {
             let Some(entry) = log.entry(version)? else { return project_all(copies) };
@@ -136,7 +165,9 @@ fn project_all(copies: &Copies) -> Result<(), StartError> {
     }
     let position = Position { checksum, ..copies.replica.position() };
     let begin = SnapshotBegin { position: Some(position.into()), records, schema: SCHEMA };
-    let Some(mut replacing) = copies.for_edges.begin(&begin, 0).map_err(apart)? else { return Ok(()) };
+    let Some(mut replacing) = copies.for_edges.begin(&begin, Position::default()).map_err(apart)? else {
+        return Ok(());
+    };
     let mut batch = Records::default();
     let mut failed = Ok(());
     reader.for_each("", &mut |key, value| {

@@ -225,3 +225,54 @@ async fn a_snapshot_that_is_damaged_only_makes_a_start_longer() {
     let again = Running::start_on(Arc::clone(&running.store), tempfile::tempdir().unwrap());
     assert_eq!(again.history.position(), position);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_holds_every_version_and_a_restored_store_goes_on_behind_it() {
+    let running = Running::start();
+    for name in ["a", "b", "c"] {
+        running.property(name).await;
+    }
+    let position = running.history.position();
+    let dir = tempfile::tempdir().unwrap();
+    let (file, store) = (dir.path().join("backup"), Arc::clone(&running.store));
+    let runtime = tokio::runtime::Handle::current();
+    let from = file.clone();
+    let copied = tokio::task::spawn_blocking(move || backup::backup(store, runtime, &from, &mut |_| {}));
+    assert_eq!(copied.await.unwrap().unwrap(), backup::Copied { versions: 4, version: 4 });
+    // What is configured after it is lost.
+    running.property("d").await;
+    let lost = running.stop();
+
+    let empty: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let restore = |store: &Arc<dyn ObjectStore>, file: PathBuf| {
+        let (store, runtime) = (Arc::clone(store), tokio::runtime::Handle::current());
+        tokio::task::spawn_blocking(move || backup::restore(store, runtime, &file, NOW_MS, &mut |_| {}))
+    };
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let damaged = dir.path().join("damaged");
+    std::fs::write(&damaged, &bytes).unwrap();
+    let error = restore(&empty, damaged).await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("no whole backup"), "{error}");
+    let cut = dir.path().join("cut");
+    std::fs::write(&cut, &std::fs::read(&file).unwrap()[..middle]).unwrap();
+    assert!(restore(&empty, cut).await.unwrap().is_err());
+    assert!(empty.get(&Key::from(format!("config/log/{:020}", 1))).await.is_err(), "nothing was written");
+
+    let restored = restore(&empty, file.clone()).await.unwrap().unwrap();
+    assert_eq!(restored, backup::Copied { versions: 5, version: 5 });
+    let again = restore(&empty, file).await.unwrap().unwrap_err().to_string();
+    assert!(again.contains("restore into an empty store"), "{again}");
+    // An api that lost its copy, and one that was ahead: both go on with what was restored.
+    for dir in [tempfile::tempdir().unwrap(), lost] {
+        let after = Running::start_on(Arc::clone(&empty), dir);
+        assert_eq!(names(&after.history), BTreeSet::from(["a", "b", "c"].map(str::to_owned)));
+        let found = after.history.position();
+        assert_eq!(
+            (found.history, found.generation, found.checksum),
+            (position.history, 1, position.checksum)
+        );
+        assert_eq!(after.history.for_edges().position().order(), found.order());
+    }
+}

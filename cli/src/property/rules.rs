@@ -114,7 +114,7 @@ fn print(property: &str, dry_run: bool, set: &SetRulesResponse) {
     if dry_run {
         println!("dry run, nothing is set: {property} would have version {} of its rules", set.version);
     } else {
-        println!("{property} has version {} of its rules; edges read it within a second or two", set.version);
+        println!("{property} has version {} of its rules; edges that are connected have it", set.version);
     }
 }
 

@@ -22,3 +22,4 @@ mod load;
 mod clients;
 mod tail;
 mod proxy;
+mod distribution;

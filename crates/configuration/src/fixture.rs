@@ -36,9 +36,9 @@ pub fn edge_copy(
         records += 1;
     }
     let replica = Replica::open(path, 64 << 20, Arc::new(NoView))?;
-    let position = Position { history: [1; 16], version: 1, checksum };
+    let position = Position { history: [1; 16], generation: 0, version: 1, checksum };
     let begin = wire::SnapshotBegin { position: Some(position.into()), records, schema: SCHEMA };
-    let Some(mut replacing) = replica.begin(&begin, 0)? else { return Ok(()) };
+    let Some(mut replacing) = replica.begin(&begin, Position::default())? else { return Ok(()) };
     let mut batch = Vec::with_capacity(TOGETHER);
     for (key, value) in all {
         batch.push(wire::Record { key, value: Some(value) });

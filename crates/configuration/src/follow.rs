@@ -22,6 +22,7 @@ use wire::follow_request::Said;
 use wire::follow_response::Sent;
 use wire::snapshot_piece::Piece;
 
+use crate::position::Position;
 use crate::replica::{ApplyError, Replica, ReplicaError};
 use crate::serve::{Followers, Reach};
 
@@ -204,7 +205,7 @@ impl Follower {
             Err(left) => return left,
         };
         tokio::select! {
-            left = self.hear(&mut stream, known.version, turn, was_heard) => left,
+            left = self.hear(&mut stream, known, turn, was_heard) => left,
             () = self.speak(&say) => Left::Silent(0),
         }
     }
@@ -251,7 +252,7 @@ impl Follower {
     async fn hear(
         &self,
         stream: &mut Streaming<wire::FollowResponse>,
-        known: u64,
+        known: Position,
         turn: &Arc<Mutex<()>>,
         was_heard: &mut bool,
     ) -> Left {
@@ -309,7 +310,7 @@ impl Follower {
     async fn replace(
         &self,
         begin: wire::SnapshotBegin,
-        known: u64,
+        known: Position,
         stream: &mut Streaming<wire::FollowResponse>,
         turn: OwnedMutexGuard<()>,
     ) -> Result<(), Left> {

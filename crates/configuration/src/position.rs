@@ -61,6 +61,8 @@ fn hash(key: &str, value: &[u8]) -> u128 {
 pub struct Position {
     /// Random; made with the history.
     pub history: [u8; 16],
+    /// How often the history was restored from a backup.
+    pub generation: u32,
     /// From 1; 0: nothing yet.
     pub version: u64,
     /// Of the records at this version.
@@ -72,6 +74,11 @@ impl Position {
     pub fn is_nothing(&self) -> bool {
         self.version == 0
     }
+
+    /// Which of two versions of a history is the newer one.
+    pub fn order(&self) -> (u32, u64) {
+        (self.generation, self.version)
+    }
 }
 
 impl From<Position> for wire::Position {
@@ -81,6 +88,7 @@ impl From<Position> for wire::Position {
         }
         Self {
             history: position.history.to_vec(),
+            generation: position.generation,
             version: position.version,
             checksum: position.checksum.to_bytes().to_vec(),
         }
@@ -101,7 +109,8 @@ impl TryFrom<&wire::Position> for Position {
         }
         let history = position.history.as_slice().try_into().map_err(|_| PositionError)?;
         let checksum = position.checksum.as_slice().try_into().map_err(|_| PositionError)?;
-        Ok(Self { history, version: position.version, checksum: Checksum(u128::from_le_bytes(checksum)) })
+        let checksum = Checksum(u128::from_le_bytes(checksum));
+        Ok(Self { history, generation: position.generation, version: position.version, checksum })
     }
 }
 
@@ -129,10 +138,10 @@ mod tests {
 
     #[test]
     fn positions_survive_the_wire() {
-        let position = Position { history: [7; 16], version: 3, checksum: Checksum(5) };
+        let position = Position { history: [7; 16], generation: 2, version: 3, checksum: Checksum(5) };
         assert_eq!(Position::try_from(&wire::Position::from(position)), Ok(position));
         assert_eq!(Position::try_from(&wire::Position::default()), Ok(Position::default()));
-        let cut = wire::Position { history: vec![7; 15], version: 3, checksum: vec![0; 16] };
+        let cut = wire::Position { history: vec![7; 15], version: 3, checksum: vec![0; 16], generation: 0 };
         assert_eq!(Position::try_from(&cut), Err(PositionError));
     }
 }

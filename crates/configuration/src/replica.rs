@@ -198,7 +198,7 @@ impl Replica {
         if !at.is_nothing() && to.history != at.history {
             return Err(Refused::OtherHistory { version }.into());
         }
-        if version <= at.version {
+        if to.order() <= at.order() {
             return Ok(());
         }
         if version != at.version + 1 {

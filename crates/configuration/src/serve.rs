@@ -207,7 +207,7 @@ impl Feed {
         let mut moved = self.replica.watch();
         loop {
             let here = *moved.borrow_and_update();
-            if here.is_nothing() || (at.history == here.history && at.version >= here.version) {
+            if here.is_nothing() || (at.history == here.history && at.order() >= here.order()) {
                 let heartbeat = wire::Heartbeat { version: here.version };
                 send(sent, Sent::Heartbeat(heartbeat)).await?;
                 let _either = tokio::time::timeout(HEARTBEAT, moved.changed()).await;
@@ -222,7 +222,8 @@ impl Feed {
         let replica = Arc::clone(&self.replica);
         let deltas = blocking(move || {
             let reader = replica.read()?;
-            if at.is_nothing() || reader.position()?.history != at.history {
+            let here = reader.position()?;
+            if at.is_nothing() || (here.history, here.generation) != (at.history, at.generation) {
                 return Ok(None);
             }
             reader.deltas_after(at.version)

@@ -1,7 +1,7 @@
 //! What a property tells the tracker, the script that its pages carry; names and meanings are those of tracker/README.md.
 //!
-//! These settings have no versions: nothing that was sent depends on them. In: the table `tracker` of a rules file or of a
-//! property file. Out: the settings that differ from the script's own defaults, as the script takes them.
+//! These settings have no versions: nothing that was sent depends on them. In: the table `tracker` of a rules file, or
+//! what is stored of it. Out: the settings that differ from the script's own defaults, as the script takes them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -172,7 +172,8 @@ async fn configuration_that_is_empty_older_or_damaged_is_refused_and_the_last_go
     let refused = async {
         loop {
             let told = std::fs::read_to_string(&log).unwrap();
-            let lines: Vec<_> = told.lines().filter(|line| line.contains("configuration is refused")).collect();
+            let lines: Vec<_> =
+                told.lines().filter(|line| line.contains("configuration is refused")).collect();
             if lines.len() >= said.len() {
                 return lines.into_iter().map(str::to_owned).collect::<Vec<_>>();
             }
@@ -186,7 +187,9 @@ async fn configuration_that_is_empty_older_or_damaged_is_refused_and_the_last_go
         assert!(line.contains("the version in force stays"), "{line}");
     }
     assert_eq!(lines.len(), said.len());
-    for (reason, times) in [("empty", 1), ("older", 1), ("corrupt", 3), ("other_history", 1), ("newer_schema", 1)] {
+    for (reason, times) in
+        [("empty", 1), ("older", 1), ("corrupt", 3), ("other_history", 1), ("newer_schema", 1)]
+    {
         let name = format!("edge_config_refused_total{{reason=\"{reason}\"}}");
         assert_eq!(metric(&edge, &name).await, times.to_string(), "{reason}");
     }

@@ -19,14 +19,14 @@ pub struct Replacing<'a> {
 
 impl Replica {
     /// Begins to take a version in; `None` if the one in force is as new. Holds the file until it ends: nothing else changes it
-    /// meanwhile. `known` is the version that the sender was told of: only one from before that is refused as older.
+    /// meanwhile. `known` is what the sender was told of: only a version from before that is refused as older.
     ///
     /// # Errors
     /// When the version is not to be had: empty, older, foreign, of a newer schema.
     pub fn begin(
         &self,
         begin: &wire::SnapshotBegin,
-        known: u64,
+        known: Position,
     ) -> Result<Option<Replacing<'_>>, ApplyError> {
         let announced = offered(begin.position.as_ref(), begin.schema)?;
         let (version, at) = (announced.version, self.position());
@@ -36,10 +36,10 @@ impl Replica {
         if !at.is_nothing() && announced.history != at.history {
             return Err(Refused::OtherHistory { version }.into());
         }
-        if version < known {
+        if announced.order() < known.order() {
             return Err(Refused::Older { version, in_force: at.version }.into());
         }
-        if version <= at.version {
+        if announced.order() <= at.order() {
             return Ok(None);
         }
         let write = self.begin_write()?;

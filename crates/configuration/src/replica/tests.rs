@@ -51,7 +51,7 @@ fn all(replica: &Replica) -> BTreeMap<String, String> {
 }
 
 /// Puts the pieces in force as if they had come over the wire.
-fn replace(replica: &Replica, pieces: Vec<Piece>, known: u64) -> Result<(), ApplyError> {
+fn replace(replica: &Replica, pieces: Vec<Piece>, known: Position) -> Result<(), ApplyError> {
     let mut replacing = None;
     for piece in pieces {
         match piece {
@@ -151,37 +151,56 @@ fn whole_versions_are_taken_in_or_refused_by_reason() {
         let Some(Piece::Begin(begin)) = pieces.first_mut() else { panic!() };
         change(begin);
     };
-    for (pieces, known, reason) in [
-        (with(&|pieces| begin(pieces, &|begin| begin.records = 0)), 2, "empty"),
-        (with(&|pieces| position_of(&mut pieces[0]).version = 1), 2, "older"),
-        (with(&|pieces| position_of(&mut pieces[0]).version = 0), 2, "corrupt"),
-        (with(&|pieces| position_of(&mut pieces[0]).history[3] ^= 1), 2, "other_history"),
-        (with(&|pieces| begin(pieces, &|begin| begin.schema += 1)), 2, "newer_schema"),
-        (with(&|pieces| position_of(&mut pieces[0]).checksum[5] ^= 1), 2, "corrupt"),
-        (with(&|pieces| begin(pieces, &|begin| begin.records += 1)), 2, "corrupt"),
-        (with(&|pieces| drop(pieces.remove(1))), 2, "corrupt"),
+    for (pieces, reason) in [
+        (with(&|pieces| begin(pieces, &|begin| begin.records = 0)), "empty"),
+        (with(&|pieces| position_of(&mut pieces[0]).version = 1), "older"),
+        (with(&|pieces| position_of(&mut pieces[0]).version = 0), "corrupt"),
+        (with(&|pieces| position_of(&mut pieces[0]).history[3] ^= 1), "other_history"),
+        (with(&|pieces| begin(pieces, &|begin| begin.schema += 1)), "newer_schema"),
+        (with(&|pieces| position_of(&mut pieces[0]).checksum[5] ^= 1), "corrupt"),
+        (with(&|pieces| begin(pieces, &|begin| begin.records += 1)), "corrupt"),
+        (with(&|pieces| drop(pieces.remove(1))), "corrupt"),
         (
             with(&|pieces| {
                 let Piece::Part(part) = &mut pieces[1] else { panic!() };
                 part.records_zstd[9] ^= 1;
             }),
-            2,
             "corrupt",
         ),
     ] {
-        assert_eq!(refused(replace(&to, pieces, known)).reason(), reason);
+        assert_eq!(refused(replace(&to, pieces, before.1)).reason(), reason);
         assert_eq!((all(&to), to.position()), before);
     }
     // One that broke off leaves nothing behind.
-    replace(&to, good[..2].to_vec(), 2).unwrap();
+    replace(&to, good[..2].to_vec(), before.1).unwrap();
     assert_eq!((all(&to), to.position()), before);
-    replace(&to, good.clone(), 2).unwrap();
+    replace(&to, good.clone(), before.1).unwrap();
     assert_eq!((all(&to), to.position(), to.len()), (all(&from), from.position(), 11));
     // From a source that was asked before a faster one answered: neither refused nor taken.
     let Piece::Begin(begin) = &good[0] else { panic!() };
-    assert!(to.begin(begin, 2).unwrap().is_none());
+    assert!(to.begin(begin, before.1).unwrap().is_none());
     // And it goes on from there.
     assert_eq!(to.apply(&[set(&from, &[("k0", None)])]).unwrap(), 1);
+}
+
+#[test]
+fn what_was_restored_comes_after_all_that_was_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (backup, edge) = (opened(&dir, "backup"), opened(&dir, "edge"));
+    let second = set(&backup, &[("a", Some("1"))]);
+    for replica in [&backup, &edge] {
+        replica.apply(std::slice::from_ref(&second)).unwrap();
+    }
+    for n in 0..5 {
+        edge.apply(&[set(&edge, &[("lost", Some(&n.to_string()))])]).unwrap();
+    }
+    let mut restored = set(&backup, &[("b", Some("2"))]);
+    restored.position.as_mut().unwrap().generation = 1;
+    backup.apply(&[restored.clone()]).unwrap();
+    assert_eq!((backup.position().order(), edge.position().order()), ((1, 3), (0, 7)));
+    assert_eq!(refused(edge.apply(&[restored])).reason(), "corrupt", "it does not follow");
+    replace(&edge, pieces(&backup), edge.position()).unwrap();
+    assert_eq!((all(&edge), edge.position()), (all(&backup), backup.position()));
 }
 
 #[test]
@@ -199,7 +218,7 @@ fn deltas_are_kept_for_those_who_were_away() {
     assert_eq!(deltas(&to, 15).unwrap(), deltas(&from, 15).unwrap(), "it serves others in turn");
     // After a whole version there are none from before it.
     let third = opened(&dir, "third");
-    replace(&third, pieces(&from), 0).unwrap();
+    replace(&third, pieces(&from), Position::default()).unwrap();
     assert_eq!(deltas(&third, 15), None);
 }
 
@@ -301,7 +320,7 @@ proptest! {
         let cut = cuts[0].index(deltas.len());
         to.apply(&deltas[..cut]).unwrap();
         if cuts[1].index(2) == 0 {
-            replace(&to, pieces(&from), to.position().version).unwrap_or_default();
+            replace(&to, pieces(&from), to.position()).unwrap_or_default();
         }
         to.apply(&deltas[cuts[2].index(cut + 1)..]).unwrap();
         prop_assert_eq!((all(&to), to.position(), to.len()), (map, from.position(), from.len()));

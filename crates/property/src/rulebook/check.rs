@@ -1,6 +1,6 @@
 //! What rules may say: ranges of numbers, lengths of lists, forms of texts.
 //!
-//! In: one version of the rules, from a merchant or from a property file. Out: nothing, or the first field that cannot be
+//! In: one version of the rules, from a merchant or as it is stored. Out: nothing, or the first field that cannot be
 //! used, with its value and the way out. Invariant: rules that pass have no list longer than [`LIST_MAX`] (referrers:
 //! [`SPAM_REFERRERS_MAX`]) and no text that processing could not compare with.
 

@@ -3,7 +3,6 @@
 import argparse
 import os
 import pathlib
-import shutil
 import signal
 import sys
 import tempfile
@@ -23,7 +22,6 @@ NEEDS = {
     "freshness": ("calibration", "peak"),
 }
 MILLION = 1_000_000
-MILLION_IN_MEMORY_BYTES = 14 << 30
 
 
 class Bench:
@@ -41,11 +39,7 @@ class Bench:
         self.fresh_hits = 25 if quick else 75
         self.fresh_rate = arguments.fresh_rate
         self.mesh_seconds = arguments.mesh_seconds or (30 if quick else 300)
-        self.few_files = directory / "few"
-        self.million_files = directory / "million"
-        # A million small files take 5 GB; in memory, if there is enough, they are made and deleted in half the time.
-        if machine.available_bytes() > MILLION_IN_MEMORY_BYTES:
-            self.million_files = pathlib.Path("/dev/shm") / directory.name
+        self.few_store = directory / "few"
         # Each slice is visited by loads of its own: what an edge remembers of one does not change the rows of another.
         default, short = properties.DEFAULT_RULES, properties.SHORT_RULES
         self.thousand, self.hundred, self.ten_thousand, self.short_sessions, fresh = self._write(
@@ -62,7 +56,7 @@ class Bench:
         first = 0
         for name, count, rules in slices:
             listing = self.directory / f"{name}.jsonl"
-            yield properties.write(self.few_files, listing, first, count, rules)
+            yield properties.seed(self.binaries, self.few_store, listing, first, count, rules)
             first += count
 
 
@@ -75,7 +69,7 @@ def one_run(bench, kinds):
     if "stages" in kinds:
         stages.measure(bench)
     if kinds & {"cost", "threads", "rows", "peak"}:
-        with System(bench, bench.few_files) as system:
+        with System(bench, bench.few_store) as system:
             if "rows" in kinds:
                 rows.measure(bench, system, bench.hundred, "100")
                 rows.measure(bench, system, bench.ten_thousand, "10k")
@@ -87,7 +81,7 @@ def one_run(bench, kinds):
             if "peak" in kinds:
                 peak.measure(bench, system)
     if kinds & {"loader", "hourly", "freshness"}:
-        with System(bench, bench.few_files) as system:
+        with System(bench, bench.few_store) as system:
             if "loader" in kinds:
                 loader.rate(bench, system)
             if "hourly" in kinds:
@@ -101,22 +95,18 @@ def one_run(bench, kinds):
 def at_last(bench, kinds, runs):
     """What takes long to prepare, or long by itself: one system for all runs."""
     if kinds & {"million", "sessions"}:
-        try:
-            with System(bench, bench.few_files) as system:
-                scale(bench, system, kinds, runs)
-        finally:
-            shutil.rmtree(bench.million_files, ignore_errors=True)
+        with System(bench, bench.few_store) as system:
+            scale(bench, system, kinds, runs)
     if "mesh" in kinds:
-        with System(bench, bench.few_files) as system:
+        with System(bench, bench.few_store) as system:
             mesh.measure(bench, system)
 
 
 def scale(bench, system, kinds, runs):
     """A million properties, and a million sessions."""
     if "million" in kinds:
-        bench.results.say(f"writing {MILLION} property files …")
-        million = properties.write(bench.million_files, bench.directory / "million.jsonl", 0, MILLION)
-        memory.per_property(bench, system, million)
+        bench.results.say(f"seeding {MILLION} properties …")
+        million = memory.per_property(bench, system, MILLION)
         for _ in range(runs):
             rows.measure_million(bench, system, million)
     if "sessions" in kinds:

@@ -51,14 +51,6 @@ def resident_bytes(pid):
     raise OSError(f"/proc/{pid}/status names no RssAnon")
 
 
-def available_bytes():
-    """Memory that the machine can still give."""
-    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def pin(pid, cores):
     """Keeps all threads of a process, and those they start, on these cores."""
     for thread in os.listdir(f"/proc/{pid}/task"):

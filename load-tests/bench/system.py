@@ -30,10 +30,10 @@ Cost = collections.namedtuple("Cost", "result hits us counted settled_s")
 class System:
     """All services, each a process, on a data directory that is removed in the end. Use it in a `with`."""
 
-    def __init__(self, bench, property_files):
+    def __init__(self, bench, store):
         self.bench = bench
         self.data = pathlib.Path(tempfile.mkdtemp(dir=bench.directory, prefix="system-"))
-        os.symlink(property_files, self.data / "properties")
+        shutil.copytree(store, self.data / "store")
         self.log = bench.directory / "meridian.log"
         self.events = queue.Queue()
         self.paused = set()
@@ -48,7 +48,7 @@ class System:
         threading.Thread(target=self._read_events, daemon=True).start()
         try:
             ready = self._event("ready")
-            self.collect, self.grpc, self.admin = ready["collect"], ready["grpc"], ready["admin"]
+            self.collect, self.grpc, self.api, self.admin = (ready[name] for name in ("collect", "grpc", "api", "admin"))
             self.pids = {service: ready["pids"][service] for service in SERVICES}
             self.key_file = ready["admin_key_file"]
             self.key = pathlib.Path(self.key_file).read_text().strip()
@@ -104,6 +104,11 @@ class System:
     def edge_number(self, table, field):
         """A number of the edge's configuration."""
         return int(re.search(field_of(table, field), self._edge_file().read_text(), re.M)[2])
+
+    def config_version(self, service):
+        """Version of the configuration that a service has in force."""
+        with urllib.request.urlopen(self.admins[service] + "/status", timeout=60) as answer:
+            return json.load(answer)["services"][0]["config_version"]
 
     def _edge_file(self):
         return self.data / "config" / "edge.toml"

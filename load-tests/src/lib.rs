@@ -9,6 +9,7 @@ pub mod scenario;
 pub mod arrivals;
 pub mod generate;
 pub mod properties;
+pub mod seed;
 pub mod send;
 pub mod measure;
 pub mod tally;
@@ -44,6 +45,8 @@ enum Command {
     Scenario,
     /// Answer 204 to everything: what the generator itself is measured against
     Sink(sink::Arguments),
+    /// Write many properties at once into the configuration's log
+    Seed(seed::Arguments),
     /// From the acknowledgement of a hit to the first report that contains it
     Freshness(freshness::Arguments),
 }
@@ -70,6 +73,7 @@ fn outcome(command: Command) -> anyhow::Result<End> {
             Ok(End::Good)
         }
         Command::Sink(arguments) => sink::run(&arguments).map(|()| End::Good),
+        Command::Seed(arguments) => runtime()?.block_on(seed::seed(arguments)).map(|()| End::Good),
         Command::Freshness(arguments) => runtime()?.block_on(freshness::run(arguments)).map(|()| End::Good),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use configuration::{Position, SCHEMA};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use proto::config::{Change, LogEntry};
+use proto::config::{Change, LogEntry, Write};
 use service::SharedClock;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,12 @@ use crate::refuse::{Code, Refusal};
 
 /// Most callers' changes in one entry.
 const TOGETHER: usize = 256;
+
+/// Bytes of written records after which an entry takes no further caller's changes.
+const FULL_BYTES: usize = 4 << 20;
+
+/// Most bytes that one caller's change may write: half of what followers take in one message, for what was there before is in the log too.
+const CHANGE_MAX_BYTES: usize = configuration::follow::MESSAGE_MAX_BYTES / 2;
 
 /// Times that a group is decided anew because other apis were faster.
 const ROUNDS: u32 = 64;
@@ -42,6 +48,8 @@ pub(super) struct Wanted {
 trait Decide: Send {
     /// Decides on this state; false: refused.
     fn decide(&mut self, draft: &mut Draft<'_>) -> bool;
+    /// What was decided does not hold.
+    fn refuse(&mut self, refusal: Refusal);
     /// Tells the caller what was decided, with the version it is in; or what went wrong.
     fn tell(self: Box<Self>, version: Result<u64, Refusal>);
 }
@@ -60,6 +68,10 @@ where
     fn decide(&mut self, draft: &mut Draft<'_>) -> bool {
         let made = self.made.insert((self.make)(draft));
         made.is_ok()
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.made = Some(Err(refusal));
     }
 
     fn tell(self: Box<Self>, version: Result<u64, Refusal>) {
@@ -197,27 +209,29 @@ impl Author {
 
     /// Follows the log to its end, and writes what is wanted behind it. Callers that were answered are taken out of the group.
     fn write(&mut self, group: &mut Vec<Wanted>) -> Result<(), StartError> {
-        for _round in 0..ROUNDS {
-            self.follow()?;
-            if group.is_empty() {
-                return Ok(());
-            }
-            let changes = self.decide(group)?;
-            let version = self.copies.replica.position().version;
+        self.follow()?;
+        let mut conflicts = 0;
+        while !group.is_empty() && conflicts < ROUNDS {
+            let (changes, decided) = self.decide(group)?;
             if changes.is_empty() {
                 // Nothing to write: refused, or as it is already.
-                group.drain(..).for_each(|wanted| wanted.change.tell(Ok(version)));
-                return Ok(());
+                let version = self.copies.replica.position().version;
+                group.drain(..decided).for_each(|wanted| wanted.change.tell(Ok(version)));
+                continue;
             }
             let entry = self.entry(changes)?;
             match self.log.create(&entry)? {
                 Created::Ours => {
                     self.apply(&entry)?;
                     self.metrics.written.inc();
-                    group.drain(..).for_each(|wanted| wanted.change.tell(Ok(version + 1)));
-                    return Ok(());
+                    let version = self.copies.replica.position().version;
+                    group.drain(..decided).for_each(|wanted| wanted.change.tell(Ok(version)));
                 }
-                Created::Theirs => drop(self.metrics.conflicts.inc()),
+                Created::Theirs => {
+                    self.metrics.conflicts.inc();
+                    conflicts += 1;
+                    self.follow()?;
+                }
             }
         }
         let said = "other apis write the configuration all the time; try again";
@@ -245,12 +259,18 @@ impl Author {
         apply(&self.copies.for_edges, &delta)
     }
 
-    /// What each of the group writes; one that writes nothing or is refused has no change.
-    fn decide(&self, group: &mut [Wanted]) -> Result<Vec<Change>, StartError> {
+    /// What the first of the group write, as many as fit into an entry, and how many these are. One that writes nothing or is refused
+    /// has no change.
+    fn decide(&self, group: &mut [Wanted]) -> Result<(Vec<Change>, usize), StartError> {
         let reader = self.copies.replica.read()?;
         let at_ms = self.clock.now_ms();
-        let (mut written, mut changes) = (std::collections::BTreeMap::new(), Vec::new());
+        let (mut written, mut changes, mut bytes) = (std::collections::BTreeMap::new(), Vec::new(), 0);
+        let mut decided = 0;
         for wanted in group {
+            if bytes >= FULL_BYTES {
+                break;
+            }
+            decided += 1;
             let mut draft = Draft::new(&reader, &written);
             if !wanted.change.decide(&mut draft) {
                 continue;
@@ -259,11 +279,19 @@ impl Author {
             if writes.is_empty() {
                 continue;
             }
+            let written_bytes = size(&writes);
+            if written_bytes > CHANGE_MAX_BYTES {
+                let said =
+                    format!("the change would write more than {CHANGE_MAX_BYTES} bytes; make it in parts");
+                wanted.change.refuse(Refusal::new(Code::TooLarge, said));
+                continue;
+            }
+            bytes += written_bytes;
             written.extend(writes.iter().map(|write| (write.key.clone(), write.after.clone())));
             let Attribution { actor, method } = wanted.by.clone();
             changes.push(Change { actor: Some(actor), at_ms, method: method.to_owned(), writes });
         }
-        Ok(changes)
+        Ok((changes, decided))
     }
 
     fn entry(&self, changes: Vec<Change>) -> Result<LogEntry, StartError> {
@@ -297,4 +325,10 @@ impl Author {
         });
         self.snapshot = spawned.ok();
     }
+}
+
+/// Bytes that writes take as a delta.
+fn size(writes: &[Write]) -> usize {
+    let of_one = |write: &Write| write.key.len() + write.after.as_ref().map_or(0, Vec::len) + 16;
+    writes.iter().map(of_one).sum()
 }

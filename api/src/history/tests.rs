@@ -276,3 +276,19 @@ async fn a_backup_holds_every_version_and_a_restored_store_goes_on_behind_it() {
         assert_eq!(after.history.for_edges().position().order(), found.order());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_beyond_what_followers_take_are_refused_and_large_ones_get_versions_of_their_own() {
+    let running = Running::start();
+    let before = running.history.position().version;
+    let large = |key: &'static str, bytes: usize| {
+        running.history.change(by("Large"), move |draft| {
+            draft.put(key.into(), vec![7; bytes]);
+            Ok(())
+        })
+    };
+    let (a, b, too_large) = futures::join!(large("a", 5 << 20), large("b", 5 << 20), large("c", 33 << 20));
+    assert_eq!((a, b), (Ok(()), Ok(())));
+    assert_eq!(too_large.unwrap_err().code, Code::TooLarge);
+    assert_eq!(running.history.position().version, before + 2);
+}

@@ -30,6 +30,9 @@ mod metrics;
 
 pub use metrics::FollowMetrics;
 
+/// Largest message, bytes: a version that one change made of very many records.
+pub const MESSAGE_MAX_BYTES: usize = 64 << 20;
+
 /// Pause before the first new attempt.
 const RECONNECT_MIN_MS: u64 = 100;
 
@@ -197,7 +200,8 @@ impl Follower {
         let begin = wire::FollowRequest { said: Some(Said::Begin(known.into())) };
         let requests = tokio_stream::once(begin).chain(ReceiverStream::new(to_source));
         let connected = async {
-            let mut client = ConfigFeedClient::new(self.connect(source).await.map_err(Left::Connect)?);
+            let mut client = ConfigFeedClient::new(self.connect(source).await.map_err(Left::Connect)?)
+                .max_decoding_message_size(MESSAGE_MAX_BYTES);
             Ok::<_, Left>(client.follow(requests).await?.into_inner())
         };
         let mut stream = match connected.await {

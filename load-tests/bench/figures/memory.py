@@ -1,9 +1,11 @@
 """Memory per open session and per property without traffic, as growth of the edge's anonymous memory between known counts."""
 
+import json
 import statistics
 import time
+import urllib.request
 
-from .. import machine
+from .. import machine, properties
 from ..load import NotMeasured, batched
 
 # Sessions opened before the first look, and between it and the second.
@@ -22,6 +24,7 @@ SMALL = {
     "outbox__cache_bytes": 1 << 20,
 }
 LOOKS = 40
+CHANGES = 50
 LOOK_EVERY_S = 0.25
 
 
@@ -37,7 +40,7 @@ def settled_bytes(system):
 def per_session(bench, system):
     """A million more open sessions."""
     with bench.results.expect("bytes_per_open_session"):
-        system.restart_edge(properties_dir=str(bench.few_files), **SMALL)
+        system.restart_edge(**SMALL)
         (fewer, less), (more, most) = (fill(bench, system, sessions) for sessions in SESSIONS)
         bench.results.add("bytes_per_open_session", (most - less) / (more - fewer))
 
@@ -56,15 +59,39 @@ def fill(bench, system, sessions):
     raise NotMeasured(f"{system.open_sessions()} of {wanted} sessions are open after {MOST_FILLS} loads")
 
 
-def per_property(bench, system, properties):
-    """An edge that reads a million property files instead of a few; it stays that way."""
-    names = ("bytes_per_property", "edge_start_s_1m", "edge_idle_cores_1m")
+def per_property(bench, system, count):
+    """A million properties more, as they come to a running edge; then a start with them. Gives them; they stay."""
+    names = ("bytes_per_property", "config_seconds_1m", "edge_start_s_1m", "edge_idle_cores_1m", "config_change_ms_1m")
+    # Behind those of the other loads.
+    first, listing = bench.few_count, bench.directory / "million.jsonl"
     with bench.results.expect(*names):
         less = settled_bytes(system)
-        started_s = system.restart_edge(properties_dir=str(bench.million_files))
+        begun = time.monotonic()
+        properties.seed(bench.binaries, system.data / "store", listing, first, count)
+        while system.config_version("edge") < system.config_version("api"):
+            time.sleep(LOOK_EVERY_S)
+        bench.results.add("config_seconds_1m", time.monotonic() - begun)
+        started_s = system.restart_edge()
         bench.results.add("edge_start_s_1m", started_s)
         cpu, begun = machine.cpu_seconds(system.pids["edge"]), time.monotonic()
         most = settled_bytes(system)
         idle = (machine.cpu_seconds(system.pids["edge"]) - cpu) / (time.monotonic() - begun)
         bench.results.add("edge_idle_cores_1m", idle)
-        bench.results.add("bytes_per_property", (most - less) / (properties.count - bench.few_count))
+        bench.results.add("bytes_per_property", (most - less) / count)
+        bench.results.add("config_change_ms_1m", change_ms(system))
+    return properties.Slice(listing, first, count)
+
+
+def change_ms(system):
+    """Median time until a change is answered, which is when the edge has it in force: new rules of one property among a million."""
+    times = []
+    path = f"/v1/properties/{properties.ids(0)[0]}/rules"
+    for timeout in range(CHANGES):
+        body = json.dumps({"rules": f"session_timeout_s = {1000 + timeout}"}).encode()
+        headers = {"Authorization": f"Bearer {system.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(system.api + path, body, headers, method="PUT")
+        begun = time.monotonic()
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            answer.read()
+        times.append((time.monotonic() - begun) * 1000)
+    return statistics.median(times)

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -106,11 +107,9 @@ impl Mesh {
         std::fs::write(root.join("crawlers.json"), r#"[{"pattern":"bot"}]"#).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        // What others are told has to stay the same when its service is started again.
-        let mut ports = Ports::new();
-        let apis: Vec<_> = (1..=apis).map(|n| start_api(root, n, &mut ports)).collect();
+        let apis: Vec<_> = (1..=apis).map(|n| start_api(root, n)).collect();
         let sources: Vec<_> = apis.iter().map(|api| api.address("mesh")).collect();
-        let hubs: Vec<_> = (1..=hubs).map(|n| start_hub(root, n, &sources, &mut ports)).collect();
+        let hubs: Vec<_> = (1..=hubs).map(|n| start_hub(root, n, &sources)).collect();
         let relays: Vec<Vec<Relay>> = (0..edges)
             .map(|_| hubs.iter().map(|hub| Relay::start(&runtime, &hub.address("mesh"))).collect())
             .collect();
@@ -187,7 +186,13 @@ fn tls(root: &Path, role: Role, n: usize) -> TlsFiles {
     ensure_development(&root.join("tls"), &[identity], CERTIFICATES_FROM_MS).unwrap().remove(0)
 }
 
-fn start_api(root: &Path, n: usize, ports: &mut Ports) -> Service {
+/// A port that stays the same when its service is started again: others are told of it. One counter for the tests of this process.
+fn port() -> SocketAddr {
+    static PORTS: LazyLock<Mutex<Ports>> = LazyLock::new(Mutex::default);
+    PORTS.lock().unwrap().loopback().unwrap()
+}
+
+fn start_api(root: &Path, n: usize) -> Service {
     let mut config = api::Config {
         grpc_listen: ANY_PORT,
         http_listen: ANY_PORT,
@@ -197,21 +202,18 @@ fn start_api(root: &Path, n: usize, ports: &mut Ports) -> Service {
     };
     config.config.store = StoreConfig::local(&root.join("store")).unwrap();
     config.config.data_dir = root.join(format!("api-{n}"));
-    config.mesh = Some(api::mesh::MeshConfig {
-        listen: ports.loopback().unwrap(),
-        tls: tls(root, Role::Api, n),
-        ..Default::default()
-    });
+    config.mesh =
+        Some(api::mesh::MeshConfig { listen: port(), tls: tls(root, Role::Api, n), ..Default::default() });
     Service::start(&format!("api-{n}"), "api", root, &config)
 }
 
-fn start_hub(root: &Path, n: usize, sources: &[String], ports: &mut Ports) -> Service {
+fn start_hub(root: &Path, n: usize, sources: &[String]) -> Service {
     let mut config =
         hub::Config { admin_listen: ANY_PORT, tls: tls(root, Role::Hub, n), ..hub::Config::default() };
     config.store = StoreConfig::local(&root.join("store")).unwrap();
     config.data_dir = root.join(format!("hub-{n}"));
-    config.receive.listen = ports.loopback().unwrap();
-    config.mesh.listen = ports.loopback().unwrap();
+    config.receive.listen = port();
+    config.mesh.listen = port();
     config.config.sources = sources.to_vec();
     Service::start(&format!("hub-{n}"), "hub", root, &config)
 }

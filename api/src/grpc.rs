@@ -126,8 +126,9 @@ impl PropertyService for PropertyCalls {
         request: Request<CreatePropertyRequest>,
     ) -> Result<Response<CreatePropertyResponse>, Status> {
         let (headers, _patience, request) = open(request);
-        let CreatePropertyRequest { name, time_zone, currency, hostnames } = request;
-        let keys = self.create(&headers, NewProperty { name, time_zone, currency, hostnames }).await?;
+        let CreatePropertyRequest { name, time_zone, currency, hostnames, data_region } = request;
+        let new = NewProperty { name, time_zone, currency, hostnames, data_region };
+        let keys = self.create(&headers, new).await?;
         Ok(Response::new(CreatePropertyResponse {
             property_id: keys.property_id,
             measurement_id: keys.measurement_id,
@@ -221,6 +222,7 @@ fn shown(named: &NamedProperty) -> Property {
         currency: property.currency().to_owned(),
         hostnames: property.hostnames.clone(),
         created_at: property.created_at.to_string(),
+        data_region: property.data_region.clone(),
     }
 }
 

@@ -39,6 +39,9 @@ pub struct CreateArguments {
     /// Host name of the site; may be repeated
     #[arg(long = "hostname", value_name = "HOST")]
     hostnames: Vec<String>,
+    /// Data region that its hits stay in; without it wherever the edge that takes them is at home
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    data_region: String,
     #[command(flatten)]
     api: ApiOptions,
     /// Form of the output
@@ -85,6 +88,7 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         time_zone: arguments.time_zone,
         currency: arguments.currency,
         hostnames: arguments.hostnames,
+        data_region: arguments.data_region,
     };
     let created = client.create_property(request).await.map_err(|status| call_error(&status))?.into_inner();
     let fields = [
@@ -124,7 +128,14 @@ async fn list(arguments: ListArguments) -> anyhow::Result<()> {
         }
         Format::Table => {
             let mut table = Table::new();
-            table.set_header(["property_id", "measurement_id", "name", "time_zone", "hostnames"]);
+            table.set_header([
+                "property_id",
+                "measurement_id",
+                "name",
+                "time_zone",
+                "hostnames",
+                "data_region",
+            ]);
             for property in &properties {
                 let hostnames = property.hostnames.join(", ");
                 table.add_row([
@@ -133,6 +144,7 @@ async fn list(arguments: ListArguments) -> anyhow::Result<()> {
                     &property.name,
                     &property.time_zone,
                     &hostnames,
+                    &property.data_region,
                 ]);
             }
             println!("{table}");
@@ -149,6 +161,7 @@ fn to_json(property: &Property) -> serde_json::Value {
         "time_zone": property.time_zone,
         "currency": property.currency,
         "hostnames": property.hostnames,
+        "data_region": property.data_region,
         "created_at": property.created_at,
     })
 }

@@ -83,6 +83,7 @@ fn property(n: u64) -> Property {
         visitor_key: VisitorKey::from([7; 16]),
         rules: Rulebook::try_from(vec![rules]).expect("a rulebook"),
         tracker: None,
+        data_region: String::new(),
     }
 }
 

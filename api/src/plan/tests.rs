@@ -14,6 +14,7 @@ pub(crate) fn property(zone: &str) -> Arc<Property> {
         visitor_key: VisitorKey::random().unwrap(),
         rules: Rulebook::try_from(vec![hit::Rules::first(zone)]).unwrap(),
         tracker: None,
+        data_region: String::new(),
     })
 }
 

@@ -9,8 +9,9 @@ use std::hash::Hasher as _;
 use proto::config as wire;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-/// Version of the schema of records that this build writes and the newest that it reads.
-pub const SCHEMA: u32 = 1;
+/// Version of the schema of records that this build writes and the newest that it reads. Since 2 a property may have a data region,
+/// which no edge may pass over.
+pub const SCHEMA: u32 = 2;
 
 /// Sum modulo 2^128 of the records' hashes; the form on the wire is described in `distribution.proto`.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]

@@ -118,6 +118,7 @@ pub(crate) fn edge_property(property: &Property) -> wire::EdgeProperty {
         visitor_key: property.visitor_key.bytes().to_vec(),
         rules_json: rules_value(property.current_rules()),
         tracker_json: property.tracker.as_ref().map(json).unwrap_or_default(),
+        data_region: property.data_region.clone(),
     }
 }
 
@@ -240,6 +241,7 @@ fn read_edge_property(
             .map_err(|_| wrong(key, "visitor_key is not 16 bytes long"))?,
         rules: Rulebook::try_from(rules).map_err(|problem| wrong(key, &problem))?,
         tracker,
+        data_region: edge.data_region,
     };
     property.check().map_err(|problem| wrong(key, &problem))?;
     if key != property_key(&property.property_id) {
@@ -289,6 +291,7 @@ mod tests {
             time_zone: "Asia/Kathmandu".into(),
             currency: "NPR".into(),
             hostnames: vec!["a.example".into()],
+            data_region: "eu-1".into(),
         };
         let created = new.create(1_431_857_100_000).unwrap();
         NamedProperty { property: created.property, name: created.name, organisation_id: "o_x".into() }
@@ -352,6 +355,7 @@ mod tests {
             (wire::EdgeProperty { visitor_key: vec![1], ..good.clone() }, "visitor_key"),
             (wire::EdgeProperty { property_id: "p_aaaaaaaaaaaa".into(), ..good.clone() }, "another one"),
             (wire::EdgeProperty { measurement_id: "M-".into(), ..good.clone() }, "measurement_id"),
+            (wire::EdgeProperty { data_region: "../eu".into(), ..good.clone() }, "data_region"),
         ] {
             let error = property_at_edge(&key, &stored.encode_to_vec(), Vec::new()).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -9,7 +9,7 @@ use hit::Rules;
 use jiff::Timestamp;
 
 use crate::key::{ApiSecret, KeyHash, VisitorKey, random_base32, random_secret};
-use crate::model::{HOSTNAMES_MAX, Property, check_currency, check_hostname, check_name};
+use crate::model::{HOSTNAMES_MAX, Property, check_currency, check_data_region, check_hostname, check_name};
 use crate::rulebook::{Rulebook, known_zone};
 
 /// What a new property is called.
@@ -23,6 +23,8 @@ pub struct NewProperty {
     pub currency: String,
     /// Host names of the site; empty: any.
     pub hostnames: Vec<String>,
+    /// Data region that its hits stay in; empty: wherever the edge that takes them is at home.
+    pub data_region: String,
 }
 
 /// A new property and its secrets, which are nowhere else.
@@ -62,6 +64,7 @@ struct Wanted {
     time_zone: String,
     currency: String,
     hostnames: Vec<String>,
+    data_region: String,
 }
 
 fn check(new: NewProperty) -> Result<Wanted, CreateError> {
@@ -94,7 +97,9 @@ fn check(new: NewProperty) -> Result<Wanted, CreateError> {
             .map_err(|problem| invalid(&format!("hostnames[{index}]"), hostname, problem))?;
         hostnames.push(lower);
     }
-    Ok(Wanted { name: new.name, time_zone, currency, hostnames })
+    let data_region = new.data_region;
+    check_data_region(&data_region).map_err(|problem| invalid("data_region", &data_region, problem))?;
+    Ok(Wanted { name: new.name, time_zone, currency, hostnames, data_region })
 }
 
 impl NewProperty {
@@ -123,6 +128,7 @@ impl NewProperty {
             visitor_key: VisitorKey::random().map_err(CreateError::Random)?,
             rules,
             tracker: None,
+            data_region: wanted.data_region,
         };
         Ok(Created { property, name: wanted.name, api_secret, report_key })
     }
@@ -166,6 +172,7 @@ mod tests {
             (new(&long), "name is \"xxx"),
             (NewProperty { time_zone: "Mars/Olympus".into(), ..new("A") }, "time_zone is \"Mars/Olympus\""),
             (NewProperty { currency: "eur".into(), ..new("A") }, "currency is \"eur\""),
+            (NewProperty { data_region: "EU".into(), ..new("A") }, "data_region is \"EU\""),
             (host("https://a.b"), "hostnames[1] is \"https://a.b\""),
         ] {
             let message = bad.create(0).unwrap_err().to_string();

@@ -16,7 +16,7 @@ pub use aliases::{Alias, AliasError, OwnedAlias};
 pub use change::{Changed, FieldChange, RulesError};
 pub use create::{CreateError, Created, NewProperty};
 pub use key::{ApiSecret, KeyHash, VisitorKey};
-pub use model::{Property, is_measurement_id, is_property_id};
+pub use model::{Property, is_data_region, is_measurement_id, is_property_id};
 pub use rulebook::{Invalid, Rulebook};
 pub use rules_file::{RULES_FILE_MAX_BYTES, RulesFile, RulesFileError};
 pub use tracker::{Setting, TrackerSettings};

@@ -15,6 +15,9 @@ use crate::tracker::TrackerSettings;
 /// Longest display name, characters.
 pub const NAME_MAX_CHARS: usize = 100;
 
+/// Longest name of a data region, characters.
+pub const DATA_REGION_MAX_CHARS: usize = 32;
+
 /// Most host names of one property.
 pub const HOSTNAMES_MAX: usize = 100;
 
@@ -37,6 +40,8 @@ pub struct Property {
     pub rules: Rulebook,
     /// What the tracker is told; none: its defaults.
     pub tracker: Option<Box<TrackerSettings>>,
+    /// Data region that its hits stay in; empty: wherever the edge that takes them is at home.
+    pub data_region: String,
 }
 
 /// What most properties tell the tracker.
@@ -93,6 +98,8 @@ impl Property {
             check_hostname(hostname)
                 .map_err(|problem| format!("hostnames[{index}] is {hostname:?}, {problem}"))?;
         }
+        check_data_region(&self.data_region)
+            .map_err(|problem| format!("data_region is {:?}, {problem}", self.data_region))?;
         self.tracker().check().map_err(|invalid| invalid.to_string())
     }
 }
@@ -107,6 +114,22 @@ pub fn is_measurement_id(text: &str) -> bool {
     text.strip_prefix("M-").is_some_and(|rest| {
         rest.bytes().all(|byte| !byte.is_ascii_lowercase()) && is_base32(&rest.to_ascii_lowercase(), 10)
     })
+}
+
+/// Whether `text` can be the name of a data region. Edges keep what belongs to one in a directory of this name.
+pub fn is_data_region(text: &str) -> bool {
+    (1..=DATA_REGION_MAX_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether a property's hits can be said to stay there.
+pub(crate) fn check_data_region(region: &str) -> Result<(), &'static str> {
+    if region.is_empty() || is_data_region(region) {
+        return Ok(());
+    }
+    Err(
+        "which is not 1 to 32 of a-z, 0-9 and hyphens; leave it empty for the region of whatever edge takes the hits",
+    )
 }
 
 /// Whether this can be a display name.
@@ -159,6 +182,19 @@ mod tests {
         ] {
             assert_eq!((is_property_id(text), is_measurement_id(text)), (property, measurement), "{text}");
         }
+    }
+
+    #[test]
+    fn data_regions_are_names_of_directories() {
+        let longest = "x".repeat(32);
+        for good in ["eu", "eu-west-1", "9", "-", &longest] {
+            assert!(is_data_region(good) && check_data_region(good).is_ok(), "{good}");
+        }
+        let longer = "x".repeat(33);
+        for bad in ["EU", "e u", "..", "a/b", "a.b", "ü", "a_b", &longer] {
+            assert!(!is_data_region(bad) && check_data_region(bad).is_err(), "{bad}");
+        }
+        assert!(!is_data_region("") && check_data_region("").is_ok());
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Stored {
             visitor_key: self.visitor_key,
             rules: self.chosen.rules.clone(),
             tracker: self.chosen.tracker.clone(),
+            data_region: self.chosen.data_region.clone(),
         }
     }
 
@@ -146,9 +147,10 @@ fn text(prefix: &str, characters: &[u8]) -> String {
 struct Chosen {
     rules: Rulebook,
     tracker: Option<Box<TrackerSettings>>,
+    data_region: String,
 }
 
-/// Rules and tracker settings that many properties have alike, each kept once.
+/// Rules, tracker settings and data regions that many properties have alike, each kept once.
 #[derive(Debug, Default)]
 pub(super) struct Rulebooks {
     /// By their JSON.
@@ -159,11 +161,11 @@ pub(super) struct Rulebooks {
 
 impl Rulebooks {
     fn shared(&mut self, property: &Property) -> Arc<Chosen> {
-        let Property { rules, tracker, .. } = property;
+        let Property { rules, tracker, data_region, .. } = property;
         let all: Vec<&Rules> = rules.iter().map(Arc::as_ref).collect();
-        let text = serde_json::to_string(&(all, tracker)).unwrap_or_default();
+        let text = serde_json::to_string(&(all, tracker, data_region)).unwrap_or_default();
         if let Some(known) = self.known.get(&text).and_then(Weak::upgrade)
-            && (&known.rules, &known.tracker) == (rules, tracker)
+            && (&known.rules, &known.tracker, &known.data_region) == (rules, tracker, data_region)
         {
             return known;
         }
@@ -171,7 +173,11 @@ impl Rulebooks {
             self.known.retain(|_, chosen| chosen.strong_count() > 0);
             self.crowded = 2 * self.known.len() + 64;
         }
-        let chosen = Arc::new(Chosen { rules: rules.clone(), tracker: tracker.clone() });
+        let chosen = Arc::new(Chosen {
+            rules: rules.clone(),
+            tracker: tracker.clone(),
+            data_region: data_region.clone(),
+        });
         self.known.insert(text, Arc::downgrade(&chosen));
         chosen
     }
@@ -192,22 +198,24 @@ mod tests {
             visitor_key: VisitorKey::random().unwrap(),
             rules: Rulebook::try_from(vec![Rules::first("UTC"), second]).unwrap(),
             tracker: Some(Box::new(TrackerSettings { forms: true, ..TrackerSettings::default() })),
+            data_region: "eu".into(),
         }
     }
 
     #[test]
     fn rules_and_settings_that_are_alike_are_kept_once() {
         let mut rulebooks = Rulebooks::default();
-        let mut chosen = |timeout_s: u32, tracker: Option<Box<TrackerSettings>>| {
+        let mut chosen = |timeout_s: u32, tracker: Option<Box<TrackerSettings>>, region: &str| {
             let rules = Rules { session_timeout_s: timeout_s, ..Rules::first("UTC") };
             let rules = Rulebook::try_from(vec![rules]).unwrap();
-            let property = Property { rules, tracker, ..property(&[]) };
+            let property = Property { rules, tracker, data_region: region.into(), ..property(&[]) };
             Stored::new(&property, &mut rulebooks).unwrap().chosen
         };
-        let usual = chosen(1800, None);
-        assert!(Arc::ptr_eq(&usual, &chosen(1800, None)));
-        assert!(!Arc::ptr_eq(&usual, &chosen(60, None)));
-        assert!(!Arc::ptr_eq(&usual, &chosen(1800, Some(Box::default()))));
+        let usual = chosen(1800, None, "eu");
+        assert!(Arc::ptr_eq(&usual, &chosen(1800, None, "eu")));
+        assert!(!Arc::ptr_eq(&usual, &chosen(60, None, "eu")));
+        assert!(!Arc::ptr_eq(&usual, &chosen(1800, Some(Box::default()), "eu")));
+        assert!(!Arc::ptr_eq(&usual, &chosen(1800, None, "")));
         // What a million properties cost is counted by this size: docs/performance.md.
         assert_eq!(size_of::<Stored>(), 128);
     }

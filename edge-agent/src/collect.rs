@@ -2,7 +2,7 @@
 //!
 //! Accept threads share the port (`SO_REUSEPORT`): each has its own listener and runtime, and a connection stays where it
 //! was accepted, so that requests are read, parsed and answered where they came in, with short locks for what all threads look up. In: connections, at most `max_connections` (further ones wait in the kernel's queue). Out: submissions to the
-//! committer; 204 only after their commit, else the error shape of `docs/errors.md`. A request is taken whole or refused
+//! committers; 204 only after their commit, else the error shape of `docs/errors.md`. A request is taken whole or refused
 //! whole. Invariant: the full client address goes no further than this module.
 
 pub(crate) mod listen;
@@ -133,8 +133,8 @@ pub(crate) struct Thread {
     pub(crate) listener: std::net::TcpListener,
     /// Where requests go.
     pub(crate) routes: Routes,
-    /// Answers of the committer to its requests.
-    pub(crate) answers: Answers,
+    /// Answers of the committers to its requests.
+    pub(crate) answers: Vec<Answers>,
     /// Connections that may still be opened, over all threads.
     pub(crate) slots: Arc<Semaphore>,
     /// `None`: cleartext.
@@ -150,7 +150,9 @@ pub(crate) fn run(thread: Thread, config: &Config, shutdown: &CancellationToken)
 async fn accept(thread: Thread, config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let Thread { listener, routes, answers, slots, tls } = thread;
     let listener = TcpListener::from_std(listener)?;
-    tokio::spawn(answers.deliver());
+    for answers in answers {
+        tokio::spawn(answers.deliver());
+    }
     let pulse = Pulse::new(config.request_timeout());
     let server = Arc::new(Server::new(config, routes, tls, &pulse));
     tokio::select! {

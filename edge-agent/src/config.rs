@@ -16,6 +16,8 @@ use crate::collect::client::Proxies;
 pub use crate::collect::tls::Config as CollectTlsConfig;
 pub use crate::collect::{Config as CollectConfig, LocationHeaders};
 pub use crate::outbox::Config as OutboxConfig;
+pub use crate::pipeline::Config as RegionConfig;
+use crate::pipeline::Settings;
 pub use crate::process::Config as ProcessConfig;
 pub use crate::ship::Config as ShipConfig;
 pub use crate::wal::Config as WalConfig;
@@ -79,6 +81,24 @@ impl Default for Config {
             tls: TlsFiles::default(),
             log: LogConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// What each pipeline is made with: the home region's first, which lies where an edge's data always lay.
+    pub(crate) fn pipelines(&self) -> Vec<Settings> {
+        let home = Settings {
+            region: String::new(),
+            is_one_of_several: false,
+            data_dir: self.data_dir.clone(),
+            queue_submissions: self.collect.queue_submissions,
+            queue_bytes: self.collect.queue_bytes,
+            wal: self.wal.clone(),
+            process: self.process.clone(),
+            outbox: self.outbox.clone(),
+            ship: self.ship.clone(),
+        };
+        vec![home]
     }
 }
 

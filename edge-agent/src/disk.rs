@@ -1,7 +1,7 @@
 //! What the edge keeps on disk, below the stages: the data directory, WAL files, and the state database.
 //!
-//! `DATA/state.redb` (identity, processed position, state of processing, outbox), `DATA/wal/*.redb` (blocks),
-//! `DATA/salts/`. Only this module opens redb. Invariant: a directory entry is synced before anything relies on it.
+//! `DATA/state.redb` (identity, processed position, state of processing, outbox), `DATA/wal/*.redb` (blocks), both again in
+//! `DATA/regions/NAME/` for each further region; `DATA/salts/`. Only this module opens redb. Invariant: a directory entry is synced before anything relies on it.
 
 mod medium;
 pub(crate) mod wal_file;
@@ -55,7 +55,7 @@ pub(crate) struct DataDir {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     /// The directory could not be made.
-    #[error("cannot make data_dir = {path:?}: {source}")]
+    #[error("cannot make the data directory {path:?}: {source}")]
     Make {
         /// The directory.
         path: PathBuf,

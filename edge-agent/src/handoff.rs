@@ -6,6 +6,7 @@
 //! then reads the block from its WAL file. Invariant: an answer of `Ok` is sent only after the commit.
 
 pub(crate) mod refused;
+pub(crate) mod regions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -152,6 +153,7 @@ pub(crate) fn intake(
 
 impl Intake {
     /// Queues a request's hits and waits for their commit.
+    #[cfg(test)]
     pub(crate) async fn commit(&self, body: Vec<u8>, hits: u32) -> Result<(), CommitRefused> {
         let receiver = self.submit(body, hits)?;
         receiver.await.unwrap_or(Err(CommitRefused::Unavailable))

@@ -1,4 +1,4 @@
-//! The accounts of this edge: every acknowledged hit is waiting, delivered or dropped, at any moment.
+//! The accounts of one pipeline: every acknowledged hit is waiting, delivered or dropped, at any moment.
 //!
 //! In: what the stages did. Out: `edge_hits_*` on `/metrics`, and the edge's part of `/status`. All four figures are
 //! read under one lock that no stage holds while it waits, so that at any scrape
@@ -8,19 +8,19 @@
 //! last seal, and those in the rows of batches in the outbox.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use batch::Lane;
 use processing::{DropReason, Totals, TrafficClass};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::disk::entry::Note;
 use crate::disk::state::{OutboxContents, Progress};
+use crate::metrics::pipeline::{Labels, show};
 
 /// The reason under which repeats are accounted for.
 pub(crate) const REPEATED: &str = "repeated";
@@ -207,49 +207,54 @@ fn totals(progress: &Progress) -> Totals {
     }
 }
 
-/// Shows the accounts on `/metrics`.
+/// Shows the accounts of all pipelines on `/metrics`.
 #[derive(Debug)]
-struct LedgerCollector(std::sync::Arc<Ledger>);
+struct LedgerCollector(Vec<(Labels, Arc<Ledger>)>);
 
 /// Registers `edge_hits_in`, `_out`, `_dropped{reason}`, `_queued`, and how far a replay has come.
-pub(crate) fn register(ledger: std::sync::Arc<Ledger>, registry: &mut Registry) {
-    registry.register_collector(Box::new(LedgerCollector(ledger)));
+pub(crate) fn register(ledgers: Vec<(Labels, Arc<Ledger>)>, registry: &mut Registry) {
+    registry.register_collector(Box::new(LedgerCollector(ledgers)));
 }
 
 impl Collector for LedgerCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let accounts = self.0.snapshot();
-        let mut counter = |name: &str, help: &str, value: u64| {
-            let metric = ConstCounter::new(value);
-            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+        // Once for all of a pipeline's figures: they add up at every scrape, and so do their sums over the pipelines.
+        let all: Vec<(Labels, Accounts)> =
+            self.0.iter().map(|(labels, ledger)| (labels.clone(), ledger.snapshot())).collect();
+        let mut counter = |name: &str, help: &str, value: fn(&Accounts) -> u64| {
+            let sample = |(labels, accounts): &(Labels, Accounts)| {
+                (labels.clone(), ConstCounter::new(value(accounts)))
+            };
+            show(&mut encoder, (name, help), &all.iter().map(sample).collect::<Vec<_>>())
         };
-        counter("edge_hits_in", "Hits acknowledged since the epoch began", accounts.acknowledged)?;
-        counter("edge_hits_out", "Hits in rows that a hub has acknowledged", accounts.delivered)?;
+        counter("edge_hits_in", "Hits acknowledged since the epoch began", |accounts| accounts.acknowledged)?;
+        counter("edge_hits_out", "Hits in rows that a hub has acknowledged", |accounts| accounts.delivered)?;
         counter(
             "edge_process_refused_without_rules",
             "Refused hits that no report will tell, because the rules of their property are not there",
-            accounts.totals.refused_without_rules,
+            |accounts| accounts.totals.refused_without_rules,
         )?;
-        let mut family = encoder.encode_descriptor(
-            "edge_hits_dropped",
-            "Hits acknowledged and in no row, by reason",
-            None,
-            MetricType::Counter,
-        )?;
-        let reasons = DropReason::ALL.iter().map(|reason| reason.as_str()).chain([REPEATED]);
-        for reason in reasons {
-            let value = accounts.dropped.get(reason).copied().unwrap_or(0);
-            ConstCounter::new(value).encode(family.encode_family(&[("reason", reason)])?)?;
+        let mut dropped = Vec::new();
+        for (labels, accounts) in &all {
+            for reason in DropReason::ALL.iter().map(|reason| reason.as_str()).chain([REPEATED]) {
+                let mut labels = labels.clone();
+                labels.push(("reason", reason.to_owned()));
+                dropped.push((labels, ConstCounter::new(accounts.dropped.get(reason).copied().unwrap_or(0))));
+            }
         }
-        let mut gauge = |name: &str, help: &str, value: u64| {
-            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+        show(&mut encoder, ("edge_hits_dropped", "Hits acknowledged and in no row, by reason"), &dropped)?;
+        let mut gauge = |name: &str, help: &str, value: fn(&Accounts) -> u64| {
+            let sample = |(labels, accounts): &(Labels, Accounts)| {
+                (labels.clone(), ConstGauge::new(i64::try_from(value(accounts)).unwrap_or(i64::MAX)))
+            };
+            show(&mut encoder, (name, help), &all.iter().map(sample).collect::<Vec<_>>())
         };
-        let queued = accounts.queued();
-        gauge("edge_hits_queued", "Hits acknowledged that are neither out nor dropped", queued)?;
-        let restoring = u64::from(!accounts.replay.is_restored);
-        gauge("edge_process_restoring", "1 while the state of the last flush is read back", restoring)?;
-        let replay = accounts.replay_hits();
-        gauge("edge_process_replay_hits", "Hits in the WAL at the start that are not processed yet", replay)
+        let help = "Hits acknowledged that are neither out nor dropped";
+        gauge("edge_hits_queued", help, Accounts::queued)?;
+        gauge("edge_process_restoring", "1 while the state of the last flush is read back", |accounts| {
+            u64::from(!accounts.replay.is_restored)
+        })?;
+        let help = "Hits in the WAL at the start that are not processed yet";
+        gauge("edge_process_replay_hits", help, Accounts::replay_hits)
     }
 }

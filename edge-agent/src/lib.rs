@@ -1,8 +1,8 @@
 //! The edge: accepts hits, keeps them, processes them, ships them.
 //!
-//! A hit goes through the stages in this order; stages do not know each other, [`run`] names them all:
-//! `collect → wal → (204) → process → outbox → ship`. `disk` is what they keep, `handoff` what they pass on, `ledger`
-//! the accounts, `tail` what somebody looks at; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
+//! A hit goes through the stages in this order; stages do not know each other: `collect → wal → (204) → process → outbox → ship`. Those behind
+//! collect are a [`pipeline`], one for each data region; [`run`] puts collect before them. `disk` is what they keep, `handoff` what they pass on,
+//! `ledger` the accounts, `tail` what somebody looks at; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
 
 pub mod config;
 pub(crate) mod handoff;
@@ -16,6 +16,7 @@ pub mod wal;
 pub mod process;
 pub mod outbox;
 pub mod ship;
+pub mod pipeline;
 mod status;
 pub mod rehearse;
 #[cfg(test)]
@@ -32,12 +33,11 @@ use configuration::follow::{FollowMetrics, Follower, Speaker};
 use configuration::{Position, Replica};
 use hit::EdgeId;
 use identity::Role;
+use prometheus_client::metrics::counter::Counter;
 use serde_json::{Map, json};
 use service::admin::AdminServer;
 use service::{Context, TaskGroup};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio_util::sync::CancellationToken;
-use transport::Endpoint;
+use tokio::sync::{Semaphore, watch};
 
 use crate::collect::accept::Acceptor;
 use crate::collect::client::Proxies;
@@ -47,18 +47,13 @@ use crate::collect::salts::{self, Salts};
 use crate::collect::tls::{Terminator, Tls};
 use crate::collect::tracker::Tracker;
 pub use crate::config::Config;
-use crate::disk::DataDir;
-use crate::disk::state::Progress;
-use crate::handoff::refused::{self, RefusedHits};
-use crate::handoff::{Answers, Gate, Intake, IntakeReceiver};
-use crate::ledger::Ledger;
-use crate::metrics::{CollectMetrics, OriginMetrics, ProcessMetrics, ShipMetrics, TlsMetrics, WalMetrics};
-use crate::process::restore::Restore;
+use crate::handoff::regions::{Misdirected, Regions};
+use crate::metrics::{CollectMetrics, OriginMetrics, TlsMetrics};
+use crate::pipeline::Pipeline;
+use crate::process::restore::UserAgents;
 use crate::properties::Properties;
-use crate::ship::CurrentHub;
-use crate::status::{EdgeStatus, Found};
+use crate::status::EdgeStatus;
 use crate::tail::Tail;
-use crate::wal::Committer;
 
 /// What stages may take to end beyond the time for shipping.
 const DRAIN_MARGIN: Duration = Duration::from_secs(20);
@@ -66,14 +61,11 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(20);
 /// The local copy of the configuration, in the data directory.
 pub const CONFIG_FILE: &str = "config.redb";
 
-/// Everything that is read from disk before the edge is ready. The state of processing is not among it: it may be large,
-/// and hits can be taken without it.
+/// Everything that is read from disk before the edge is ready.
 struct Opened {
-    disk: Arc<DataDir>,
-    progress: Progress,
-    user_agent_rules: String,
-    crawler_list: String,
-    ledger: Arc<Ledger>,
+    /// The home region's first.
+    pipelines: Vec<Pipeline>,
+    user_agents: Arc<UserAgents>,
     salts: Arc<Salts>,
     properties: Properties,
     replica: Arc<Replica>,
@@ -93,32 +85,22 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let edge = config.tls.identity()?.expect_role(Role::Edge).context("tls.cert")?;
     let edge: EdgeId = edge.id().parse()?;
     let now_ms = context.clock.now_ms();
-    let (to_open, origin_metrics) = (config.clone(), context.registry.register(OriginMetrics::new));
-    let mut opened =
-        tokio::task::spawn_blocking(move || open(&to_open, &edge, now_ms, origin_metrics)).await??;
-    let ledger = opened.ledger.clone();
-    context.registry.register(|registry| ledger::register(ledger.clone(), registry));
-    let ship_metrics = context.registry.register(ShipMetrics::new);
-    let (hub, found) = (CurrentHub::default(), Found::in_ledger(&ledger));
-    let endpoint = Endpoint::new(&config.tls, config.ship.bind, &config.ship.quic)?;
+    let metrics = context.registry.register(CollectMetrics::new);
+    let origin_metrics = context.registry.register(OriginMetrics::new);
+    let (to_open, owner, left_out) = (config.clone(), edge.clone(), metrics.refused_left_out.clone());
+    let opening = move || open(&to_open, &owner, now_ms, origin_metrics, &left_out);
+    let mut opened = tokio::task::spawn_blocking(opening).await??;
+    register_pipelines(&context, &opened.pipelines);
     let listeners = collect::listen::listeners(config.collect.listen, config.collect.threads())
         .with_context(|| format!("cannot listen on collect.listen = {}", config.collect.listen))?;
     let address = listeners.first().context("collect.threads is 0")?.local_addr()?;
     let scheme = if opened.tls.is_some() { "https" } else { "http" };
     let collect_url = format!("{scheme}://{address}");
 
-    let gate = Arc::new(Gate::default());
-    let limits = (config.collect.queue_submissions, config.collect.queue_bytes);
-    let (intakes, intake_receiver) = handoff::intake(listeners.len(), limits.0, limits.1, &gate);
     let status = EdgeStatus {
-        owner: opened.disk.owner.clone(),
-        ledger,
-        intake: intake_receiver.level(),
-        ship: ship_metrics.clone(),
-        hub: hub.clone(),
-        found,
+        edge,
+        pipelines: opened.pipelines.iter().map(Pipeline::status).collect(),
         origins: opened.origins.clone(),
-        config: config.clone(),
         replica: opened.replica.clone(),
         clock: context.clock.clone(),
     };
@@ -128,15 +110,20 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
     let mut tasks = TaskGroup::new(context.shutdown.clone());
     let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
-    let threads = listeners.into_iter().zip(intakes);
-    let refused = spawn_collect(&mut tasks, &config, &context, &opened, threads, terminator.as_ref());
+    spawn_collect(&mut tasks, &config, &context, &mut opened, listeners, (metrics, terminator.as_ref()));
     spawn_watchers(&mut tasks, &config, &context, &opened);
     let known = opened.replica.watch();
-    let opened_disk = (opened.disk.clone(), opened.ledger.clone());
-    let taken = (intake_receiver, refused, gate);
-    let flushed = spawn_wal_and_process(&mut tasks, &config, &context, opened, taken)?;
-    let out = (endpoint, ship_metrics, hub);
-    spawn_outbox_and_ship(&mut tasks, &config, &context, opened_disk, flushed, out);
+    let shared = pipeline::Shared {
+        drain_ms: config.drain_ms,
+        tls: config.tls.clone(),
+        user_agents: opened.user_agents,
+        tail: opened.tail,
+        replica: opened.replica,
+        rules: Arc::new(opened.properties),
+    };
+    for pipeline in opened.pipelines {
+        pipeline.spawn(&mut tasks, &context, &shared)?;
+    }
 
     let addresses = Map::from_iter([
         ("admin".to_owned(), json!(admin.url())),
@@ -145,6 +132,14 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     announce_when_configured(&context, addresses, known).await?;
     tasks.run(Duration::from_millis(config.drain_ms) + DRAIN_MARGIN).await?;
     Ok(())
+}
+
+/// Shows metrics and accounts of all pipelines.
+fn register_pipelines(context: &Context, pipelines: &[Pipeline]) {
+    let metrics = pipelines.iter().map(|pipeline| (pipeline.labels(), pipeline.metrics().clone())).collect();
+    context.registry.register(|registry| metrics::pipeline::register(metrics, registry));
+    let ledgers = pipelines.iter().map(|pipeline| (pipeline.labels(), pipeline.ledger().clone())).collect();
+    context.registry.register(|registry| ledger::register(ledgers, registry));
 }
 
 /// Says that the edge is ready once it has a configuration; until then it refuses hits. Returns early on shutdown.
@@ -177,6 +172,7 @@ fn open(
     edge: &EdgeId,
     now_ms: u64,
     origin_metrics: OriginMetrics,
+    left_out: &Counter,
 ) -> anyhow::Result<Opened> {
     let read = |field: &str, path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {field} = {path:?}"))
@@ -187,21 +183,18 @@ fn open(
     let proxies = Proxies::new(&config.collect).map_err(anyhow::Error::msg)?;
     let tracker = Tracker::open(config.collect.tracker_dir.as_deref())?;
     let tls = config.collect.tls.as_ref().map(Tls::open).transpose()?;
-    let caches = disk::Caches { wal_bytes: config.wal.cache_bytes, state_bytes: config.outbox.cache_bytes };
-    let disk = disk::open(&config.data_dir, edge, caches)?;
+    let threads = config.collect.threads();
+    let pipelines = config.pipelines().into_iter();
+    let pipelines = pipelines
+        .map(|settings| Pipeline::open(settings, edge, threads, left_out.clone()))
+        .collect::<anyhow::Result<_>>()?;
     let properties = Properties::default();
     let path = config.data_dir.join(CONFIG_FILE);
     let replica = Replica::open(&path, config.config.cache_bytes, Arc::new(properties.clone()))?;
-    let salts = Salts::open(&config.data_dir, now_ms)?;
-    let progress = disk.state.load_progress()?;
-    let ledger = Ledger::opened(&disk.wal.end(), &progress, disk.state.load_outbox()?);
     Ok(Opened {
-        ledger: Arc::new(ledger),
-        disk: Arc::new(disk),
-        salts: Arc::new(salts),
-        progress,
-        user_agent_rules,
-        crawler_list,
+        pipelines,
+        salts: Arc::new(Salts::open(&config.data_dir, now_ms)?),
+        user_agents: Arc::new(UserAgents::new(user_agent_rules, crawler_list)),
         properties,
         replica,
         origins: Arc::new(origins),
@@ -219,20 +212,21 @@ fn spawn_reload(tasks: &mut TaskGroup, context: &Context, tls: Option<Tls>) -> O
     Some(terminator)
 }
 
-/// The HTTP port: its threads end when they stopped accepting and everything in flight is answered. Gives what they refuse.
+/// The HTTP port: its threads end when they stopped accepting and everything in flight is answered.
 fn spawn_collect(
     tasks: &mut TaskGroup,
     config: &Config,
     context: &Context,
-    opened: &Opened,
-    threads: impl Iterator<Item = (std::net::TcpListener, (Intake, Answers))>,
-    tls: Option<&Terminator>,
-) -> Arc<RefusedHits> {
-    let metrics = context.registry.register(CollectMetrics::new);
-    let refused = Arc::new(RefusedHits::new(refused::KEYS, metrics.refused_left_out.clone()));
+    opened: &mut Opened,
+    listeners: Vec<std::net::TcpListener>,
+    (metrics, tls): (CollectMetrics, Option<&Terminator>),
+) {
+    let misdirected = Arc::new(Misdirected::new(metrics.wrong_region.clone()));
     let slots = Arc::new(Semaphore::new(config.collect.max_connections));
     let large_bodies = Arc::new(Semaphore::new(config.collect.max_large_bodies));
-    for (listener, (intake, answers)) in threads {
+    for listener in listeners {
+        let entrances = opened.pipelines.iter_mut().filter_map(|pipeline| pipeline.entrances.next());
+        let (regions, answers) = Regions::new(entrances.collect(), misdirected.clone());
         let acceptor = Acceptor {
             properties: opened.properties.clone(),
             salts: opened.salts.clone(),
@@ -240,8 +234,7 @@ fn spawn_collect(
             proxies: opened.proxies.clone(),
             host_suffix: config.collect.host_suffix.clone(),
             tail: opened.tail.clone(),
-            refused: refused.clone(),
-            intake,
+            regions,
             clock: context.clock.clone(),
         };
         let routes = Routes::new(acceptor, opened.tracker.clone(), large_bodies.clone(), metrics.clone());
@@ -249,7 +242,6 @@ fn spawn_collect(
         let (config, shutdown) = (config.collect.clone(), context.shutdown.clone());
         tasks.spawn_blocking_thread("collect", move || collect::run(thread, &config, &shutdown));
     }
-    refused
 }
 
 /// What is kept up beside the hits: salts of the day, properties, and the files that tell where clients are.
@@ -267,87 +259,4 @@ fn spawn_watchers(tasks: &mut TaskGroup, config: &Config, context: &Context, ope
         metrics: context.registry.register(|registry| FollowMetrics::new(registry, "edge", &opened.replica)),
     };
     tasks.spawn("config", follower.run(context.shutdown.clone()));
-}
-
-/// The committer and the processing thread; gives where flushes are announced, closed when processing has ended.
-fn spawn_wal_and_process(
-    tasks: &mut TaskGroup,
-    config: &Config,
-    context: &Context,
-    opened: Opened,
-    (intake, refused, gate): (IntakeReceiver, Arc<RefusedHits>, Arc<Gate>),
-) -> anyhow::Result<watch::Receiver<u64>> {
-    let (feed, feed_receiver) = handoff::feed(config.process.feed_blocks, opened.disk.wal.end().block);
-    let committer = Committer::new(wal::committer::Parts {
-        config: config.wal.clone(),
-        disk: opened.disk.clone(),
-        intake,
-        refused,
-        gate,
-        feed,
-        ledger: opened.ledger.clone(),
-        clock: context.clock.clone(),
-        metrics: context.registry.register(WalMetrics::new),
-    })?;
-    let (flushed, flushes) = watch::channel(opened.progress.rollup_seq);
-    let restore = Restore {
-        config: config.process.clone(),
-        drain_ms: config.drain_ms,
-        disk: opened.disk,
-        progress: opened.progress,
-        user_agent_rules: opened.user_agent_rules,
-        crawler_list: opened.crawler_list,
-        tail: opened.tail,
-        replica: opened.replica,
-        rules: Arc::new(opened.properties),
-        feed: feed_receiver,
-        ledger: opened.ledger,
-        clock: context.clock.clone(),
-        metrics: context.registry.register(ProcessMetrics::new),
-        flushed,
-        shutdown: context.shutdown.clone(),
-    };
-    tasks.spawn_blocking_thread("wal", || committer.run());
-    tasks.spawn_blocking_thread("process", || restore.run());
-    Ok(flushes)
-}
-
-/// The way out: batches to a hub, acks back into the outbox.
-fn spawn_outbox_and_ship(
-    tasks: &mut TaskGroup,
-    config: &Config,
-    context: &Context,
-    opened: (Arc<DataDir>, Arc<Ledger>),
-    flushed: watch::Receiver<u64>,
-    out: (Endpoint, ShipMetrics, CurrentHub),
-) {
-    let (disk, ledger) = opened;
-    let (endpoint, metrics, hub) = out;
-    let (acks, acks_receiver) = mpsc::channel(config.outbox.ack_queue);
-    let give_up = CancellationToken::new();
-    let parts = ship::Parts {
-        config: config.ship.clone(),
-        endpoint,
-        disk: disk.clone(),
-        flushed,
-        acks,
-        give_up: give_up.clone(),
-        metrics,
-        hub,
-    };
-    tasks.spawn_blocking_thread("outbox", move || outbox::run(&disk, &ledger, acks_receiver));
-    let shutdown = context.shutdown.clone();
-    let drain = Duration::from_millis(config.drain_ms);
-    tasks.spawn("ship", async move {
-        let deadline = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(drain).await;
-            give_up.cancel();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            result = ship::run(parts) => result,
-            () = deadline => Ok(()),
-        }
-    });
 }

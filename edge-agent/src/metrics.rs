@@ -1,23 +1,14 @@
 //! Metrics of the edge, one struct per stage. Labels are enums, never a property, URL, address or visitor.
 //!
-//! The accounts (`edge_hits_*`) are in `ledger`.
+//! Those of the stages behind collect are in [`pipeline`], the accounts (`edge_hits_*`) in `ledger`.
 
-use std::time::Duration;
+pub(crate) mod pipeline;
 
-use batch::Lane;
-use batch::sealed::lane_name;
-use processing::Gauges;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use protocol::Protocol;
-
-use crate::disk::state::Flush;
-
-/// `lane` of a batch: `rollup` or `raw`.
-type LaneLabel = [(&'static str, &'static str); 1];
 
 /// `result` of a request: `ok` or the code of its refusal.
 pub(crate) type ResultLabel = [(&'static str, &'static str); 1];
@@ -41,6 +32,8 @@ pub(crate) struct CollectMetrics {
     pub(crate) dropped: Family<DropLabels, Counter>,
     /// Refused hits that reports will not tell, because too many kinds of them wait for a block.
     pub(crate) refused_left_out: Counter,
+    /// Hits, and refused hits, of properties whose data region this edge does not serve.
+    pub(crate) wrong_region: Counter,
     /// Connections that are open.
     pub(crate) connections: Gauge,
 }
@@ -56,6 +49,7 @@ impl CollectMetrics {
             hits: Counter::default(),
             dropped: Family::default(),
             refused_left_out: Counter::default(),
+            wrong_region: Counter::default(),
             connections: Gauge::default(),
         };
         let requests = metrics.requests.clone();
@@ -69,6 +63,11 @@ impl CollectMetrics {
         );
         let left_out = metrics.refused_left_out.clone();
         registry.register("edge_collect_refused_left_out", "Refused hits that no report will tell", left_out);
+        registry.register(
+            "edge_collect_wrong_region",
+            "Hits of properties whose data region this edge does not serve",
+            metrics.wrong_region.clone(),
+        );
         registry.register("edge_collect_connections", "Open connections", metrics.connections.clone());
         metrics
     }
@@ -178,134 +177,5 @@ impl TlsMetrics {
     /// A handshake failed.
     pub(crate) fn failed(&self, result: &'static str) {
         self.handshakes.get_or_create(&[("result", result)]).inc();
-    }
-}
-
-/// Metrics of the WAL.
-#[derive(Debug, Clone)]
-pub(crate) struct WalMetrics {
-    commit_seconds: Histogram,
-    block_hits: Histogram,
-    bytes: Counter,
-}
-
-impl WalMetrics {
-    /// Registers them.
-    pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
-            block_hits: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
-            bytes: Counter::default(),
-        };
-        let commit_seconds = metrics.commit_seconds.clone();
-        registry.register("edge_wal_commit_seconds", "Time of a group commit with fsync", commit_seconds);
-        registry.register("edge_wal_block_hits", "Hits that shared a commit", metrics.block_hits.clone());
-        registry.register("edge_wal_bytes", "Bytes of blocks written", metrics.bytes.clone());
-        metrics
-    }
-
-    /// A block was committed.
-    pub(crate) fn committed(&self, hits: u32, bytes: usize, took: Duration) {
-        self.commit_seconds.observe(took.as_secs_f64());
-        self.block_hits.observe(f64::from(hits));
-        self.bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-}
-
-/// Metrics of processing.
-#[derive(Debug, Clone)]
-pub(crate) struct ProcessMetrics {
-    flush_seconds: Histogram,
-    rollup_bytes: Counter,
-    open_sessions: Gauge,
-    known_visitors: Gauge,
-    id_window_entries: Gauge,
-    id_window_reach_seconds: Gauge,
-}
-
-impl ProcessMetrics {
-    /// Registers them.
-    pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            flush_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
-            rollup_bytes: Counter::default(),
-            open_sessions: Gauge::default(),
-            known_visitors: Gauge::default(),
-            id_window_entries: Gauge::default(),
-            id_window_reach_seconds: Gauge::default(),
-        };
-        let flush_seconds = metrics.flush_seconds.clone();
-        registry.register("edge_process_flush_seconds", "Time from seal to durable batch", flush_seconds);
-        let rollup_bytes = metrics.rollup_bytes.clone();
-        registry.register("edge_process_rollup_bytes", "Bytes of rollup batches sealed", rollup_bytes);
-        let open_sessions = metrics.open_sessions.clone();
-        registry.register("edge_process_open_sessions", "Sessions that are open", open_sessions);
-        let visitors = metrics.known_visitors.clone();
-        registry.register("edge_process_known_visitors", "Visitors that are remembered", visitors);
-        let entries = metrics.id_window_entries.clone();
-        registry.register("edge_process_id_window_entries", "Hit ids that are remembered", entries);
-        let reach = metrics.id_window_reach_seconds.clone();
-        registry.register("edge_process_id_window_reach_seconds", "Age of the oldest hit id", reach);
-        metrics
-    }
-
-    /// A flush is durable.
-    pub(crate) fn flushed(&self, flush: &Flush, took_ms: u64, gauges: &Gauges) {
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.flush_seconds.observe(Duration::from_millis(took_ms).as_secs_f64());
-        self.rollup_bytes.inc_by(flush.rollup.batch.header().payload_bytes);
-        self.open_sessions.set(gauge(gauges.open_sessions));
-        self.known_visitors.set(gauge(gauges.known_visitors));
-        self.id_window_entries.set(gauge(gauges.id_window_entries));
-        self.id_window_reach_seconds.set(gauge(gauges.id_window_reach_ms / 1000));
-    }
-}
-
-/// Metrics of shipping.
-#[derive(Debug, Clone)]
-pub(crate) struct ShipMetrics {
-    /// Batches sent and not acknowledged.
-    pub(crate) in_flight_batches: Gauge,
-    /// Connections that failed.
-    pub(crate) failures: Counter,
-    /// Refusals of hubs.
-    pub(crate) refused: Counter,
-    batches: Counter,
-    bytes: Family<LaneLabel, Counter>,
-    acks: Counter,
-}
-
-impl ShipMetrics {
-    /// Registers them.
-    pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            in_flight_batches: Gauge::default(),
-            failures: Counter::default(),
-            refused: Counter::default(),
-            batches: Counter::default(),
-            bytes: Family::default(),
-            acks: Counter::default(),
-        };
-        let in_flight = metrics.in_flight_batches.clone();
-        registry.register("edge_ship_in_flight_batches", "Batches sent and not acknowledged", in_flight);
-        registry.register("edge_ship_failures", "Connections that failed", metrics.failures.clone());
-        registry.register("edge_ship_refused", "Refusals of hubs", metrics.refused.clone());
-        registry.register("edge_ship_batches", "Batches sent, repeats included", metrics.batches.clone());
-        registry.register("edge_ship_bytes", "Payload bytes sent, repeats included", metrics.bytes.clone());
-        registry.register("edge_ship_acks", "Batches acknowledged", metrics.acks.clone());
-        metrics
-    }
-
-    /// A batch goes out.
-    pub(crate) fn sent(&self, lane: Lane, bytes: u64) {
-        self.in_flight_batches.inc();
-        self.batches.inc();
-        self.bytes.get_or_create(&[("lane", lane_name(lane))]).inc_by(bytes);
-    }
-
-    /// A batch was acknowledged.
-    pub(crate) fn acknowledged(&self) {
-        self.in_flight_batches.dec();
-        self.acks.inc();
     }
 }

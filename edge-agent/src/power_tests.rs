@@ -21,7 +21,7 @@ use crate::fixture::{NOW_MS, block, open, page_view, processor, try_open};
 use crate::handoff::refused::RefusedHits;
 use crate::handoff::{Gate, feed, intake};
 use crate::ledger::Ledger;
-use crate::metrics::{ProcessMetrics, WalMetrics};
+use crate::metrics::pipeline::{ProcessMetrics, WalMetrics};
 use crate::process::{self, Process};
 use crate::wal::committer::{self, Committer};
 
@@ -131,7 +131,7 @@ fn commit(disk: &Arc<DataDir>) -> u64 {
         feed,
         ledger: ledger.clone(),
         clock: TestClock::new(NOW_MS.max(end.received_at_ms)).shared(),
-        metrics: service::metrics::SharedRegistry::default().register(WalMetrics::new),
+        metrics: WalMetrics::default(),
     };
     let committer = Committer::new(parts).unwrap();
     let thread = std::thread::spawn(|| committer.run());
@@ -162,7 +162,7 @@ fn flush(disk: &Arc<DataDir>, committed: u64) {
         processor: processor(disk),
         ledger: ledger(disk),
         clock: TestClock::new(NOW_MS).shared(),
-        metrics: service::metrics::SharedRegistry::default().register(ProcessMetrics::new),
+        metrics: ProcessMetrics::default(),
         flushed: watch::channel(0).0,
         drain_ms: 0,
         shutdown: CancellationToken::new(),

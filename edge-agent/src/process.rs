@@ -28,7 +28,7 @@ use crate::disk::entry::{Note, RollupEntry};
 use crate::disk::state::{Flush, Progress, StateWrite};
 use crate::handoff::{CommittedBlock, FeedReceiver};
 use crate::ledger::{Ledger, REPEATED};
-use crate::metrics::ProcessMetrics;
+use crate::metrics::pipeline::ProcessMetrics;
 
 /// Changes of state may grow to this many times the checkpoint before the next one is written.
 const CHANGES_PER_CHECKPOINT: u64 = 2;

@@ -19,8 +19,8 @@ use crate::disk::wal_file::Start;
 use crate::disk::{Caches, DataDir};
 use crate::handoff;
 use crate::ledger::Ledger;
-use crate::metrics::ProcessMetrics;
-use crate::process::restore::Restore;
+use crate::metrics::pipeline::ProcessMetrics;
+use crate::process::restore::{Restore, UserAgents};
 use crate::properties::Properties;
 
 /// Hits per block, as an edge under load writes them.
@@ -78,15 +78,14 @@ fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
         drain_ms: 0,
         disk: disk.clone(),
         progress,
-        user_agent_rules: read(&config.user_agent_rules)?,
-        crawler_list: read(&config.crawler_list)?,
+        user_agents: Arc::new(UserAgents::new(read(&config.user_agent_rules)?, read(&config.crawler_list)?)),
         tail: Arc::default(),
         replica,
         rules: Arc::new(properties),
         feed,
         ledger: Arc::new(ledger),
         clock: SystemClock::shared(),
-        metrics: service::metrics::SharedRegistry::default().register(ProcessMetrics::new),
+        metrics: ProcessMetrics::default(),
         flushed: watch::channel(0).0,
         shutdown: CancellationToken::new(),
     };

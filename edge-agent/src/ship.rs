@@ -22,7 +22,7 @@ use transport::{Connection, Endpoint, LaneId, TransportConfig, TransportError};
 use self::backoff::Backoff;
 use self::lane::{LaneError, LaneShip};
 use crate::disk::DataDir;
-use crate::metrics::ShipMetrics;
+use crate::metrics::pipeline::ShipMetrics;
 
 /// How long hubs are given to hear that this edge leaves.
 const GOODBYE: Duration = Duration::from_secs(1);

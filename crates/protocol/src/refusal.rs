@@ -37,6 +37,8 @@ pub enum Code {
     SecretRequired,
     /// No property has this measurement id.
     UnknownMeasurementId,
+    /// The property's hits stay in a data region that this edge does not serve.
+    WrongRegion,
     /// No such path.
     NotFound,
     /// Another method.
@@ -58,7 +60,7 @@ pub enum Code {
 impl Code {
     /// Every code, for tests and metrics.
     #[cfg(test)]
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::MissingField,
@@ -69,6 +71,7 @@ impl Code {
         Self::InvalidSecret,
         Self::SecretRequired,
         Self::UnknownMeasurementId,
+        Self::WrongRegion,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
@@ -92,6 +95,7 @@ impl Code {
             Self::InvalidSecret => "invalid_secret",
             Self::SecretRequired => "secret_required",
             Self::UnknownMeasurementId => "unknown_measurement_id",
+            Self::WrongRegion => "wrong_region",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Timeout => "timeout",
@@ -115,6 +119,7 @@ impl Code {
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidSecret | Self::SecretRequired => StatusCode::UNAUTHORIZED,
             Self::UnknownMeasurementId | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::WrongRegion => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Overloaded | Self::Full | Self::ClockUnsure | Self::Unavailable | Self::Unconfigured => {
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_know_every_reason_that_leaves_the_property_known() {
+    fn reports_know_every_reason_that_counts_for_a_property() {
         let is_told = |reason: &str| hit::known_reason(reason) == reason;
         for code in Code::ALL {
             let is_anybodys = matches!(
@@ -212,6 +217,7 @@ mod tests {
                 Code::UnsupportedEncoding
                     | Code::Timeout
                     | Code::UnknownMeasurementId
+                    | Code::WrongRegion
                     | Code::NotFound
                     | Code::MethodNotAllowed
             );

@@ -23,8 +23,8 @@ use super::network::Network;
 use super::origin::{Maps, Origins};
 use super::salts::{SaltMap, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
-use crate::handoff::refused::RefusedHits;
-use crate::handoff::{CommitRefused, Intake};
+use crate::handoff::CommitRefused;
+use crate::handoff::regions::{Body, PipelineIndex, Refused, Regions};
 use crate::properties::Properties;
 use crate::tail::{Tail, Told};
 
@@ -47,10 +47,8 @@ pub(crate) struct Acceptor {
     pub(crate) proxies: Arc<Proxies>,
     /// Every property has a collect host name of its own under this domain: its measurement id, in lower case.
     pub(crate) host_suffix: Option<String>,
-    /// The way to the committer.
-    pub(crate) intake: Intake,
-    /// What is not taken, on the same way.
-    pub(crate) refused: Arc<RefusedHits>,
+    /// The ways to the committers, by data region.
+    pub(crate) regions: Regions,
     /// Who looks.
     pub(crate) tail: Arc<Tail>,
     /// Time.
@@ -85,8 +83,10 @@ impl Moment {
 /// Encoded hits of one request.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    body: Vec<u8>,
-    hits: u32,
+    /// Bytes to make room for when the first hit comes.
+    room: usize,
+    /// One for each pipeline that gets something.
+    bodies: Vec<Body>,
     /// What to tell when they are durable.
     told: Vec<Told>,
     /// What of the request is not counted, and why: told then too, for until then the client may have to send all of it again.
@@ -96,7 +96,24 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Room for so many hits of the usual size.
     pub(super) fn with_capacity(hits: usize) -> Self {
-        Self { body: Vec::with_capacity(hits * 512), hits: 0, told: Vec::new(), not_counted: Vec::new() }
+        Self { room: hits * 512, bodies: Vec::new(), told: Vec::new(), not_counted: Vec::new() }
+    }
+
+    /// How many hits there are.
+    pub(super) fn hits(&self) -> u32 {
+        self.bodies.iter().map(|body| body.hits).sum()
+    }
+
+    /// Appends what `write` does, so many hits, to what goes to a pipeline.
+    fn push(&mut self, pipeline: PipelineIndex, hits: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(body) = self.bodies.iter_mut().find(|body| body.pipeline() == pipeline) {
+            body.hits += hits;
+            return write(&mut body.bytes);
+        }
+        let mut body = Body::with_capacity(pipeline, std::mem::take(&mut self.room));
+        body.hits += hits;
+        write(&mut body.bytes);
+        self.bodies.push(body);
     }
 }
 
@@ -129,6 +146,7 @@ impl Acceptor {
         request: CollectRequest<'_>,
     ) -> Result<Prepared, Refusal> {
         let property = self.property(&request.measurement_id)?;
+        let pipeline = self.pipeline(&property)?;
         let now_ms = self.clock.now_ms();
         let has_secret = check_secret(&property, headers, now_ms)?;
         if !has_secret {
@@ -143,22 +161,22 @@ impl Acceptor {
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
             let moment = event_time(hit, now_ms)?;
-            self.encode(hit, &property, &sender, (moment, &salts), (None, &mut prepared));
+            self.encode(hit, (&property, pipeline), &sender, (moment, &salts), (None, &mut prepared));
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {
             refuse_future(Place::Request, "import_until", until_ms, now_ms)?;
             let mark = hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: until_ms };
-            block::push_import_mark(&mut prepared.body, &mark);
+            prepared.push(pipeline, 0, |bytes| block::push_import_mark(bytes, &mark));
         }
         Ok(prepared)
     }
 
     /// Commits the hits of a request; gives how many.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<u32, Refusal> {
-        let hits = prepared.hits;
-        if !prepared.body.is_empty() {
-            self.intake.commit(prepared.body, hits).await.map_err(refuse_commit)?;
+        let hits = prepared.hits();
+        if !prepared.bodies.is_empty() {
+            self.regions.commit(prepared.bodies).await.map_err(refuse_commit)?;
         }
         for (property, reason) in &prepared.not_counted {
             self.refuse(property, reason, 1);
@@ -191,7 +209,13 @@ impl Acceptor {
 
     /// Counts hits of a property that are not taken.
     pub(super) fn refuse(&self, property: &Property, reason: &'static str, hits: u64) {
-        self.refused.add(&property.property_id, property.current_rules().version, reason, hits);
+        let refused = Refused {
+            property_id: &property.property_id,
+            data_region: &property.data_region,
+            rules_version: property.current_rules().version,
+            reason,
+        };
+        self.regions.refuse(refused, hits, &self.clock);
     }
 
     pub(super) fn sender<'a>(&self, peer: IpAddr, headers: &'a HeaderMap, maps: &'a Maps) -> Sender<'a> {
@@ -223,11 +247,24 @@ impl Acceptor {
         })
     }
 
+    /// Where the hits of a property go. Without a pipeline of its region here, they are for another edge.
+    pub(super) fn pipeline(&self, property: &Property) -> Result<PipelineIndex, Refusal> {
+        self.regions.of(&property.data_region).ok_or_else(|| {
+            let message = format!(
+                "the hits of this property stay in the data region {:?}, and this edge serves {}; send them to an edge that \
+                 serves theirs",
+                property.data_region,
+                self.regions.served()
+            );
+            Refusal::field(Code::WrongRegion, "measurement_id", &property.measurement_id, message)
+        })
+    }
+
     /// Appends a hit as it will lie in the WAL; gives what becomes of it with the commit. `protocol` is another product's.
     pub(super) fn encode(
         &self,
         hit: &ParsedHit<'_>,
-        property: &Property,
+        (property, pipeline): (&Property, PipelineIndex),
         sender: &Sender<'_>,
         (moment, salts): (Moment, &SaltMap),
         (protocol, prepared): (Option<Protocol>, &mut Prepared),
@@ -276,8 +313,7 @@ impl Acceptor {
             client_hints: Hints::merged(hit.client_hints.as_ref(), hints_of_request),
             prefetch: sender.is_prefetch && is_visitors,
         };
-        prepared.hits += 1;
-        view.push_to(&mut prepared.body);
+        prepared.push(pipeline, 1, |bytes| view.push_to(bytes));
         let is_looked_at = self.tail.is_on();
         // Whoever needs neither line nor class does not pay for the class.
         let is_asked = is_looked_at || protocol.is_some_and(Protocol::tells_bots);

@@ -10,9 +10,10 @@ use hit::limits;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST};
 use property::Property;
-use protocol::{Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Refusal, Sent};
+use protocol::{Code, Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Refusal, Sent};
 
-use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, bearer, not_counted};
+use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, Sender, bearer, not_counted};
+use super::salts::SaltMap;
 use crate::tail::Told;
 
 /// Hits of a request that are to be committed, and what becomes of each entry once they are.
@@ -22,6 +23,28 @@ pub(crate) struct Decided {
     pub(crate) prepared: Prepared,
     /// In the order of the entries.
     pub(crate) outcomes: Vec<Outcome>,
+}
+
+impl Decided {
+    /// Why the request is for another edge: nothing of it is taken, and something would be there.
+    pub(crate) fn misdirected(&self) -> Option<&Refusal> {
+        self.outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Refused(refusal) if self.prepared.hits() == 0 => {
+                (refusal.code == Code::WrongRegion).then_some(refusal)
+            }
+            _ => None,
+        })
+    }
+}
+
+/// What all entries of a request have in common.
+struct Common<'a> {
+    protocol: Protocol,
+    headers: &'a HeaderMap,
+    sender: Sender<'a>,
+    secret: Option<&'a str>,
+    now_ms: u64,
+    salts: &'a SaltMap,
 }
 
 /// Whose the hits of a request are, as far as it has been asked.
@@ -47,6 +70,8 @@ impl Acceptor {
         let sender = self.sender(peer, headers, &maps);
         let now_ms = self.clock.now_ms();
         let salts = self.salts.held();
+        let secret = sent.secret.as_deref();
+        let common = Common { protocol, headers, sender, secret, now_ms, salts: &salts };
         let by_host = self.property_of_host(headers);
         let mut owners = Owners { acceptor: self, protocol, by_host, last: None };
         let mut prepared = Prepared::with_capacity(sent.entries.len());
@@ -73,24 +98,41 @@ impl Acceptor {
             };
             let outcome = match owners.find(&site, &hit.host) {
                 None => Outcome::Dropped(Dropped::UnknownSite),
-                Some(property) => {
-                    let has_secret = has_secret(&property, headers, sent.secret.as_deref(), now_ms);
-                    match admit(&hit, has_secret, now_ms) {
-                        Err(reason) => {
-                            let told = (reason.as_str(), reason.message());
-                            self.tell_dropped(property, protocol, told, (now_ms, &mut prepared));
-                            Outcome::Dropped(reason)
-                        }
-                        Ok(moment) => {
-                            let into = (Some(protocol), &mut prepared);
-                            self.encode(&hit, &property, &sender, (moment, &salts), into)
-                        }
-                    }
-                }
+                Some(property) => self.decide_hit(&hit, property, &common, &mut prepared),
             };
             outcomes.push(outcome);
         }
         Decided { prepared, outcomes }
+    }
+
+    fn decide_hit(
+        &self,
+        hit: &ParsedHit<'_>,
+        property: Arc<Property>,
+        common: &Common<'_>,
+        prepared: &mut Prepared,
+    ) -> Outcome {
+        let Common { protocol, headers, sender, secret, now_ms, salts } = common;
+        let pipeline = match self.pipeline(&property) {
+            Ok(pipeline) => pipeline,
+            Err(refusal) => {
+                let told = (refusal.code.as_str(), refusal.message.as_str());
+                self.tell_dropped(property, *protocol, told, (*now_ms, prepared));
+                return Outcome::Refused(refusal);
+            }
+        };
+        let has_secret = has_secret(&property, headers, *secret, *now_ms);
+        match admit(hit, has_secret, *now_ms) {
+            Err(reason) => {
+                let told = (reason.as_str(), reason.message());
+                self.tell_dropped(property, *protocol, told, (*now_ms, prepared));
+                Outcome::Dropped(reason)
+            }
+            Ok(moment) => {
+                let into = (Some(*protocol), prepared);
+                self.encode(hit, (&property, pipeline), sender, (moment, salts), into)
+            }
+        }
     }
 
     /// An entry of a property that is not taken: counted when the others are committed, and told if somebody looks.

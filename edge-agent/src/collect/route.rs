@@ -255,8 +255,9 @@ impl Routes {
         if endpoint.counts_nothing() {
             return Ok(Vec::new());
         }
-        let Decided { prepared, outcomes } =
-            self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent);
+        let decided = self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent);
+        let misdirected = decided.misdirected().cloned();
+        let Decided { prepared, outcomes } = decided;
         let hits = self.acceptor.commit(prepared).await.map_err(|refusal| {
             let reply = Reply::refused(&refusal);
             (refusal, reply)
@@ -269,6 +270,12 @@ impl Routes {
                 Outcome::Refused(refusal) => self.metrics.dropped(endpoint.protocol(), refusal.code.as_str()),
             }
         }
-        Ok(outcomes)
+        match misdirected {
+            Some(refusal) => {
+                let reply = Reply::refused(&refusal);
+                Err((refusal, reply))
+            }
+            None => Ok(outcomes),
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! however large the state and however long the WAL; who repeats an id is told by processing, so a repeat that comes
 //! before is told all the same. State or rules that cannot be used stop the edge.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,7 +20,7 @@ use crate::disk::DataDir;
 use crate::disk::state::Progress;
 use crate::handoff::FeedReceiver;
 use crate::ledger::Ledger;
-use crate::metrics::ProcessMetrics;
+use crate::metrics::pipeline::ProcessMetrics;
 use crate::tail::Tail;
 
 /// Nice value of the thread: it follows the WAL, and may fall behind while accepting needs the cores.
@@ -28,6 +28,32 @@ const NICE: i32 = 10;
 
 /// How often is looked for a first configuration.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What user agents are told by, compiled by whoever needs it first: pipelines share it.
+pub(crate) struct UserAgents(Mutex<Rules>);
+
+enum Rules {
+    Text { user_agent_rules: String, crawler_list: String },
+    Compiled(Arc<Detection>),
+}
+
+impl UserAgents {
+    /// Of uap-core's rules and the list of crawlers, as they were read.
+    pub(crate) fn new(user_agent_rules: String, crawler_list: String) -> Self {
+        Self(Mutex::new(Rules::Text { user_agent_rules, crawler_list }))
+    }
+
+    fn detection(&self) -> anyhow::Result<Arc<Detection>> {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiled = match &*rules {
+            Rules::Compiled(detection) => return Ok(detection.clone()),
+            Rules::Text { user_agent_rules, crawler_list } => Detection::new(user_agent_rules, crawler_list),
+        };
+        let detection = Arc::new(compiled.context("user_agent_rules or crawler_list")?);
+        *rules = Rules::Compiled(detection.clone());
+        Ok(detection)
+    }
+}
 
 /// What the thread begins with.
 pub(crate) struct Restore {
@@ -39,10 +65,8 @@ pub(crate) struct Restore {
     pub(crate) disk: Arc<DataDir>,
     /// How far the last flush came.
     pub(crate) progress: Progress,
-    /// Text of uap-core's rules. Compiling them takes seconds, so that is done here too.
-    pub(crate) user_agent_rules: String,
-    /// Text of the list of crawlers.
-    pub(crate) crawler_list: String,
+    /// What user agents are told by. Compiling it takes seconds, so that is done here too.
+    pub(crate) user_agents: Arc<UserAgents>,
     /// Told what is known of user agents.
     pub(crate) tail: Arc<Tail>,
     /// The configuration; nothing is processed before there is one.
@@ -84,9 +108,7 @@ impl Restore {
     /// The process as of the last flush.
     fn process(self) -> anyhow::Result<Process> {
         let begun_ms = self.clock.monotonic_ms();
-        let detection = Detection::new(&self.user_agent_rules, &self.crawler_list)
-            .context("user_agent_rules or crawler_list")?;
-        let detection = Arc::new(detection);
+        let detection = self.user_agents.detection()?;
         self.tail.learn(&detection);
         let stored = self.disk.state.load_state()?;
         let owner = &self.disk.owner;

@@ -38,7 +38,7 @@ fn start(disk: &Arc<DataDir>, committed: u64) -> Process {
         feed,
         ledger: Arc::new(ledger),
         clock: TestClock::new(NOW_MS).shared(),
-        metrics: service::metrics::SharedRegistry::default().register(ProcessMetrics::new),
+        metrics: ProcessMetrics::default(),
         flushed: watch::channel(0).0,
         drain_ms: 0,
         shutdown: CancellationToken::new(),

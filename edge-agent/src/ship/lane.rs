@@ -14,7 +14,7 @@ use transport::{LaneReceiver, LaneSender, TransportError};
 
 use super::Parts;
 use crate::disk::DataDir;
-use crate::metrics::ShipMetrics;
+use crate::metrics::pipeline::ShipMetrics;
 
 /// Why a lane ended.
 #[derive(Debug, thiserror::Error)]

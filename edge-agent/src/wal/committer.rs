@@ -21,7 +21,7 @@ use crate::disk::wal_file::{self, Start, WalFile};
 use crate::handoff::refused::{Refused, RefusedHits};
 use crate::handoff::{CommitRefused, CommittedBlock, Feed, Gate, IntakeReceiver, Submission};
 use crate::ledger::Ledger;
-use crate::metrics::WalMetrics;
+use crate::metrics::pipeline::WalMetrics;
 
 /// How often a shut gate is looked at again.
 const GATE_RETRY: Duration = Duration::from_millis(200);

@@ -36,7 +36,7 @@ fn parts(disk: &Arc<DataDir>, clock: &TestClock, config: Config) -> (Parts, (Int
         feed,
         ledger: Arc::new(Ledger::opened(&disk.wal.end(), &progress, OutboxContents::default())),
         clock: clock.shared(),
-        metrics: service::metrics::SharedRegistry::default().register(WalMetrics::new),
+        metrics: WalMetrics::default(),
     };
     (parts, ends.remove(0), feed_receiver)
 }

@@ -3,6 +3,7 @@
 //! In: a file that `service::config` has read. Out: values that were checked; an impossible one is refused at start with
 //! its name and the way out.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use service::logs::LogConfig;
 use crate::collect::client::Proxies;
 pub use crate::collect::tls::Config as CollectTlsConfig;
 pub use crate::collect::{Config as CollectConfig, LocationHeaders};
+use crate::disk::regions::directory;
 pub use crate::outbox::Config as OutboxConfig;
 pub use crate::pipeline::Config as RegionConfig;
 use crate::pipeline::Settings;
@@ -28,6 +30,10 @@ pub use crate::wal::Config as WalConfig;
 pub struct Config {
     /// Where the WAL, the outbox, the salts and the copy of the configuration lie. One edge per directory; made when it is not there.
     pub data_dir: PathBuf,
+    /// Name of the edge's home region: `ship.hubs` are in it, and the hits of properties that name it, or none, go there. Once given it cannot be
+    /// changed, for hits of that region may lie in `data_dir`. Empty: the deployment has no regions by name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub region: String,
     /// uap-core's `regexes.yaml`: what browsers, systems and devices are told by.
     pub user_agent_rules: PathBuf,
     /// `crawler-user-agents.json`: what bots are told by.
@@ -54,6 +60,10 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// The way to the hubs.
     pub ship: ShipConfig,
+    /// Further data regions that this edge takes hits for, by name. Absent: hits of properties that name another region than `region` are
+    /// refused with 421 `wrong_region`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub regions: BTreeMap<String, RegionConfig>,
     /// Where the configuration comes from.
     pub config: FollowConfig,
     /// Certificate, key and CA.
@@ -66,6 +76,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("/var/lib/meridian/edge"),
+            region: String::new(),
             user_agent_rules: PathBuf::from("/usr/share/meridian/regexes.yaml"),
             crawler_list: PathBuf::from("/usr/share/meridian/crawler-user-agents.json"),
             geo_database: Vec::new(),
@@ -77,6 +88,7 @@ impl Default for Config {
             process: ProcessConfig::default(),
             outbox: OutboxConfig::default(),
             ship: ShipConfig::default(),
+            regions: BTreeMap::new(),
             config: FollowConfig::default(),
             tls: TlsFiles::default(),
             log: LogConfig::default(),
@@ -88,8 +100,8 @@ impl Config {
     /// What each pipeline is made with: the home region's first, which lies where an edge's data always lay.
     pub(crate) fn pipelines(&self) -> Vec<Settings> {
         let home = Settings {
-            region: String::new(),
-            is_one_of_several: false,
+            region: self.region.clone(),
+            is_one_of_several: !self.regions.is_empty(),
             data_dir: self.data_dir.clone(),
             queue_submissions: self.collect.queue_submissions,
             queue_bytes: self.collect.queue_bytes,
@@ -98,7 +110,53 @@ impl Config {
             outbox: self.outbox.clone(),
             ship: self.ship.clone(),
         };
-        vec![home]
+        let others = self.regions.iter().map(|(name, region)| {
+            let mut settings =
+                Settings { region: name.clone(), data_dir: directory(&self.data_dir, name), ..home.clone() };
+            settings.ship.hubs.clone_from(&region.hubs);
+            let replace = |value: &mut u64, by: Option<u64>| *value = by.unwrap_or(*value);
+            replace(&mut settings.wal.max_bytes, region.max_bytes);
+            replace(&mut settings.queue_bytes, region.queue_bytes);
+            replace(&mut settings.process.limits.max_open_sessions, region.max_open_sessions);
+            replace(&mut settings.process.limits.id_window_bytes, region.id_window_bytes);
+            settings
+        });
+        let others: Vec<Settings> = others.collect();
+        std::iter::once(home).chain(others).collect()
+    }
+
+    fn validate_regions(&self) -> Result<(), String> {
+        let is_name = property::is_data_region;
+        if !self.region.is_empty() && !is_name(&self.region) {
+            return Err(format!("region is {:?}; choose 1 to 32 of a-z, 0-9 and hyphens", self.region));
+        }
+        if !self.regions.is_empty() && self.region.is_empty() {
+            return Err("region is empty, but [regions] names others; name the home region as well".into());
+        }
+        // Each pipeline has a socket of its own.
+        if !self.regions.is_empty() && self.ship.bind.port() != 0 {
+            let port = self.ship.bind.port();
+            return Err(format!("ship.bind has the port {port}, and each region needs one; choose port 0"));
+        }
+        for (name, region) in &self.regions {
+            if !is_name(name) {
+                return Err(format!("regions.{name:?} is no name; choose 1 to 32 of a-z, 0-9 and hyphens"));
+            }
+            if *name == self.region {
+                return Err(format!("regions.{name} is the home region; its hubs go into ship.hubs"));
+            }
+            if region.hubs.is_empty() {
+                return Err(format!("regions.{name}.hubs is empty; name at least one hub of that region"));
+            }
+            let least_bytes = self.wal.file_bytes.saturating_mul(4).max(8 << 20);
+            let at_least = |field: &str, value: Option<u64>, least: u64| {
+                value.map_or(Ok(()), |value| at_least(&format!("regions.{name}.{field}"), value, least))
+            };
+            at_least("max_bytes", region.max_bytes, least_bytes)?;
+            at_least("queue_bytes", region.queue_bytes, 1 << 20)?;
+            at_least("max_open_sessions", region.max_open_sessions, 1)?;
+        }
+        Ok(())
     }
 }
 
@@ -108,6 +166,7 @@ impl ServiceConfig for Config {
             return Err("data_dir is empty; name a directory".into());
         }
         self.config.validate()?;
+        self.validate_regions()?;
         at_least("process.limits.max_open_sessions", self.process.limits.max_open_sessions, 1)?;
         at_least("collect.max_connections", self.collect.max_connections, 1)?;
         at_least("collect.max_large_bodies", self.collect.max_large_bodies, 1)?;
@@ -218,6 +277,51 @@ mod tests {
         let mut config = Config::default();
         config.collect.tls = Some(CollectTlsConfig { cert: "cert.pem".into(), key: PathBuf::new() });
         assert!(config.validate().unwrap_err().starts_with("collect.tls.key is empty"));
+    }
+
+    #[test]
+    fn regions_that_cannot_be_served_are_refused_by_name() {
+        let read = |text: &str| {
+            service::config::parse::<Config>(text, std::path::Path::new("x"))
+                .map_err(|error| error.to_string())
+        };
+        let hubs = "hubs = [\"hub.eu.example:4433\"]";
+        for (text, said) in [
+            ("region = \"US\"".to_owned(), "region is \"US\""),
+            (format!("[regions.eu]\n{hubs}"), "region is empty"),
+            (format!("region = \"us\"\n[regions.EU]\n{hubs}"), "regions.\"EU\" is no name"),
+            (format!("region = \"us\"\n[regions.us]\n{hubs}"), "regions.us is the home region"),
+            ("region = \"us\"\n[regions.eu]".to_owned(), "regions.eu.hubs is empty"),
+            (
+                format!("region = \"us\"\n[regions.eu]\n{hubs}\nmax_bytes = 268435455"),
+                "regions.eu.max_bytes is",
+            ),
+            (format!("region = \"us\"\n[ship]\nbind = \"0.0.0.0:9\"\n[regions.eu]\n{hubs}"), "ship.bind has"),
+        ] {
+            let error = read(&text).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_as_the_home_region_but_for_what_is_said() {
+        let text =
+            "region = \"us\"\n[wal]\ntick_ms = 700\n[regions.eu]\nhubs = [\"eu:1\"]\nmax_bytes = 536870912";
+        let config: Config = service::config::parse(text, std::path::Path::new("x")).unwrap();
+        let pipelines = config.pipelines();
+        let told = |settings: &Settings| {
+            let Settings { region, data_dir, wal, ship, .. } = settings.clone();
+            (region, data_dir.display().to_string(), wal.tick_ms, wal.max_bytes, ship.hubs)
+        };
+        let home = Config::default();
+        let root = home.data_dir.display();
+        assert_eq!(
+            pipelines.iter().map(told).collect::<Vec<_>>(),
+            [
+                ("us".to_owned(), root.to_string(), 700, home.wal.max_bytes, home.ship.hubs.clone()),
+                ("eu".to_owned(), format!("{root}/regions/eu"), 700, 512 << 20, vec!["eu:1".to_owned()]),
+            ]
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(crate) mod wal_file;
 pub(crate) mod wal_dir;
 pub(crate) mod state;
 pub(crate) mod entry;
+pub(crate) mod regions;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -183,6 +183,7 @@ fn open(
     let proxies = Proxies::new(&config.collect).map_err(anyhow::Error::msg)?;
     let tracker = Tracker::open(config.collect.tracker_dir.as_deref())?;
     let tls = config.collect.tls.as_ref().map(Tls::open).transpose()?;
+    disk::regions::check(&config.data_dir, &config.region, config.regions.keys().map(String::as_str))?;
     let threads = config.collect.threads();
     let pipelines = config.pipelines().into_iter();
     let pipelines = pipelines

@@ -69,10 +69,15 @@ impl Site {
     pub(crate) fn configure(&self, aliases: &[(&str, &str, &str)]) {
         let aliases: Vec<_> =
             aliases.iter().map(|(protocol, id, hostname)| self.alias(protocol, id, hostname)).collect();
+        self.configure_as(std::slice::from_ref(&self.property), &aliases);
+    }
+
+    /// The same with these properties.
+    pub(crate) fn configure_as(&self, properties: &[Property], aliases: &[OwnedAlias]) {
         let copy = self.path().join("data").join(edge_agent::CONFIG_FILE);
         // The copy of an edge that has not run yet may be made anew.
         let _was_there = std::fs::remove_file(&copy);
-        edge_copy(&copy, std::iter::once(self.property.clone()), &aliases).unwrap();
+        edge_copy(&copy, properties.iter().cloned(), aliases).unwrap();
     }
 
     /// What another product calls the site.

@@ -15,5 +15,6 @@ mod shutdown;
 mod requests;
 mod foreign;
 mod refused;
+mod regions;
 mod tracker;
 mod places;

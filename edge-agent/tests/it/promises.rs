@@ -191,6 +191,10 @@ async fn stopping_ships_what_was_acknowledged() {
 
 /// A hit of 50 kB that does not compress, so that a budget is used up soon.
 pub(crate) fn noise(site: &Site) -> String {
+    noise_of(&site.measurement_id)
+}
+
+pub(crate) fn noise_of(measurement_id: &str) -> String {
     // xorshift64: always the same text.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut letter = || {
@@ -208,8 +212,7 @@ pub(crate) fn noise(site: &Site) -> String {
         .map(|(n, text)| format!("\"k{n}\":\"{}\"", std::str::from_utf8(text).unwrap()))
         .collect();
     format!(
-        r#"{{"measurement_id":"{}","hits":[{{"event":"noise","params":{{{}}}}}]}}"#,
-        site.measurement_id,
+        r#"{{"measurement_id":"{measurement_id}","hits":[{{"event":"noise","params":{{{}}}}}]}}"#,
         params.join(",")
     )
 }

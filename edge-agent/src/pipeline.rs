@@ -35,8 +35,8 @@ use crate::{outbox, process, ship, wal};
 /// A region that an edge serves beside its home region.
 ///
 /// Its pipeline is configured as the home region's is, but for what is said here. So it takes as much again at most: on disk `wal.max_bytes`, in memory
-/// `collect.queue_bytes`, what `process.limits` allow, the caches of `wal` and `outbox`, and two windows of `ship`; 0.5 GB with the
-/// defaults, when all of it is full.
+/// `collect.queue_bytes`, what `process.limits` allow, the caches of `wal` and `outbox`, and two windows of `ship`; by the
+/// defaults about 0.6 GB, when all of it is full.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

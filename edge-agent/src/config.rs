@@ -281,10 +281,7 @@ mod tests {
 
     #[test]
     fn regions_that_cannot_be_served_are_refused_by_name() {
-        let read = |text: &str| {
-            service::config::parse::<Config>(text, std::path::Path::new("x"))
-                .map_err(|error| error.to_string())
-        };
+        let read = |text: &str| service::config::parse::<Config>(text, std::path::Path::new("x")).unwrap();
         let hubs = "hubs = [\"hub.eu.example:4433\"]";
         for (text, said) in [
             ("region = \"US\"".to_owned(), "region is \"US\""),
@@ -298,9 +295,11 @@ mod tests {
             ),
             (format!("region = \"us\"\n[ship]\nbind = \"0.0.0.0:9\"\n[regions.eu]\n{hubs}"), "ship.bind has"),
         ] {
-            let error = read(&text).unwrap_err();
+            let error = read(&text).validate().unwrap_err();
             assert!(error.contains(said), "{text}: {error}");
         }
+        let good = format!("region = \"us\"\n[regions.eu]\n{hubs}\nmax_bytes = 268435456");
+        assert_eq!(read(&good).validate(), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ const VALUE_CHARS: usize = 100;
 /// Seconds after which an overloaded edge may be asked again.
 const RETRY_OVERLOADED_S: u32 = 1;
 
-/// Seconds after which a full edge, or one with a clock that went back, may be asked again.
+/// Seconds after which a full edge, one with a clock that went back, or one that lacks a salt may be asked again.
 const RETRY_FULL_S: u32 = 30;
 
 /// Why a request is refused.
@@ -55,6 +55,8 @@ pub enum Code {
     Unavailable,
     /// The edge has not been told its configuration yet.
     Unconfigured,
+    /// The edge has not been told the salt of a date that it is somewhere on earth.
+    SaltMissing,
 }
 
 impl Code {
@@ -80,6 +82,7 @@ impl Code {
         Self::ClockUnsure,
         Self::Unavailable,
         Self::Unconfigured,
+        Self::SaltMissing,
     ];
 
     /// As in the answer and in `edge_collect_requests_total{result}`.
@@ -104,6 +107,7 @@ impl Code {
             Self::ClockUnsure => "clock_unsure",
             Self::Unavailable => "unavailable",
             Self::Unconfigured => "unconfigured",
+            Self::SaltMissing => "salt_missing",
         }
     }
 
@@ -122,9 +126,12 @@ impl Code {
             Self::WrongRegion => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Overloaded | Self::Full | Self::ClockUnsure | Self::Unavailable | Self::Unconfigured => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::Full
+            | Self::ClockUnsure
+            | Self::Unavailable
+            | Self::Unconfigured
+            | Self::SaltMissing => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -132,7 +139,7 @@ impl Code {
     pub fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::Overloaded | Self::Unavailable | Self::Unconfigured => Some(RETRY_OVERLOADED_S),
-            Self::Full | Self::ClockUnsure => Some(RETRY_FULL_S),
+            Self::Full | Self::ClockUnsure | Self::SaltMissing => Some(RETRY_FULL_S),
             _ => None,
         }
     }

@@ -19,7 +19,7 @@ use url::Url;
 pub const PROBE_KEY: &str = "probe/create-if-absent";
 
 /// Where services put objects, from the top down; made when a directory is opened.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "checkpoints",
     "checkpoints/0",
     "config",
@@ -29,6 +29,7 @@ const FOLDERS: [&str; 12] = [
     "plans/0",
     "probe",
     "quarantine",
+    "salts",
     "segments",
     "segments/raw",
     "segments/rollup",
@@ -38,7 +39,8 @@ const FOLDERS: [&str; 12] = [
 /// itself, but not those that another PUT, or a process that was killed, made a moment ago: an object of a PUT that
 /// succeeded could be lost with its folder. And a killed process may have created a plan that is there, is going to be
 /// carried out, and is not durable.
-const SYNCED: [&str; 7] = ["", "checkpoints", "config", "config/log", "plans", "segments", "plans/0"];
+const SYNCED: [&str; 8] =
+    ["", "checkpoints", "config", "config/log", "plans", "segments", "plans/0", "salts"];
 
 /// The `[store]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +160,35 @@ pub async fn check_create_if_absent(store: &dyn ObjectStore) -> Result<(), Store
     // The first attempt finds the probe of an earlier start, or makes it.
     let _created = create_probe(store).await?;
     if create_probe(store).await? { Err(StoreError::CreatesTwice) } else { Ok(()) }
+}
+
+/// Erases what PUTs into a folder left that were cut off: a process that is killed leaves the bytes beside the object, where no listing
+/// shows them. Those go whose object's name `is_to_go` says. Blocks on the disk.
+///
+/// # Errors
+/// When the folder cannot be read, or a file in it cannot be erased.
+pub fn erase_unfinished(
+    config: &StoreConfig,
+    folder: &str,
+    is_to_go: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
+    let Location::Directory(root) = config.location()?;
+    let path = root.join(folder);
+    let failed = |source| StoreError::Directory { path: path.clone(), source };
+    for entry in std::fs::read_dir(&path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        // As `LocalFileSystem` calls what it has not renamed yet: `object#1`.
+        let object = name.to_str().and_then(|name| name.rsplit_once('#'));
+        if !object.is_some_and(|(object, _number)| is_to_go(object)) {
+            continue;
+        }
+        match std::fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether the probe was created; `false` if it was there.

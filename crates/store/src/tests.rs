@@ -68,6 +68,23 @@ async fn a_directory_passes_at_every_start() {
 }
 
 #[test]
+fn only_what_was_left_unfinished_and_is_to_go_is_erased() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = StoreConfig::local(directory.path()).unwrap();
+    drop(open(&config).unwrap());
+    let folder = directory.path().join("salts");
+    for name in ["old", "old#1", "old#12", "new#1", "new"] {
+        std::fs::write(folder.join(name), b"bytes").unwrap();
+    }
+    erase_unfinished(&config, "salts", |object| object == "old").unwrap();
+    let names =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["new", "new#1", "old"]);
+}
+
+#[test]
 fn urls_are_checked_with_the_way_out() {
     for (url, expected) in [
         ("file:///var/lib/x", None),

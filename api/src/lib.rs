@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use configuration::Salts;
+use object_store::ObjectStore;
 use serde_json::{Map, Value};
 use service::admin::{AdminServer, status_fn};
 use service::status::{QueueStatus, ServiceReport, ServiceStatus};
@@ -36,6 +38,7 @@ pub mod rest;
 pub mod openapi;
 pub mod json;
 pub mod mesh;
+pub mod salts;
 mod listen;
 
 pub use config::Config;
@@ -48,6 +51,7 @@ use properties::PropertyCalls;
 use query::Warehouse;
 use report::Reports;
 use rest::{Rest, Services};
+use salts::Keeper;
 
 /// The name in ready lines and reports.
 const SERVICE: &str = "api";
@@ -55,7 +59,9 @@ const SERVICE: &str = "api";
 /// Runs until shutdown begins, then lets requests in work end.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let admission = Admission::new(config.limits.max_requests);
-    let (history, author) = open_history(&config, &context).await?;
+    let (history, author, store) = open_history(&config, &context).await?;
+    let salts = Salts::default();
+    let keeper = Keeper::new(&config.config, store, salts.clone(), &context);
     let (reports, property_calls) = calls(&config, &context, &admission, &history)?;
     let mesh = match &config.mesh {
         Some(mesh) => Some(mesh::Mesh::bind(mesh).await?),
@@ -80,8 +86,9 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     group.spawn_blocking_thread("config", move || history::run(author, &shutdown));
     if let Some(mesh) = mesh {
         fields.insert("mesh".to_owned(), Value::from(mesh.url()));
-        group.spawn("mesh", mesh.serve(history.clone(), context.shutdown.clone()));
+        group.spawn("mesh", mesh.serve(history.clone(), salts.clone(), context.shutdown.clone()));
     }
+    group.spawn("salts", keeper.run(context.shutdown.clone()));
     let property_service = grpc::property_service(&config.limits, property_calls);
     let server = grpc::Grpc::new(&config, reports.clone(), property_service.clone()).await?;
     let shutdown = context.shutdown.clone();
@@ -101,15 +108,19 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 }
 
 /// Brings the local copy up to the log.
-async fn open_history(config: &Config, context: &Context) -> anyhow::Result<(History, history::Author)> {
+async fn open_history(
+    config: &Config,
+    context: &Context,
+) -> anyhow::Result<(History, history::Author, Arc<dyn ObjectStore>)> {
     let store = store::open(&config.config.store)?;
     store::check_create_if_absent(store.as_ref()).await?;
     let (config, clock, registry) = (config.config.clone(), context.clock.clone(), context.registry.clone());
     let runtime = tokio::runtime::Handle::current();
+    let log = Arc::clone(&store);
     let opened =
-        tokio::task::spawn_blocking(move || History::open(&config, store, clock, &registry, &runtime))
-            .await?;
-    Ok(opened?)
+        tokio::task::spawn_blocking(move || History::open(&config, log, clock, &registry, &runtime)).await?;
+    let (history, author) = opened?;
+    Ok((history, author, store))
 }
 
 fn calls(

@@ -1,4 +1,4 @@
-//! The port of the mesh: hubs follow the configuration here, over mutual TLS.
+//! The port of the mesh: hubs follow the configuration and the salts here, over mutual TLS.
 //!
 //! In: calls of services with the role hub. Out: `meridian.config.v1.ConfigFeed`, and the health service.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use configuration::Salts;
 use configuration::serve::Feed;
 use identity::{Role, TlsFiles};
 use proto::config::config_feed_server::ConfigFeedServer;
@@ -78,11 +79,17 @@ impl Mesh {
     }
 
     /// Serves until shutdown; streams end with it, so that hubs hear of it at once.
-    pub(crate) async fn serve(mut self, history: History, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn serve(
+        mut self,
+        history: History,
+        salts: Salts,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ConfigFeedServer<Feed>>().await;
         let feed = Feed {
             replica: Arc::clone(history.for_edges()),
+            salts,
             followers: Arc::clone(history.followers()),
             role: Role::Hub,
             places: Arc::new(Semaphore::new(self.max_followers)),

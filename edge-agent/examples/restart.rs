@@ -76,6 +76,7 @@ fn lay_out(root: &Path, sizes: Sizes) -> anyhow::Result<String> {
     let created = NewProperty { name: "Shop".into(), ..NewProperty::default() }.create(now_ms)?;
     let copy = root.join("data").join(edge_agent::CONFIG_FILE);
     edge_copy(&copy, std::iter::once(created.property.clone()), &[])?;
+    rehearse::salt_files(&root.join("data"), &configuration::salts::wanted(now_ms))?;
     std::fs::write(root.join("property_id"), &created.property.property_id)?;
     let assets = argument("--assets").map(PathBuf::from);
     let (rules, crawlers) = match assets {

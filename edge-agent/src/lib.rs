@@ -34,6 +34,7 @@ use configuration::{Position, Replica};
 use hit::EdgeId;
 use identity::Role;
 use prometheus_client::metrics::counter::Counter;
+use jiff::civil::Date;
 use serde_json::{Map, json};
 use service::admin::AdminServer;
 use service::{Context, TaskGroup};
@@ -112,7 +113,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let terminator = spawn_reload(&mut tasks, &context, opened.tls.take());
     spawn_collect(&mut tasks, &config, &context, &mut opened, listeners, (metrics, terminator.as_ref()));
     spawn_watchers(&mut tasks, &config, &context, &opened);
-    let known = opened.replica.watch();
+    let known = (opened.replica.watch(), opened.salts.missing());
     let shared = pipeline::Shared {
         drain_ms: config.drain_ms,
         tls: config.tls.clone(),
@@ -129,7 +130,9 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         ("admin".to_owned(), json!(admin.url())),
         ("collect".to_owned(), json!(collect_url)),
     ]);
-    announce_when_configured(&context, addresses, known).await?;
+    let missing = known.1.clone();
+    announce_when_told(&context, addresses, known).await?;
+    tasks.spawn("ready", keep_readiness(context.clone(), missing));
     tasks.run(Duration::from_millis(config.drain_ms) + DRAIN_MARGIN).await?;
     Ok(())
 }
@@ -142,28 +145,54 @@ fn register_pipelines(context: &Context, pipelines: &[Pipeline]) {
     context.registry.register(|registry| ledger::register(ledgers, registry));
 }
 
-/// Says that the edge is ready once it has a configuration; until then it refuses hits. Returns early on shutdown.
-async fn announce_when_configured(
+/// Says that the edge is ready once it has a configuration and its salts; until then it refuses hits. Returns early on shutdown.
+async fn announce_when_told(
     context: &Context,
     addresses: Map<String, serde_json::Value>,
-    mut known: watch::Receiver<Position>,
+    (mut known, mut missing): (watch::Receiver<Position>, watch::Receiver<Vec<Date>>),
 ) -> anyhow::Result<()> {
-    if known.borrow().is_nothing() {
-        let obstacle = "no configuration yet: none of config.sources has answered";
-        let address =
-            |name: &str| addresses.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-        tracing::warn!(
-            collect = address("collect"),
-            admin = address("admin"),
-            "{obstacle}; hits are refused"
-        );
-        context.readiness.set_not_ready(obstacle);
+    let address = |name: &str| addresses.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let mut said = None;
+    loop {
+        let obstacle = match known.borrow_and_update().is_nothing() {
+            true => Some("no configuration yet: none of config.sources has answered".to_owned()),
+            false => lack_of_salts(&missing.borrow_and_update()),
+        };
+        let Some(obstacle) = obstacle else { break };
+        if said.as_ref() != Some(&obstacle) {
+            let (collect, admin) = (address("collect"), address("admin"));
+            tracing::warn!(collect, admin, "{obstacle}; hits are refused");
+            context.readiness.set_not_ready(obstacle.clone());
+            said = Some(obstacle);
+        }
         tokio::select! {
             () = context.shutdown.cancelled() => return Ok(()),
-            _first = known.wait_for(|position| !position.is_nothing()) => {}
+            _first = known.changed() => {}
+            _fewer = missing.changed() => {}
         }
     }
     Ok(context.announce_ready("edge", addresses)?)
+}
+
+/// Lets `/readyz` say why hits are refused when a date begins without its salt.
+async fn keep_readiness(context: Context, mut missing: watch::Receiver<Vec<Date>>) -> anyhow::Result<()> {
+    loop {
+        match lack_of_salts(&missing.borrow_and_update()) {
+            Some(obstacle) => context.readiness.set_not_ready(obstacle),
+            None => context.readiness.set_ready(),
+        }
+        tokio::select! {
+            () = context.shutdown.cancelled() => return Ok(()),
+            // Whoever tells it is there until the end.
+            _other = missing.changed() => {}
+        }
+    }
+}
+
+fn lack_of_salts(missing: &[Date]) -> Option<String> {
+    let dates: Vec<_> = missing.iter().map(Date::to_string).collect();
+    let dates = Some(dates.join(", ")).filter(|dates| !dates.is_empty())?;
+    Some(format!("no salt for {dates}: none of config.sources has told it"))
 }
 
 /// Reads configuration files and the data directory. Blocks.
@@ -248,7 +277,8 @@ fn spawn_collect(
 /// What is kept up beside the hits: salts of the day, properties, and the files that tell where clients are.
 fn spawn_watchers(tasks: &mut TaskGroup, config: &Config, context: &Context, opened: &Opened) {
     let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
-    tasks.spawn("salts", salts::watch(salts, clock, shutdown));
+    let missing = context.registry.register(metrics::salts_missing);
+    tasks.spawn("salts", salts::watch(salts, clock, missing, shutdown));
     tasks.spawn("origins", origin::watch(opened.origins.clone(), context.shutdown.clone()));
     tasks.spawn("properties", opened.properties.clone().rest(context.shutdown.clone()));
     let follower = Follower {
@@ -256,6 +286,8 @@ fn spawn_watchers(tasks: &mut TaskGroup, config: &Config, context: &Context, ope
         tls: config.tls.clone(),
         role: Role::Hub,
         replica: opened.replica.clone(),
+        salts: opened.salts.told().clone(),
+        clock: context.clock.clone(),
         speaker: Speaker::Edge,
         metrics: context.registry.register(|registry| FollowMetrics::new(registry, "edge", &opened.replica)),
     };

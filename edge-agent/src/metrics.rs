@@ -83,6 +83,13 @@ impl CollectMetrics {
     }
 }
 
+/// Dates somewhere on earth without a salt: while it is above 0, hits are refused.
+pub(crate) fn salts_missing(registry: &mut Registry) -> Gauge {
+    let missing = Gauge::default();
+    registry.register("edge_salts_missing", "Dates somewhere on earth without a salt", missing.clone());
+    missing
+}
+
 /// Metrics of the files that tell where a client is.
 #[derive(Debug, Clone)]
 pub(crate) struct OriginMetrics {

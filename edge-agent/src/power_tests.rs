@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use batch::Lane;
+use configuration::{Salt, salts};
 use hit::BlockView;
 use power_loss::{Case, acknowledged, step};
 use prometheus_client::metrics::counter::Counter;
@@ -39,7 +40,7 @@ const CLOSE: &str = "a database is closed in steps; without the later ones it is
 const SALTS: &str = "one per salt, and the last counts";
 const OPEN: &str = "what opening writes (a repair, that it is open) is written again by the next opening";
 const REPAIR: &str = "a file is repaired in steps; without the later ones it is repaired again";
-const COVERED: [(&str, &str); 10] = [
+const COVERED: [(&str, &str); 11] = [
     ("acknowledge: lib/edge/wal/", "a file that was deleted last and is back is deleted again"),
     ("close: lib/edge/*.redb", CLOSE),
     ("close: lib/edge/wal/*.redb", CLOSE),
@@ -48,14 +49,15 @@ const COVERED: [(&str, &str); 10] = [
         "the first is that of an append; then a file that was rolled is closed, in steps",
     ),
     ("commit: lib/edge/wal/*.tmp", NEW),
-    ("make and erase salts: lib/edge/salts/", SALTS),
-    ("make salts: lib/edge/salts/", SALTS),
+    ("keep and erase salts: lib/edge/salts/", SALTS),
+    ("keep salts: lib/edge/salts/", SALTS),
     ("open: lib/edge/*.tmp", NEW),
     ("open: lib/edge/wal/*.redb", REPAIR),
     ("open: lib/edge/wal/*.tmp", NEW),
+    ("replace salts: lib/edge/salts/", SALTS),
 ];
 const NEEDLESS: [(&str, &str); 2] = [
-    ("make salts: lib/", "the data directory was made durable when it was opened"),
+    ("keep salts: lib/", "the data directory was made durable when it was opened"),
     ("open: lib/edge/*.redb", OPEN),
 ];
 
@@ -93,23 +95,33 @@ fn work(root: &Path) {
 
 fn keep_salts(root: &Path) {
     let now_ms = if root.join("salts").join(LATER_SALT).exists() { NOW_MS + LATER_MS } else { NOW_MS };
-    step("make salts");
+    step("keep salts");
     let salts = Salts::open(root, now_ms).unwrap();
-    say_salts(&salts);
-    let before = salts.held();
-    before.keys().for_each(|date| acknowledged(format!("expired {date}")));
-    step("make and erase salts");
-    salts.refresh(NOW_MS + LATER_MS).unwrap();
-    let after = salts.held();
+    keep(&salts, 1, now_ms);
+    let before = salts.in_force();
+    before.salts.keys().for_each(|date| acknowledged(format!("expired {date}")));
+    step("replace salts");
+    keep(&salts, 2, now_ms);
+    before.salts.keys().for_each(|date| acknowledged(format!("expired {date}")));
+    step("keep and erase salts");
+    keep(&salts, 3, NOW_MS + LATER_MS);
+    let after = salts.in_force();
     before
+        .salts
         .keys()
-        .filter(|date| !after.contains_key(date))
+        .filter(|date| !after.salts.contains_key(date))
         .for_each(|date| acknowledged(format!("erased {date}")));
-    say_salts(&salts);
 }
 
-fn say_salts(salts: &Salts) {
-    salts.held().iter().for_each(|(date, salt)| acknowledged(format!("salt {date} {salt:?}")));
+/// Takes one in for each date that needs one, and says what is in force.
+fn keep(salts: &Salts, round: u8, now_ms: u64) {
+    let told =
+        salts::wanted(now_ms).into_iter().zip(1..).map(|(date, n)| (date, Salt::new([16 * round + n; 16])));
+    salts.told().put(&told.collect(), now_ms);
+    salts.refresh(now_ms).unwrap();
+    let in_force = salts.in_force();
+    assert!(in_force.cover(now_ms));
+    in_force.salts.iter().for_each(|(date, salt)| acknowledged(format!("salt {date} {:?}", salt.bytes())));
 }
 
 /// Hits through the committer, each acknowledged when it was answered; gives the number of the next block.
@@ -258,9 +270,9 @@ fn check_salts(root: &Path, promises: &Promises<'_>) -> Result<(), String> {
         return Err(format!("the salt of {date} is back"));
     }
     let now_ms = if promises.erased.is_empty() { NOW_MS } else { NOW_MS + LATER_MS };
-    let held = Salts::open(root, now_ms).map_err(|error| error.to_string())?.held();
+    let held = Salts::open(root, now_ms).map_err(|error| error.to_string())?.in_force();
     for (date, promised) in &promises.salts {
-        let found = held.get(&date.parse().unwrap()).map(|salt| format!("{salt:?}"));
+        let found = held.salts.get(&date.parse().unwrap()).map(|salt| format!("{:?}", salt.bytes()));
         if found.as_deref() != Some(promised) {
             return Err(format!("the salt of {date} is {found:?}, not {promised}"));
         }

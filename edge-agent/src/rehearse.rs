@@ -1,19 +1,23 @@
-//! For measuring restarts: fills a data directory as an edge leaves it that had very much to do when it was killed.
+//! For measuring and for tests: fills a data directory as an edge leaves it that was told its salts, or had very much to do when it was
+//! killed.
 //!
-//! In: sizes. Out: a WAL whose first hits are processed and sealed (each opens a session that is still open) and whose
+//! In: dates, sizes. Out: files of salts; a WAL whose first hits are processed and sealed (each opens a session that is still open) and whose
 //! last hits are in no batch. Everything is written by the code that an edge runs.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use configuration::{Replica, fixture};
+use configuration::salts::SALT_BYTES;
+use configuration::{Replica, Salt, fixture};
 use hit::{BlockHeader, EdgeId, HitView, RawHit, block};
+use jiff::civil::Date;
 use property::Property;
 use service::clock::SystemClock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::collect::salts::Salts;
 use crate::config::Config;
 use crate::disk::wal_file::Start;
 use crate::disk::{Caches, DataDir};
@@ -31,6 +35,20 @@ const BEGAN_BEFORE_MS: u64 = 20 * 60_000;
 
 /// Pages that are viewed.
 const PAGES: u64 = 200_000;
+
+/// Gives an edge that no hub tells anything the salts of these dates, random ones.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn salt_files(data_dir: &Path, dates: &[Date]) -> anyhow::Result<()> {
+    let salts = Salts::open(data_dir, 0)?;
+    for date in dates {
+        let mut bytes = [0; SALT_BYTES];
+        getrandom::fill(&mut bytes)?;
+        salts.write(*date, &Salt::new(bytes))?;
+    }
+    Ok(())
+}
 
 /// How much is left behind.
 #[derive(Debug, Clone, Copy)]

@@ -68,6 +68,8 @@ pub async fn run_on(store: Arc<dyn ObjectStore>, config: Config, context: Contex
     let (follower, config_feed) = configure::open(&config, &context).await?;
     ready.insert("mesh".to_owned(), json!(mesh.url()));
     let copy = Arc::clone(&follower.replica);
+    let (clock, shutdown) = (context.clock.clone(), context.shutdown.clone());
+    tasks.spawn("salts", configure::let_salts_expire(follower.salts.clone(), clock, shutdown));
     tasks.spawn("config", follower.run(context.shutdown.clone()));
     let watchers = config.feed.max_watchers;
     let feed = || Feed::new(stored.clone(), Arc::clone(&metrics), watchers, context.shutdown.clone());

@@ -2,7 +2,8 @@
 //!
 //! In: one stream per source. Out: a replica that is as new as the newest of them. All are listened to at once, so that one which is cut off
 //! from the rest holds nothing up; what comes a second time is passed over. A version that is refused is told with one ERROR line and
-//! counted, its source is left and asked again after a pause, and the version in force stays.
+//! counted, its source is left and asked again after a pause, and the version in force stays. Salts come beside the versions and add to
+//! those that are held: a source can replace a date's salt, and take none away.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use proto::config as wire;
 use proto::config::config_feed_client::ConfigFeedClient;
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
+use service::SharedClock;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,6 +26,7 @@ use wire::snapshot_piece::Piece;
 
 use crate::position::Position;
 use crate::replica::{ApplyError, Replica, ReplicaError};
+use crate::salts::{self, Salts};
 use crate::serve::{Followers, Reach};
 
 mod metrics;
@@ -114,6 +117,10 @@ pub struct Follower {
     pub role: Role,
     /// What is kept up.
     pub replica: Arc<Replica>,
+    /// What is told beside it.
+    pub salts: Salts,
+    /// Tells which of them have expired.
+    pub clock: SharedClock,
     /// For whom.
     pub speaker: Speaker,
     /// What is counted.
@@ -209,7 +216,7 @@ impl Follower {
             Err(left) => return left,
         };
         tokio::select! {
-            left = self.hear(&mut stream, known, turn, was_heard) => left,
+            left = self.hear(source, &mut stream, (known, turn), was_heard) => left,
             () = self.speak(&say) => Left::Silent(0),
         }
     }
@@ -255,9 +262,9 @@ impl Follower {
     /// Puts in force what comes.
     async fn hear(
         &self,
+        source: &str,
         stream: &mut Streaming<wire::FollowResponse>,
-        known: Position,
-        turn: &Arc<Mutex<()>>,
+        (known, turn): (Position, &Arc<Mutex<()>>),
         was_heard: &mut bool,
     ) -> Left {
         loop {
@@ -272,6 +279,10 @@ impl Follower {
                     self.metrics.heard(version);
                     Ok(())
                 }
+                Sent::Salts(told) => {
+                    self.take_salts(source, &told);
+                    Ok(())
+                }
                 Sent::Delta(delta) => self.apply(delta, turn).await,
                 Sent::Snapshot(wire::SnapshotPiece { piece: Some(Piece::Begin(begin)) }) => {
                     let turn = Arc::clone(turn).lock_owned().await;
@@ -282,6 +293,20 @@ impl Follower {
             if let Err(left) = applied {
                 return left;
             }
+        }
+    }
+
+    fn take_salts(&self, source: &str, told: &wire::Salts) {
+        let (told, wrong) = salts::of_wire(told);
+        if wrong > 0 {
+            tracing::error!(
+                source,
+                wrong,
+                "what is told as salts holds some that are none; they are passed over"
+            );
+        }
+        for date in self.salts.put(&told, self.clock.now_ms()) {
+            tracing::warn!(source, %date, "another salt is told for a date than was held; the told one counts");
         }
     }
 

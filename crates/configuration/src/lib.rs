@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `position` says which state of which history, `stored` what records mean, `replica` keeps them in a redb file, `snapshot` is a whole
-//! state in pieces, `serve` and `follow` are the two ends of the way between services. Invariant: a replica holds a version whole, with
+//! state in pieces, `serve` and `follow` are the two ends of the way between services. `salts` go the same way, and are in no replica. Invariant: a replica holds a version whole, with
 //! the checksum it was announced with, or it stays at the version it has: what is empty, older, corrupt, foreign or of a newer schema is
 //! refused and told.
 
@@ -14,6 +14,7 @@ pub mod stored;
 pub mod refusal;
 pub mod replica;
 pub mod snapshot;
+pub mod salts;
 pub mod serve;
 pub mod follow;
 pub mod fixture;
@@ -21,3 +22,4 @@ pub mod fixture;
 pub use position::{Checksum, Position, SCHEMA};
 pub use refusal::Refused;
 pub use replica::{Replica, ReplicaError};
+pub use salts::{Salt, SaltMap, Salts};

@@ -1,7 +1,7 @@
 //! Serves a replica to those who follow it.
 //!
 //! In: followers' positions. Out: to each what it lacks, then every version as it comes into force here, and a heartbeat each second. What
-//! followers report as applied is added up in [`Followers`]. A follower that reads slowly is sent less often: a version waits in the replica,
+//! followers report as applied is added up in [`Followers`]. The salts go before all else, and again when they have changed. A follower that reads slowly is sent less often: a version waits in the replica,
 //! not in a queue.
 
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ use wire::follow_response::Sent;
 
 use crate::position::Position;
 use crate::replica::{Replica, ReplicaError};
+use crate::salts::{self, Salts};
 use crate::snapshot;
 
 /// How often a follower hears something.
@@ -121,6 +122,8 @@ impl Drop for Place {
 pub struct Feed {
     /// What is served.
     pub replica: Arc<Replica>,
+    /// What is served beside it.
+    pub salts: Salts,
     /// Who follows.
     pub followers: Arc<Followers>,
     /// The role that may.
@@ -204,13 +207,22 @@ impl Feed {
 
     /// Sends what a follower lacks, for ever.
     async fn tell(&self, mut at: Position, sent: &ToFollower) -> Result<(), Status> {
-        let mut moved = self.replica.watch();
+        let (mut moved, mut salts) = (self.replica.watch(), self.salts.watch());
+        salts.mark_changed();
         loop {
+            if salts.has_changed().unwrap_or(false) {
+                let told = salts::to_wire(&salts.borrow_and_update());
+                send(sent, Sent::Salts(told)).await?;
+            }
             let here = *moved.borrow_and_update();
             if here.is_nothing() || (at.history == here.history && at.order() >= here.order()) {
                 let heartbeat = wire::Heartbeat { version: here.version };
                 send(sent, Sent::Heartbeat(heartbeat)).await?;
-                let _either = tokio::time::timeout(HEARTBEAT, moved.changed()).await;
+                tokio::select! {
+                    _moved = moved.changed() => {}
+                    _other = salts.changed() => salts.mark_changed(),
+                    () = tokio::time::sleep(HEARTBEAT) => {}
+                }
                 continue;
             }
             at = self.advance(at, sent).await?;

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use configuration::SaltMap;
 use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
@@ -21,7 +22,7 @@ use super::client::{self, Client, Proxies, Truncated};
 use super::locate::Located;
 use super::network::Network;
 use super::origin::{Maps, Origins};
-use super::salts::{SaltMap, Salts};
+use super::salts::{InForce, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use crate::handoff::CommitRefused;
 use crate::handoff::regions::{Body, PipelineIndex, Refused, Regions};
@@ -53,6 +54,15 @@ pub(crate) struct Acceptor {
     pub(crate) tail: Arc<Tail>,
     /// Time.
     pub(crate) clock: SharedClock,
+}
+
+/// When a request is taken.
+#[derive(Debug)]
+pub(crate) struct Now {
+    /// Unix milliseconds.
+    pub(crate) ms: u64,
+    /// Those of every date somewhere on earth then, and others.
+    pub(crate) salts: Arc<InForce>,
 }
 
 /// When a hit happened.
@@ -147,7 +157,7 @@ impl Acceptor {
     ) -> Result<Prepared, Refusal> {
         let property = self.property(&request.measurement_id)?;
         let pipeline = self.pipeline(&property)?;
-        let now_ms = self.clock.now_ms();
+        let Now { ms: now_ms, salts } = self.now()?;
         let has_secret = check_secret(&property, headers, now_ms)?;
         if !has_secret {
             request.hits.iter().try_for_each(refuse_without_secret)?;
@@ -157,11 +167,11 @@ impl Acceptor {
         }
         let maps = self.origins.maps();
         let sender = self.sender(peer, headers, &maps);
-        let salts = self.salts.held();
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
             let moment = event_time(hit, now_ms)?;
-            self.encode(hit, (&property, pipeline), &sender, (moment, &salts), (None, &mut prepared));
+            let into = (None, &mut prepared);
+            self.encode(hit, (&property, pipeline), &sender, (moment, &salts.salts), into);
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {
@@ -238,6 +248,17 @@ impl Acceptor {
         let message =
             "this edge has not been told its configuration yet; send it again after the time in Retry-After";
         Err(Refusal::whole(Code::Unconfigured, message))
+    }
+
+    /// The time, and the salts that hits are taken with; a request that comes while a date lacks its salt is sent again.
+    pub(crate) fn now(&self) -> Result<Now, Refusal> {
+        let (ms, salts) = (self.clock.now_ms(), self.salts.in_force());
+        if salts.cover(ms) {
+            return Ok(Now { ms, salts });
+        }
+        let message = "this edge has not been told the salt of a date that it is somewhere on earth, so it cannot tell visitors apart; \
+                       send it again after the time in Retry-After";
+        Err(Refusal::whole(Code::SaltMissing, message))
     }
 
     fn property(&self, measurement_id: &str) -> Result<Arc<Property>, Refusal> {

@@ -12,7 +12,7 @@ use hyper::header::{AUTHORIZATION, HOST};
 use property::Property;
 use protocol::{Code, Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Refusal, Sent};
 
-use super::accept::{Acceptor, Moment, Prepared, SECRET_HEADER, Sender, bearer, not_counted};
+use super::accept::{Acceptor, Moment, Now, Prepared, SECRET_HEADER, Sender, bearer, not_counted};
 use super::salts::SaltMap;
 use crate::tail::Told;
 
@@ -65,13 +65,12 @@ impl Acceptor {
         headers: &HeaderMap,
         protocol: Protocol,
         sent: Sent<'_>,
+        Now { ms: now_ms, salts }: Now,
     ) -> Decided {
         let maps = self.origins.maps();
         let sender = self.sender(peer, headers, &maps);
-        let now_ms = self.clock.now_ms();
-        let salts = self.salts.held();
         let secret = sent.secret.as_deref();
-        let common = Common { protocol, headers, sender, secret, now_ms, salts: &salts };
+        let common = Common { protocol, headers, sender, secret, now_ms, salts: &salts.salts };
         let by_host = self.property_of_host(headers);
         let mut owners = Owners { acceptor: self, protocol, by_host, last: None };
         let mut prepared = Prepared::with_capacity(sent.entries.len());

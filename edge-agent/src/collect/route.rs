@@ -255,13 +255,15 @@ impl Routes {
         if endpoint.counts_nothing() {
             return Ok(Vec::new());
         }
-        let decided = self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent);
-        let misdirected = decided.misdirected().cloned();
-        let Decided { prepared, outcomes } = decided;
-        let hits = self.acceptor.commit(prepared).await.map_err(|refusal| {
+        let send_again = |refusal| {
             let reply = Reply::refused(&refusal);
             (refusal, reply)
-        })?;
+        };
+        let now = self.acceptor.now().map_err(send_again)?;
+        let decided = self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent, now);
+        let misdirected = decided.misdirected().cloned();
+        let Decided { prepared, outcomes } = decided;
+        let hits = self.acceptor.commit(prepared).await.map_err(send_again)?;
         self.metrics.hits.inc_by(u64::from(hits));
         for outcome in &outcomes {
             match outcome {

@@ -8,13 +8,12 @@
 use std::hash::Hasher;
 use std::net::IpAddr;
 
+use configuration::SaltMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128;
-
-use super::salts::SaltMap;
 
 /// The property's part of a visitor id.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +94,7 @@ fn identify(key: &[u8; 16], property_id: &str, traits: Traits<'_>) -> u64 {
 
 fn key_of(keys: PropertyKeys<'_>, date: Date, salts: &SaltMap) -> [u8; 16] {
     if let Some(salt) = salts.get(&date) {
-        return *salt;
+        return *salt.bytes();
     }
     let mut hasher = sip128::SipHasher24::new_with_key(keys.visitor_key);
     push(&mut hasher, b"visitor key of a date");

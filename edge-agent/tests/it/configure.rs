@@ -1,14 +1,14 @@
-//! A hub as far as the configuration goes: the real feed over a copy that the test changes, or one that says what it should not.
+//! A hub as far as the configuration goes: the real feed over a copy and salts that the test changes, or one that says what it should not.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use configuration::Replica;
 use configuration::fixture;
 use configuration::replica::NoView;
 use configuration::serve::{Feed, Followers};
+use configuration::{Replica, Salts};
 use futures::{Stream, StreamExt as _};
 use hyper::{Method, StatusCode};
 use identity::Role;
@@ -26,11 +26,12 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::edge::{Edge, Site};
 
 /// The longest that anything here takes on a slow machine.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) struct Source {
     pub(crate) url: String,
     pub(crate) replica: Arc<Replica>,
+    pub(crate) salts: Salts,
     followers: Arc<Followers>,
     shutdown: CancellationToken,
 }
@@ -43,9 +44,11 @@ impl Source {
         let replica = Replica::open(&path, 1 << 20, Arc::new(NoView)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
+        let salts = Salts::default();
         let (followers, shutdown) = (Arc::new(Followers::default()), CancellationToken::new());
         let feed = Feed {
             replica: Arc::clone(&replica),
+            salts: salts.clone(),
             followers: Arc::clone(&followers),
             role: Role::Edge,
             places: Arc::new(Semaphore::new(8)),
@@ -55,7 +58,7 @@ impl Source {
         let server = Server::builder().tls_config(tls).unwrap().add_service(feed.into_service());
         let stop = shutdown.clone().cancelled_owned();
         tokio::spawn(server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop));
-        Self { url, replica, followers, shutdown }
+        Self { url, replica, salts, followers, shutdown }
     }
 
     /// Makes the next version; returns when the edge has it in force.
@@ -211,7 +214,7 @@ async fn an_edge_without_configuration_refuses_hits_until_it_has_one() {
     let copy = site.path().join("data").join(edge_agent::CONFIG_FILE);
     std::fs::remove_file(&copy).unwrap();
     let mut config = site.config("127.0.0.1:9");
-    let edge = site.start_unconfigured(&config).await;
+    let edge = site.start_unready(&config).await;
     let id = &site.measurement_id;
     let body = format!(r#"{{"measurement_id":"{id}","hits":[{{"url":"https://shop.example.com/"}}]}}"#);
     for (method, path, body) in [

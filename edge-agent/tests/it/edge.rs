@@ -1,11 +1,12 @@
-//! An edge process with a site of its own: certificates, one property, rules, a data directory.
+//! An edge process with a site of its own: certificates, one property, rules, salts, a data directory.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use configuration::fixture::edge_copy;
-use edge_agent::Config;
+use configuration::salts::wanted;
+use edge_agent::{Config, rehearse};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Method, Request, StatusCode};
@@ -15,6 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use identity::{Identity, Role, TlsFiles, ensure_development};
 use property::{Alias, NewProperty, OwnedAlias, Property};
 use serde_json::Value;
+use service::clock::{Clock as _, SystemClock};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -62,6 +64,7 @@ impl Site {
             directory,
         };
         site.configure(&[]);
+        rehearse::salt_files(&site.path().join("data"), &wanted(SystemClock::new().now_ms())).unwrap();
         site
     }
 
@@ -150,8 +153,8 @@ impl Site {
         (command, log)
     }
 
-    /// Starts an edge that has no configuration, and waits until it says where it listens all the same.
-    pub(crate) async fn start_unconfigured(&self, config: &Config) -> Edge {
+    /// Starts an edge that may never be ready, and waits until it says where it listens all the same.
+    pub(crate) async fn start_unready(&self, config: &Config) -> Edge {
         let (command, log) = self.logged();
         let child = self.spawn(command, config);
         loop {

@@ -5,6 +5,7 @@
 mod edge;
 mod hub;
 mod configure;
+mod salts;
 mod promises;
 mod restart;
 mod names;

@@ -1,5 +1,7 @@
 //! Who is the same visitor, and until when.
 
+use configuration::Salt;
+
 use super::*;
 
 const KEY: [u8; 16] = [7; 16];
@@ -17,7 +19,7 @@ fn traits(host: &str) -> Traits<'_> {
 }
 
 fn salts(dates: &[&str]) -> SaltMap {
-    dates.iter().zip(1..).map(|(date, n)| (date.parse().unwrap(), [n; 16])).collect()
+    dates.iter().zip(1..).map(|(date, n)| (date.parse().unwrap(), Salt::new([n; 16]))).collect()
 }
 
 #[test]

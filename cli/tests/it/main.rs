@@ -23,3 +23,4 @@ mod clients;
 mod tail;
 mod proxy;
 mod distribution;
+mod salts;

@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) hubs: u8,
     /// Loaders side by side.
     pub(crate) loaders: u8,
+    /// Apis side by side.
+    pub(crate) apis: u8,
     /// The hub announces nothing.
     pub(crate) without_feed: bool,
     /// Between two batches of the edge.
@@ -64,6 +66,7 @@ impl Default for Options {
             edges: 1,
             hubs: 1,
             loaders: 1,
+            apis: 1,
             without_feed: false,
             flush_interval_ms: 300,
             fail_points: false,
@@ -301,7 +304,12 @@ fn command_line(data: &Path, options: &Options) -> Command {
     ]);
     command.args(["--flush-interval-ms", &options.flush_interval_ms.to_string()]);
     if options.processes {
-        let numbers = [("--edges", options.edges), ("--hubs", options.hubs), ("--loaders", options.loaders)];
+        let numbers = [
+            ("--edges", options.edges),
+            ("--hubs", options.hubs),
+            ("--loaders", options.loaders),
+            ("--apis", options.apis),
+        ];
         for (option, number) in numbers {
             command.args([option, &number.to_string()]);
         }

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use batch::Lane;
-use configuration::{Salt, salts};
+use configuration::Salt;
+use configuration::salts::{self, SALT_BYTES};
 use hit::BlockView;
 use power_loss::{Case, acknowledged, step};
 use prometheus_client::metrics::counter::Counter;
@@ -98,11 +99,9 @@ fn keep_salts(root: &Path) {
     step("keep salts");
     let salts = Salts::open(root, now_ms).unwrap();
     keep(&salts, 1, now_ms);
-    let before = salts.in_force();
-    before.salts.keys().for_each(|date| acknowledged(format!("expired {date}")));
     step("replace salts");
     keep(&salts, 2, now_ms);
-    before.salts.keys().for_each(|date| acknowledged(format!("expired {date}")));
+    let before = salts.in_force();
     step("keep and erase salts");
     keep(&salts, 3, NOW_MS + LATER_MS);
     let after = salts.in_force();
@@ -113,8 +112,11 @@ fn keep_salts(root: &Path) {
         .for_each(|date| acknowledged(format!("erased {date}")));
 }
 
-/// Takes one in for each date that needs one, and says what is in force.
+/// Takes another one in for each date that needs one, and says what is in force.
 fn keep(salts: &Salts, round: u8, now_ms: u64) {
+    let before = salts.in_force();
+    // From here on it may be the one or the other, or be erased.
+    before.salts.keys().for_each(|date| acknowledged(format!("expired {date}")));
     let told =
         salts::wanted(now_ms).into_iter().zip(1..).map(|(date, n)| (date, Salt::new([16 * round + n; 16])));
     salts.told().put(&told.collect(), now_ms);
@@ -271,6 +273,14 @@ fn check_salts(root: &Path, promises: &Promises<'_>) -> Result<(), String> {
     }
     let now_ms = if promises.erased.is_empty() { NOW_MS } else { NOW_MS + LATER_MS };
     let held = Salts::open(root, now_ms).map_err(|error| error.to_string())?.in_force();
+    // Whichever it is, it is whole: all bytes of a salt are the same here.
+    for entry in std::fs::read_dir(root.join("salts")).map_err(|error| error.to_string())? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+        if bytes.len() != SALT_BYTES || bytes.iter().any(|byte| Some(byte) != bytes.first()) {
+            return Err(format!("{} holds {bytes:?}", path.display()));
+        }
+    }
     for (date, promised) in &promises.salts {
         let found = held.salts.get(&date.parse().unwrap()).map(|salt| format!("{:?}", salt.bytes()));
         if found.as_deref() != Some(promised) {

@@ -47,7 +47,7 @@ const PIECES: usize = 4;
 #[serde(default, deny_unknown_fields)]
 pub struct FollowConfig {
     /// Where configuration comes from, `https://HOST:PORT` each: `mesh.listen` of the hubs for an edge, that of the apis for a
-    /// hub. All are listened to. Empty (default): what is in the data directory stays in force.
+    /// hub. All are listened to. Empty (default): what is in the data directory stays in force, salts as long as they last.
     pub sources: Vec<String>,
     /// A connection must stand within this time, ms (default 3,000). Later: it is tried again.
     pub connect_timeout_ms: u64,

@@ -140,6 +140,7 @@ fn named(first: u64, number: u32, rules: Rulebook) -> NamedProperty {
         visitor_key: VisitorKey::from(visitor_key),
         rules,
         tracker: None,
+        data_region: String::new(),
     };
     NamedProperty { property, name: format!("Shop number {number}"), organisation_id: String::new() }
 }

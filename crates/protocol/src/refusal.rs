@@ -62,7 +62,7 @@ pub enum Code {
 impl Code {
     /// Every code, for tests and metrics.
     #[cfg(test)]
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::MissingField,

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use configuration::SaltMap;
 use hit::limits;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST};
@@ -13,7 +14,7 @@ use property::Property;
 use protocol::{Code, Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Refusal, Sent};
 
 use super::accept::{Acceptor, Moment, Now, Prepared, SECRET_HEADER, Sender, bearer, not_counted};
-use super::salts::SaltMap;
+
 use crate::tail::Told;
 
 /// Hits of a request that are to be committed, and what becomes of each entry once they are.

@@ -1,111 +1,107 @@
-//! Claims, gives up and lists aliases: what other products call a site. For the admin; gRPC and JSON both come through here.
+//! Claims, gives up and lists aliases: what other products call a site.
 //!
-//! An alias is durable, and in force at connected edges, before it is answered. One that another property has is refused with the name of that property, for the admin
-//! may see all of them.
+//! An alias is durable, and in force at connected edges, before it is answered. One that a property of another organisation has is refused
+//! without a word of whose it is; within an organisation, and for the admin, the refusal names the property.
 
-use configuration::replica::Records as _;
+use configuration::replica::{Reader, Records as _};
 use configuration::stored;
 use http::HeaderMap;
 use property::{Alias, OwnedAlias};
 use protocol::Protocol;
 
-use crate::authorize::{no_property, require_admin};
+use crate::authorize::Action;
+use crate::calls::{Access, ConfigCalls};
 use crate::history::draft::Draft;
 use crate::history::unreadable;
 use crate::metrics::Method;
-use crate::properties::{PropertyCalls, attribution};
+use crate::page::Page;
+use crate::properties::list;
 use crate::refuse::{Code, Refusal};
 
-impl PropertyCalls {
+impl ConfigCalls {
     /// Claims an alias; gives it as it is looked up.
     ///
     /// # Errors
-    /// `InvalidArgument`, `NotFound` for the property, `AlreadyExists` when another one has it.
-    pub async fn add_alias(&self, headers: &HeaderMap, wanted: OwnedAlias) -> Result<OwnedAlias, Refusal> {
-        let outcome = self.change_alias(headers, wanted, "AddAlias", claim);
-        let outcome = outcome.await;
-        self.metrics.request(Method::AddAlias, &outcome);
-        outcome
+    /// `InvalidArgument`, `PermissionDenied`, `NotFound` for the admin, `AlreadyExists` when another property has it.
+    pub async fn claim_alias(&self, headers: &HeaderMap, wanted: OwnedAlias) -> Result<OwnedAlias, Refusal> {
+        let make = move |draft: &mut Draft<'_>, access: &Access| {
+            access.property(draft, Action::ChangeProperty, &wanted.property_id)?;
+            let owned = canonical(wanted.clone())?;
+            claim(draft, access, &owned)?;
+            Ok(owned)
+        };
+        self.change(Method::AddAlias, headers, make).await
     }
 
     /// Gives an alias up.
     ///
     /// # Errors
-    /// `InvalidArgument`, `NotFound`.
-    pub async fn remove_alias(&self, headers: &HeaderMap, unwanted: OwnedAlias) -> Result<(), Refusal> {
-        let outcome = self.change_alias(headers, unwanted, "RemoveAlias", release);
-        let outcome = outcome.await.map(drop);
-        self.metrics.request(Method::RemoveAlias, &outcome);
-        outcome
+    /// `InvalidArgument`, `PermissionDenied`, `NotFound`.
+    pub async fn release_alias(&self, headers: &HeaderMap, unwanted: OwnedAlias) -> Result<(), Refusal> {
+        let make = move |draft: &mut Draft<'_>, access: &Access| {
+            access.property(draft, Action::ChangeProperty, &unwanted.property_id)?;
+            release(draft, &canonical(unwanted.clone())?)
+        };
+        self.change(Method::RemoveAlias, headers, make).await
     }
 
-    /// Aliases of a property; of all when the id is empty.
+    /// Aliases of a property; of all that the caller may see when the id is empty.
     ///
     /// # Errors
-    /// Without the admin key.
-    pub async fn list_aliases(
+    /// `PermissionDenied`; `NotFound` for the admin.
+    pub async fn aliases(
         &self,
         headers: &HeaderMap,
-        property_id: &str,
+        property_id: String,
     ) -> Result<Vec<OwnedAlias>, Refusal> {
-        let outcome = self.list_aliases_uncounted(headers, property_id).await;
-        self.metrics.request(Method::ListAliases, &outcome);
-        outcome
-    }
-
-    async fn list_aliases_uncounted(
-        &self,
-        headers: &HeaderMap,
-        property_id: &str,
-    ) -> Result<Vec<OwnedAlias>, Refusal> {
-        let _place = self.admission.enter()?;
-        require_admin(&self.authorizer.caller(headers)?)?;
-        let reader = self.history.read()?;
-        let mut keys = Vec::new();
-        let of_one = format!("{}{property_id}/", stored::ALIAS_OF);
-        let prefix = if property_id.is_empty() { stored::ALIAS_OF } else { &of_one };
-        let told = reader.for_each(prefix, &mut |key, _empty| {
-            // PROPERTY/PROTOCOL/HOSTNAME/ID
-            let of = key.strip_prefix(stored::ALIAS_OF).and_then(|rest| rest.split_once('/'));
-            keys.extend(of.map(|(_property, alias)| format!("{}{alias}", stored::ALIAS)));
-        });
-        told.map_err(|error| unreadable(&error))?;
-        let mut aliases = Vec::with_capacity(keys.len());
-        for key in keys {
-            if let Some(value) = reader.get(&key).map_err(|error| unreadable(&error))? {
-                aliases.push(stored::read_alias(&key, &value).map_err(|error| unreadable(&error))?);
+        let read = move |reader: &Reader<'_>, access: &Access| {
+            if !property_id.is_empty() {
+                access.property(reader, Action::ReadProperty, &property_id)?;
+                return of_property(reader, &property_id);
             }
-        }
-        aliases.sort_by(|a, b| (&a.property_id, &a.alias).cmp(&(&b.property_id, &b.alias)));
-        Ok(aliases)
-    }
-
-    async fn change_alias(
-        &self,
-        headers: &HeaderMap,
-        owned: OwnedAlias,
-        method: &'static str,
-        change: impl Fn(&mut Draft<'_>, &OwnedAlias) -> Result<(), Refusal> + Send + 'static,
-    ) -> Result<OwnedAlias, Refusal> {
-        let _place = self.admission.enter()?;
-        let caller = self.authorizer.caller(headers)?;
-        require_admin(&caller)?;
-        let owned = canonical(owned)?;
-        let by = attribution(&caller, method);
-        self.history.change(by, move |draft| change(draft, &owned).map(|()| owned.clone())).await
+            let all = Page { limit: usize::MAX, after: String::new() };
+            let mut aliases = Vec::new();
+            for named in list(reader, access, "", &all)?.0 {
+                aliases.extend(of_property(reader, &named.property.property_id)?);
+            }
+            Ok(aliases)
+        };
+        self.read(Method::ListAliases, headers, read).await
     }
 }
 
-fn claim(draft: &mut Draft<'_>, owned: &OwnedAlias) -> Result<(), Refusal> {
-    if draft.value(&stored::property_key(&owned.property_id))?.is_none() {
-        return Err(no_property(&owned.property_id));
+/// In order.
+fn of_property(reader: &Reader<'_>, property_id: &str) -> Result<Vec<OwnedAlias>, Refusal> {
+    let prefix = format!("{}{property_id}/", stored::ALIAS_OF);
+    let mut keys = Vec::new();
+    let told = reader.for_each(&prefix, &mut |key, _empty| {
+        // PROPERTY/PROTOCOL/HOSTNAME/ID
+        keys.extend(key.strip_prefix(&prefix).map(|alias| format!("{}{alias}", stored::ALIAS)));
+    });
+    told.map_err(|error| unreadable(&error))?;
+    let mut aliases = Vec::with_capacity(keys.len());
+    for key in keys {
+        if let Some(value) = reader.get(&key).map_err(|error| unreadable(&error))? {
+            aliases.push(stored::read_alias(&key, &value).map_err(|error| unreadable(&error))?);
+        }
     }
+    aliases.sort_by(|a, b| a.alias.cmp(&b.alias));
+    Ok(aliases)
+}
+
+fn claim(draft: &mut Draft<'_>, access: &Access, owned: &OwnedAlias) -> Result<(), Refusal> {
     owned.alias.check().map_err(|error| Refusal::invalid(error.field, &error.value, error.problem))?;
     if let Some(owner) = owner(draft, &owned.alias)?
         && owner != owned.property_id
     {
         let Alias { protocol, id, .. } = &owned.alias;
-        let message = format!("{protocol} id {id:?} belongs to property {owner}; remove it there first");
+        let is_told =
+            stored::property(draft, &owner)?.is_some_and(|named| access.allows(Action::ReadProperty, &named));
+        let message = if is_told {
+            format!("{protocol} id {id:?} belongs to property {owner}; remove it there first")
+        } else {
+            format!("{protocol} id {id:?} is taken; whoever runs this service can tell whether it is yours")
+        };
         return Err(Refusal {
             field: Some("id".to_owned()),
             value: Some(id.clone()),

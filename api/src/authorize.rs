@@ -1,38 +1,40 @@
-//! Who calls, and whether the property asked for is theirs.
+//! Who calls, and whether what is asked for is theirs to see or to change.
 //!
-//! In: the metadata or headers of a request. Out: a [`Caller`], then the property. A report key reads the one property
-//! it was made for; whether another one exists is not told. The admin key may do everything. Invariant: a property id
-//! from outside is only ever looked up, never used.
+//! In: the metadata or headers of a request, then ids. Out: a [`Caller`], then the property or organisation, if [`rule`] lets the caller do
+//! there what it wants to. Every call of both faces comes through here. Invariants: an id from outside is only ever looked up, never used;
+//! of what lies outside the caller's organisation nothing is told, not even whether it exists.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use configuration::replica::Records as _;
+use configuration::replica::Records;
+use configuration::stored::access::{self, Holder, Key, Organisation};
 use configuration::stored::{self, NamedProperty};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use property::{KeyHash, Property};
-use proto::config::StoredKey;
+use service::SharedClock;
 
-use crate::history::{History, unreadable};
+use crate::history::History;
 use crate::refuse::{Code, Refusal};
+
+mod admin_key;
+mod rule;
+
+pub use admin_key::{AdminKeyError, admin_key};
+pub use rule::{Action, Caller, Place, Rule, allows};
+
+pub(crate) use admin_key::write_private;
 
 /// The header of Google's clients.
 const GOOGLE_KEY: &str = "x-goog-api-key";
 
-/// Shortest admin key taken from a file, characters: a shorter one was not made by us and may be guessed.
-const ADMIN_KEY_MIN_CHARS: usize = 16;
-
-/// Someone whose key is good.
-#[derive(Debug, Clone)]
-pub enum Caller {
-    /// Holds the admin key.
+/// What a caller proves itself with; whose it is may change between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The admin key.
     Admin,
-    /// Holds the report key of this property.
-    Property(Arc<Property>),
+    /// A report key or a member's.
+    Key(KeyHash),
 }
 
 /// Checks keys.
@@ -40,69 +42,212 @@ pub enum Caller {
 pub struct Authorizer {
     history: History,
     admin_key: KeyHash,
+    clock: SharedClock,
+    rule: Rule,
 }
 
 impl Authorizer {
-    /// Report keys are those of the configuration; the admin key is the one with this hash.
-    pub fn new(history: History, admin_key: KeyHash) -> Self {
-        Self { history, admin_key }
+    /// Keys are those of the configuration; the admin key is the one with this hash. Keys expire by this clock.
+    pub fn new(history: History, admin_key: KeyHash, clock: SharedClock) -> Self {
+        Self { history, admin_key, clock, rule: allows }
     }
 
-    /// The caller that these headers, or gRPC metadata, prove.
-    pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    /// The same with another rule, to see that tests notice.
+    #[cfg(test)]
+    pub(crate) fn with_rule(self, rule: Rule) -> Self {
+        Self { rule, ..self }
+    }
+
+    /// The key that these headers, or gRPC metadata, hold; whether it is anybody's, [`Self::caller_in`] tells.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn credential(&self, headers: &HeaderMap) -> Result<Credential, Refusal> {
         let Some(key) = key_in(headers) else {
             return Err(Refusal::new(
                 Code::Unauthenticated,
-                "no key: send the property's report key or the admin key as \"authorization: Bearer KEY\" \
-                 or \"x-goog-api-key: KEY\"",
+                "no key: send the property's report key, a member's key or the admin key as \
+                 \"authorization: Bearer KEY\" or \"x-goog-api-key: KEY\"",
             ));
         };
         if self.admin_key.accepts(key) {
-            return Ok(Caller::Admin);
+            return Ok(Credential::Admin);
         }
-        match self.of_report_key(key)? {
-            Some(property) => Ok(Caller::Property(Arc::new(property))),
-            None => Err(Refusal::new(
-                Code::Unauthenticated,
-                "the key is not known: reports take a property's report_key (\"rk_…\") or the admin key (\"ak_…\")",
-            )),
+        if key.starts_with("rk_") || key.starts_with("mk_") {
+            Ok(Credential::Key(KeyHash::of(key)))
+        } else {
+            Err(unknown_key())
         }
     }
 
-    /// The property, if it lies in the scope of the caller.
-    pub fn property(&self, caller: &Caller, property_id: &str) -> Result<Arc<Property>, Refusal> {
-        if property_id.is_empty() {
-            return Err(Refusal::invalid("property_id", "", "but it is needed: name the property, \"p_…\""));
+    /// Whose credential it is in this state. Looked up by its hash, so the time tells nothing about other keys.
+    ///
+    /// # Errors
+    /// `Unauthenticated`: nobody's, or expired.
+    pub fn caller_in(&self, records: &dyn Records, credential: Credential) -> Result<Caller, Refusal> {
+        let Credential::Key(hash) = credential else { return Ok(Caller::Admin) };
+        let key = access::key(records, &hash)?.ok_or_else(unknown_key)?;
+        if key.is_expired(self.clock.now_ms()) {
+            return Err(Refusal::new(
+                Code::Unauthenticated,
+                "the key has expired; an owner of the organisation makes a new one with `meridian key create`",
+            ));
         }
-        match caller {
-            Caller::Property(property) if property.property_id == property_id => Ok(Arc::clone(property)),
-            Caller::Property(_) => Err(Refusal {
-                code: Code::PermissionDenied,
-                ..Refusal::invalid(
-                    "property_id",
-                    property_id,
-                    "which is not the property of this key; use that property's report key",
-                )
-            }),
-            Caller::Admin => {
-                let found = stored::property(&self.history.read()?, property_id)?;
-                let NamedProperty { property, .. } = found.ok_or_else(|| no_property(property_id))?;
-                Ok(Arc::new(property))
+        let Key { key_id, organisation_id, holder, .. } = key;
+        match holder {
+            Holder::Reports { scopes, reach } => {
+                Ok(Caller::Reports { key_id, organisation_id, scopes, reach })
+            }
+            Holder::Member(member_id) => {
+                let member =
+                    access::member(records, &organisation_id, &member_id)?.ok_or_else(unknown_key)?;
+                Ok(Caller::Member { organisation_id, member_id, role: member.role })
             }
         }
     }
 
-    /// The property that a report key reads. Looked up by its hash, so the time tells nothing about other keys.
-    fn of_report_key(&self, report_key: &str) -> Result<Option<Property>, Refusal> {
-        if !report_key.starts_with("rk_") {
-            return Ok(None);
-        }
-        let reader = self.history.read()?;
-        let key = stored::report_key_key(&KeyHash::of(report_key));
-        let Some(value) = reader.get(&key).map_err(|error| unreadable(&error))? else { return Ok(None) };
-        let StoredKey { property_id } = stored::decode(&key, &value).map_err(|error| unreadable(&error))?;
-        Ok(stored::property(&reader, &property_id)?.map(|named| named.property))
+    /// The caller that these headers, or gRPC metadata, prove.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let credential = self.credential(headers)?;
+        self.caller_in(&self.history.read()?, credential)
     }
+
+    /// The property whose reports the caller asks for.
+    ///
+    /// # Errors
+    /// `PermissionDenied`; `NotFound` for the admin.
+    pub fn reported(&self, headers: &HeaderMap, property_id: &str) -> Result<Arc<Property>, Refusal> {
+        let credential = self.credential(headers)?;
+        let reader = self.history.read()?;
+        let caller = self.caller_in(&reader, credential)?;
+        let named = self.property(&reader, &caller, Action::ReadReports, property_id)?;
+        Ok(Arc::new(named.property))
+    }
+
+    /// The property, if the caller may do this to it.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, alike for one that is not there; `NotFound` for the admin.
+    pub fn property(
+        &self,
+        records: &dyn Records,
+        caller: &Caller,
+        action: Action,
+        property_id: &str,
+    ) -> Result<NamedProperty, Refusal> {
+        if property_id.is_empty() {
+            return Err(Refusal::invalid("property_id", "", "but it is needed: name the property, \"p_…\""));
+        }
+        let found = stored::property(records, property_id)?;
+        match found {
+            Some(named) if self.allows_property(caller, action, &named) => Ok(named),
+            None if *caller == Caller::Admin => Err(no_property(property_id)),
+            Some(_) | None => Err(denied(caller, action, "property_id", property_id)),
+        }
+    }
+
+    /// Whether the caller may do this to a property.
+    pub fn allows_property(&self, caller: &Caller, action: Action, named: &NamedProperty) -> bool {
+        let NamedProperty { property, organisation_id, .. } = named;
+        (self.rule)(caller, action, Place { organisation_id, property_id: Some(&property.property_id) })
+    }
+
+    /// The organisation, if the caller may do this there; an empty id means the caller's own.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, alike for one that is not there; `NotFound` for the admin, and `InvalidArgument` for an empty id.
+    pub fn organisation(
+        &self,
+        records: &dyn Records,
+        caller: &Caller,
+        action: Action,
+        organisation_id: &str,
+    ) -> Result<Organisation, Refusal> {
+        let id = match caller {
+            Caller::Member { organisation_id: own, .. } if organisation_id.is_empty() => own.as_str(),
+            _ => organisation_id,
+        };
+        if id.is_empty() && *caller == Caller::Admin {
+            let problem = "but it is needed with the admin key: name the organisation, \"o_…\"";
+            return Err(Refusal::invalid("organisation_id", "", problem));
+        }
+        let is_allowed = self.allows_in(caller, action, id);
+        match access::organisation(records, id)? {
+            Some(organisation) if is_allowed => Ok(organisation),
+            None if *caller == Caller::Admin => Err(no_organisation(id)),
+            Some(_) | None => Err(denied(caller, action, "organisation_id", id)),
+        }
+    }
+
+    /// Whether the caller may do this in exactly this organisation; empty: the operator's.
+    pub fn allows_in(&self, caller: &Caller, action: Action, organisation_id: &str) -> bool {
+        (self.rule)(caller, action, Place { organisation_id, property_id: None })
+    }
+
+    /// Refuses who may not do this to what belongs to no organisation.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    pub fn operator(&self, caller: &Caller, action: Action) -> Result<(), Refusal> {
+        if self.allows_in(caller, action, "") {
+            Ok(())
+        } else {
+            Err(denied(caller, action, "organisation_id", ""))
+        }
+    }
+
+    /// Refuses who may do this nowhere, for lists.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    pub fn somewhere(&self, caller: &Caller, action: Action) -> Result<(), Refusal> {
+        if rule::allows_somewhere(caller, action) {
+            Ok(())
+        } else {
+            Err(denied(caller, action, "organisation_id", ""))
+        }
+    }
+}
+
+/// Says what would be right; the same whether the thing is another's or is not there.
+pub(crate) fn denied(caller: &Caller, action: Action, field: &str, value: &str) -> Refusal {
+    let problem = match (caller, action.least_role()) {
+        (_, None) => "but this takes the admin key".to_owned(),
+        (Caller::Reports { .. }, Some(least)) => match action.scope() {
+            Some(scope) => format!(
+                "which this report key does not reach with the scope {:?}; use a report key that does, or the key of a \
+                 member of its organisation, or the admin key",
+                scope.as_str()
+            ),
+            None => format!(
+                "but report keys only read; use the key of a member of its organisation who is {}, or the admin key",
+                at_least(least)
+            ),
+        },
+        (_, Some(least)) => format!(
+            "which this key may not do that to; use the key of a member of its organisation who is {}, or the admin key",
+            at_least(least)
+        ),
+    };
+    Refusal { code: Code::PermissionDenied, ..Refusal::invalid(field, value, problem) }
+}
+
+fn at_least(role: access::Role) -> &'static str {
+    match role {
+        access::Role::Viewer => "viewer, editor or owner",
+        access::Role::Editor => "editor or owner",
+        access::Role::Owner => "owner",
+    }
+}
+
+fn unknown_key() -> Refusal {
+    Refusal::new(
+        Code::Unauthenticated,
+        "the key is not known: use a property's report_key (\"rk_…\"), a member's key (\"mk_…\") or the admin key (\"ak_…\")",
+    )
 }
 
 /// Nobody has this id.
@@ -111,15 +256,9 @@ pub(crate) fn no_property(property_id: &str) -> Refusal {
     Refusal { code: Code::NotFound, ..Refusal::invalid("property_id", property_id, problem) }
 }
 
-/// Refuses everyone but the admin.
-pub fn require_admin(caller: &Caller) -> Result<(), Refusal> {
-    match caller {
-        Caller::Admin => Ok(()),
-        Caller::Property(_) => Err(Refusal::new(
-            Code::PermissionDenied,
-            "properties, aliases and rules are set and listed with the admin key; this is a property's report key",
-        )),
-    }
+fn no_organisation(organisation_id: &str) -> Refusal {
+    let problem = "which does not exist; `meridian org list` shows those that do";
+    Refusal { code: Code::NotFound, ..Refusal::invalid("organisation_id", organisation_id, problem) }
 }
 
 fn key_in(headers: &HeaderMap) -> Option<&str> {
@@ -129,66 +268,6 @@ fn key_in(headers: &HeaderMap) -> Option<&str> {
     });
     let google = || headers.get(GOOGLE_KEY).and_then(|value| value.to_str().ok()).map(str::trim);
     bearer.or_else(google).filter(|key| !key.is_empty())
-}
-
-/// Why there is no admin key.
-#[derive(Debug, thiserror::Error)]
-pub enum AdminKeyError {
-    /// The file cannot be read or made.
-    #[error("cannot read or make admin_key_file = {path:?}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The file holds no key.
-    #[error(
-        "admin_key_file = {0:?} holds fewer than {ADMIN_KEY_MIN_CHARS} characters; delete it to get a new random key"
-    )]
-    TooShort(PathBuf),
-}
-
-/// The hash of the key in this file, which is made with a random key if it is missing.
-pub fn admin_key(path: &Path) -> Result<KeyHash, AdminKeyError> {
-    let failed = |source| AdminKeyError::File { path: path.to_owned(), source };
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_admin_key(path).map_err(failed)?;
-            std::fs::read_to_string(path).map_err(failed)?
-        }
-        read => read.map_err(failed)?,
-    };
-    // Whoever made it, perhaps a run that was killed before its own sync: from now on the key is in use.
-    durable::sync_name(path).map_err(failed)?;
-    match text.trim() {
-        short if short.len() < ADMIN_KEY_MIN_CHARS => Err(AdminKeyError::TooShort(path.to_owned())),
-        key => Ok(KeyHash::of(key)),
-    }
-}
-
-/// Written beside its place and linked to its name, so that a crash leaves no half a key and two starts agree on one.
-fn make_admin_key(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    durable::create_dir_all(folder)?;
-    let key = property::key::random_secret("ak_").map_err(io::Error::other)?;
-    let suffix = property::key::random_secret(".").map_err(io::Error::other)?;
-    let temporary = folder.join(suffix);
-    write_private(&temporary, format!("{key}\n").as_bytes())?;
-    let linked = std::fs::hard_link(&temporary, path);
-    std::fs::remove_file(&temporary)?;
-    match linked {
-        // Another process was faster: its key holds.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
-/// A new file for its owner only, durable with its content.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

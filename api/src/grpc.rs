@@ -1,21 +1,16 @@
-//! The gRPC face: reports, properties, health, reflection.
+//! The gRPC face: reports, organisations, keys, properties, health, reflection.
 //!
-//! Messages in, messages out; what they mean stands in [`crate::report`] and [`crate::properties`]. Limits of a
+//! Messages in, messages out; what they mean stands in [`crate::report`] and [`crate::calls`]. Limits of a
 //! connection (streams, age, keep-alive, message size) are set here; the limit over all connections is
 //! [`crate::admit`], because tonic's own are per connection.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use configuration::stored::NamedProperty;
 use http::HeaderMap;
-use property::{FieldChange, NewProperty, OwnedAlias};
-use proto::config::property_service_server::{PropertyService, PropertyServiceServer};
-use proto::config::{
-    AddAliasRequest, AddAliasResponse, Alias, CreatePropertyRequest, CreatePropertyResponse, GetRulesRequest,
-    GetRulesResponse, ListAliasesRequest, ListAliasesResponse, ListPropertiesRequest, ListPropertiesResponse,
-    Property, RemoveAliasRequest, RemoveAliasResponse, RuleChange, SetRulesRequest, SetRulesResponse,
-};
+use proto::config::key_service_server::KeyServiceServer;
+use proto::config::organisation_service_server::OrganisationServiceServer;
+use proto::config::property_service_server::PropertyServiceServer;
 use proto::report::metric_value::Value as ProtoValue;
 use proto::report::report_service_server::{ReportService, ReportServiceServer};
 use proto::report::{MetricValue, Row, RunReportRequest, RunReportResponse};
@@ -26,10 +21,15 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::answer::{Report, Value};
+use crate::calls::ConfigCalls;
 use crate::config::{Config, LimitsConfig, ServerTls};
-use crate::properties::PropertyCalls;
 use crate::report::Reports;
-use crate::rules::ShownRules;
+use crate::rest::Services;
+
+mod mask;
+mod property;
+mod organisation;
+mod key;
 
 /// How long calls in work may go on after a connection has reached its age.
 const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(60);
@@ -44,17 +44,16 @@ pub struct Grpc {
 
 impl Grpc {
     /// Puts the services behind the configured limits.
-    pub async fn new(
-        config: &Config,
-        reports: Reports,
-        property: PropertyServiceServer<PropertyCalls>,
-    ) -> anyhow::Result<Self> {
+    pub async fn new(config: &Config, reports: Reports, configuring: Configuring) -> anyhow::Result<Self> {
         let report = ReportServiceServer::new(ReportCalls(reports))
             .max_decoding_message_size(config.limits.max_request_bytes)
             .max_encoding_message_size(config.limits.max_response_bytes);
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ReportServiceServer<ReportCalls>>().await;
-        health.set_serving::<PropertyServiceServer<PropertyCalls>>().await;
+        let Configuring { property, organisation, key } = configuring;
+        health.set_serving::<PropertyServiceServer<ConfigCalls>>().await;
+        health.set_serving::<OrganisationServiceServer<ConfigCalls>>().await;
+        health.set_serving::<KeyServiceServer<ConfigCalls>>().await;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -65,7 +64,9 @@ impl Grpc {
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .add_service(report)
-            .add_service(property);
+            .add_service(property)
+            .add_service(organisation)
+            .add_service(key);
         Ok(Self { router })
     }
 
@@ -75,11 +76,38 @@ impl Grpc {
     }
 }
 
-/// The property service with the limits of its messages, for gRPC and REST.
-pub fn property_service(limits: &LimitsConfig, calls: PropertyCalls) -> PropertyServiceServer<PropertyCalls> {
-    PropertyServiceServer::new(calls)
-        .max_decoding_message_size(limits.max_request_bytes)
-        .max_encoding_message_size(limits.max_response_bytes)
+/// The services of the configuration with the limits of their messages, for gRPC and REST.
+#[derive(Clone)]
+pub struct Configuring {
+    property: PropertyServiceServer<ConfigCalls>,
+    organisation: OrganisationServiceServer<ConfigCalls>,
+    key: KeyServiceServer<ConfigCalls>,
+}
+
+impl Configuring {
+    /// One implementation behind all of them.
+    pub fn new(limits: &LimitsConfig, calls: ConfigCalls) -> Self {
+        let (request, response) = (limits.max_request_bytes, limits.max_response_bytes);
+        Self {
+            property: PropertyServiceServer::new(calls.clone())
+                .max_decoding_message_size(request)
+                .max_encoding_message_size(response),
+            organisation: OrganisationServiceServer::new(calls.clone())
+                .max_decoding_message_size(request)
+                .max_encoding_message_size(response),
+            key: KeyServiceServer::new(calls)
+                .max_decoding_message_size(request)
+                .max_encoding_message_size(response),
+        }
+    }
+
+    /// Puts them behind REST paths.
+    pub fn behind_rest(&self, services: Services) -> Services {
+        services
+            .add_service(self.property.clone())
+            .add_service(self.organisation.clone())
+            .add_service(self.key.clone())
+    }
 }
 
 fn builder(config: &Config) -> anyhow::Result<Server> {
@@ -119,113 +147,7 @@ impl ReportService for ReportCalls {
     }
 }
 
-#[tonic::async_trait]
-impl PropertyService for PropertyCalls {
-    async fn create_property(
-        &self,
-        request: Request<CreatePropertyRequest>,
-    ) -> Result<Response<CreatePropertyResponse>, Status> {
-        let (headers, _patience, request) = open(request);
-        let CreatePropertyRequest { name, time_zone, currency, hostnames, data_region } = request;
-        let new = NewProperty { name, time_zone, currency, hostnames, data_region };
-        let keys = self.create(&headers, new).await?;
-        Ok(Response::new(CreatePropertyResponse {
-            property_id: keys.property_id,
-            measurement_id: keys.measurement_id,
-            api_secret: keys.api_secret,
-            report_key: keys.report_key,
-        }))
-    }
-
-    async fn list_properties(
-        &self,
-        request: Request<ListPropertiesRequest>,
-    ) -> Result<Response<ListPropertiesResponse>, Status> {
-        let (headers, _patience, _nothing) = open(request);
-        let properties = self.list(&headers).await?;
-        let properties = properties.iter().map(shown).collect();
-        Ok(Response::new(ListPropertiesResponse { properties }))
-    }
-
-    async fn add_alias(
-        &self,
-        request: Request<AddAliasRequest>,
-    ) -> Result<Response<AddAliasResponse>, Status> {
-        let (headers, _patience, request) = open(request);
-        let added = PropertyCalls::add_alias(self, &headers, owned(request.alias)).await?;
-        Ok(Response::new(AddAliasResponse { alias: Some(shown_alias(added)) }))
-    }
-
-    async fn remove_alias(
-        &self,
-        request: Request<RemoveAliasRequest>,
-    ) -> Result<Response<RemoveAliasResponse>, Status> {
-        let (headers, _patience, request) = open(request);
-        PropertyCalls::remove_alias(self, &headers, owned(request.alias)).await?;
-        Ok(Response::new(RemoveAliasResponse {}))
-    }
-
-    async fn list_aliases(
-        &self,
-        request: Request<ListAliasesRequest>,
-    ) -> Result<Response<ListAliasesResponse>, Status> {
-        let (headers, _patience, request) = open(request);
-        let aliases = PropertyCalls::list_aliases(self, &headers, &request.property_id).await?;
-        Ok(Response::new(ListAliasesResponse { aliases: aliases.into_iter().map(shown_alias).collect() }))
-    }
-
-    async fn set_rules(
-        &self,
-        request: Request<SetRulesRequest>,
-    ) -> Result<Response<SetRulesResponse>, Status> {
-        let (headers, _patience, request) = open(request);
-        let SetRulesRequest { property_id, rules, dry_run } = request;
-        let set = PropertyCalls::set_rules(self, &headers, &property_id, rules, dry_run).await?;
-        let changes = set.changes.into_iter().map(|FieldChange { field, old, new }| RuleChange {
-            field,
-            old: old.to_string(),
-            new: new.to_string(),
-        });
-        Ok(Response::new(SetRulesResponse { version: set.version, changes: changes.collect() }))
-    }
-
-    async fn get_rules(
-        &self,
-        request: Request<GetRulesRequest>,
-    ) -> Result<Response<GetRulesResponse>, Status> {
-        let (headers, _patience, GetRulesRequest { property_id, version }) = open(request);
-        let ShownRules { version, current_version, text } =
-            self.rules(&headers, &property_id, version).await?;
-        Ok(Response::new(GetRulesResponse { version, current_version, rules: text }))
-    }
-}
-
-/// An alias of a request; what is missing is refused by name.
-fn owned(alias: Option<Alias>) -> OwnedAlias {
-    let Alias { property_id, protocol, id, hostname } = alias.unwrap_or_default();
-    OwnedAlias { alias: property::Alias { protocol, id, hostname }, property_id }
-}
-
-fn shown_alias(owned: OwnedAlias) -> Alias {
-    let property::Alias { protocol, id, hostname } = owned.alias;
-    Alias { property_id: owned.property_id, protocol, id, hostname }
-}
-
-/// A property without its secrets.
-fn shown(named: &NamedProperty) -> Property {
-    let NamedProperty { property, name, .. } = named;
-    Property {
-        property_id: property.property_id.clone(),
-        measurement_id: property.measurement_id.clone(),
-        name: name.clone(),
-        time_zone: property.time_zone().to_owned(),
-        currency: property.currency().to_owned(),
-        hostnames: property.hostnames.clone(),
-        created_at: property.created_at.to_string(),
-        data_region: property.data_region.clone(),
-    }
-}
-
+/// Headers, the caller's deadline, the message.
 fn open<T>(request: Request<T>) -> (HeaderMap, Option<Duration>, T) {
     let (metadata, _extensions, message) = request.into_parts();
     let patience = patience(&metadata);

@@ -9,6 +9,7 @@ pub mod log;
 pub mod draft;
 pub mod backup;
 mod project;
+mod audit;
 mod start;
 mod author;
 
@@ -125,6 +126,7 @@ pub struct History {
     replica: Arc<Replica>,
     /// What edges get.
     for_edges: Arc<Replica>,
+    log: Arc<log::Log>,
     followers: Arc<Followers>,
     wanted: mpsc::Sender<author::Wanted>,
     in_force_wait: Duration,
@@ -152,12 +154,14 @@ impl History {
         registry: &SharedRegistry,
         runtime: &tokio::runtime::Handle,
     ) -> Result<(Self, Author), StartError> {
-        let log = log::Log::new(store, runtime.clone(), Duration::from_millis(config.store_timeout_ms));
+        let timeout = Duration::from_millis(config.store_timeout_ms);
+        let log = Arc::new(log::Log::new(store, runtime.clone(), timeout));
         let copies = start::open(config, &log, clock.now_ms())?;
         let (wanted, queue) = mpsc::channel(config.queue_changes);
         let history = Self {
             replica: Arc::clone(&copies.replica),
             for_edges: Arc::clone(&copies.for_edges),
+            log: Arc::clone(&log),
             followers: Arc::default(),
             wanted,
             in_force_wait: Duration::from_millis(config.in_force_wait_ms),
@@ -182,6 +186,24 @@ impl History {
     /// `Internal`.
     pub fn read(&self) -> Result<Reader<'_>, Refusal> {
         self.replica.read().map_err(|error| unreadable(&error))
+    }
+
+    /// What a version changed.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn entry(&self, version: u64) -> Result<wire::LogEntry, Refusal> {
+        let entry = self.log.read_entry(version).await.and_then(|entry| {
+            let key = format!("version {version}");
+            entry.ok_or_else(|| LogError::Damaged { key, problem: "it is not there any more".to_owned() })
+        });
+        entry.map_err(|error| {
+            tracing::error!(%error, "a version of the configuration's log cannot be read");
+            Refusal::new(
+                Code::Unavailable,
+                "the configuration's log cannot be read now; try again in a second",
+            )
+        })
     }
 
     /// What hubs follow.

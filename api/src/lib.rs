@@ -1,4 +1,4 @@
-//! The api: answers reports over gRPC and JSON, and creates properties.
+//! The api: answers reports over gRPC and JSON, and keeps the configuration: organisations, members, keys, properties.
 //!
 //! A request is admitted (or shed), its caller authorized, the report planned (fields, days, filter, tables), queried
 //! (SQL with bound values only) and answered (joined, ordered, cut). [`run`] names the parts and puts them together.
@@ -30,9 +30,15 @@ pub mod query;
 pub mod answer;
 pub mod report;
 pub mod history;
+pub mod calls;
+mod page;
 pub mod properties;
 pub mod aliases;
 pub mod rules;
+pub mod organisations;
+pub mod members;
+pub mod keys;
+pub mod changes;
 pub mod grpc;
 pub mod rest;
 pub mod openapi;
@@ -45,9 +51,9 @@ pub use config::Config;
 
 use admit::Admission;
 use authorize::Authorizer;
+use calls::ConfigCalls;
 use history::History;
 use metrics::{ConfigMetrics, RequestMetrics};
-use properties::PropertyCalls;
 use query::Warehouse;
 use report::Reports;
 use rest::{Rest, Services};
@@ -62,7 +68,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (history, author, store) = open_history(&config, &context).await?;
     let salts = Salts::default();
     let keeper = Keeper::new(&config.config, store, salts.clone(), &context);
-    let (reports, property_calls) = calls(&config, &context, &admission, &history)?;
+    let (reports, config_calls) = calls(&config, &context, &admission, &history)?;
     let mesh = match &config.mesh {
         Some(mesh) => Some(mesh::Mesh::bind(mesh).await?),
         None => None,
@@ -89,12 +95,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         group.spawn("mesh", mesh.serve(history.clone(), salts.clone(), context.shutdown.clone()));
     }
     group.spawn("salts", keeper.run(context.shutdown.clone()));
-    let property_service = grpc::property_service(&config.limits, property_calls);
-    let server = grpc::Grpc::new(&config, reports.clone(), property_service.clone()).await?;
+    let configuring = grpc::Configuring::new(&config.limits, config_calls);
+    let server = grpc::Grpc::new(&config, reports.clone(), configuring.clone()).await?;
     let shutdown = context.shutdown.clone();
     group.spawn("grpc", async move { server.serve(grpc, shutdown).await });
     let descriptors = rest::descriptors()?;
-    let services = Services::default().add_service(property_service);
+    let services = configuring.behind_rest(Services::default());
     let rest = Rest::new(&descriptors, &services, &json::ROUTES, Arc::clone(&reports.authorizer))?;
     let openapi = openapi::document(&descriptors)?.to_json()?.into();
     let routes = json::router(reports, rest, openapi, config.limits.max_request_bytes);
@@ -128,9 +134,13 @@ fn calls(
     context: &Context,
     admission: &Admission,
     history: &History,
-) -> anyhow::Result<(Reports, PropertyCalls)> {
-    let authorizer =
-        Arc::new(Authorizer::new(history.clone(), authorize::admin_key(&config.admin_key_file)?));
+) -> anyhow::Result<(Reports, ConfigCalls)> {
+    let authorizer = Authorizer::new(
+        history.clone(),
+        authorize::admin_key(&config.admin_key_file)?,
+        context.clock.clone(),
+    );
+    let authorizer = Arc::new(authorizer);
     if let Some(dir) = &config.keys_dir {
         durable::create_dir_all_with(dir, 0o700)
             .with_context(|| format!("cannot make keys_dir = {dir:?}"))?;
@@ -146,7 +156,7 @@ fn calls(
         timeout: Duration::from_millis(config.limits.timeout_ms),
         metrics: metrics.clone(),
     };
-    let property_calls = PropertyCalls {
+    let config_calls = ConfigCalls {
         admission: admission.clone(),
         authorizer,
         history: history.clone(),
@@ -154,7 +164,7 @@ fn calls(
         keys_dir: config.keys_dir.clone(),
         metrics,
     };
-    Ok((reports, property_calls))
+    Ok((reports, config_calls))
 }
 
 async fn admin(

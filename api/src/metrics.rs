@@ -22,33 +22,95 @@ pub enum Method {
     RunReport,
     /// A new property.
     CreateProperty,
-    /// All properties.
+    /// Properties.
     ListProperties,
+    /// One property.
+    GetProperty,
+    /// A property as it is to be.
+    UpdateProperty,
+    /// A new API secret.
+    RotateApiSecret,
     /// A new alias.
     AddAlias,
     /// An alias less.
     RemoveAlias,
-    /// All aliases.
+    /// Aliases.
     ListAliases,
     /// New rules.
     SetRules,
     /// The rules of a version.
     GetRules,
+    /// A new organisation.
+    CreateOrganisation,
+    /// The first organisation with its owner.
+    CreateFirstOwner,
+    /// One organisation.
+    GetOrganisation,
+    /// Organisations.
+    ListOrganisations,
+    /// An organisation as it is to be.
+    UpdateOrganisation,
+    /// A new member.
+    AddMember,
+    /// A member as it is to be.
+    UpdateMember,
+    /// A member less.
+    RemoveMember,
+    /// Members.
+    ListMembers,
+    /// Who changed what.
+    ListChanges,
+    /// A new key.
+    CreateKey,
+    /// Keys.
+    ListKeys,
+    /// A key less.
+    RevokeKey,
+    /// A key in the place of another.
+    RotateKey,
+}
+
+impl Method {
+    /// The name of the RPC, and the label.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::RunReport => ("RunReport", "run_report"),
+            Self::CreateProperty => ("CreateProperty", "create_property"),
+            Self::ListProperties => ("ListProperties", "list_properties"),
+            Self::GetProperty => ("GetProperty", "get_property"),
+            Self::UpdateProperty => ("UpdateProperty", "update_property"),
+            Self::RotateApiSecret => ("RotateApiSecret", "rotate_api_secret"),
+            Self::AddAlias => ("AddAlias", "add_alias"),
+            Self::RemoveAlias => ("RemoveAlias", "remove_alias"),
+            Self::ListAliases => ("ListAliases", "list_aliases"),
+            Self::SetRules => ("SetRules", "set_rules"),
+            Self::GetRules => ("GetRules", "get_rules"),
+            Self::CreateOrganisation => ("CreateOrganisation", "create_organisation"),
+            Self::CreateFirstOwner => ("CreateFirstOwner", "create_first_owner"),
+            Self::GetOrganisation => ("GetOrganisation", "get_organisation"),
+            Self::ListOrganisations => ("ListOrganisations", "list_organisations"),
+            Self::UpdateOrganisation => ("UpdateOrganisation", "update_organisation"),
+            Self::AddMember => ("AddMember", "add_member"),
+            Self::UpdateMember => ("UpdateMember", "update_member"),
+            Self::RemoveMember => ("RemoveMember", "remove_member"),
+            Self::ListMembers => ("ListMembers", "list_members"),
+            Self::ListChanges => ("ListChanges", "list_changes"),
+            Self::CreateKey => ("CreateKey", "create_key"),
+            Self::ListKeys => ("ListKeys", "list_keys"),
+            Self::RevokeKey => ("RevokeKey", "revoke_key"),
+            Self::RotateKey => ("RotateKey", "rotate_key"),
+        }
+    }
+
+    /// The name of the RPC.
+    pub fn rpc(self) -> &'static str {
+        self.names().0
+    }
 }
 
 impl EncodeLabelValue for Method {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), fmt::Error> {
-        match self {
-            Self::RunReport => "run_report",
-            Self::CreateProperty => "create_property",
-            Self::ListProperties => "list_properties",
-            Self::AddAlias => "add_alias",
-            Self::RemoveAlias => "remove_alias",
-            Self::ListAliases => "list_aliases",
-            Self::SetRules => "set_rules",
-            Self::GetRules => "get_rules",
-        }
-        .encode(encoder)
+        self.names().1.encode(encoder)
     }
 }
 

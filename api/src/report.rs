@@ -64,8 +64,7 @@ impl Reports {
         let begun_ms = self.clock.monotonic_ms();
         let timeout = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
         let deadline = Instant::now() + timeout;
-        let caller = self.authorizer.caller(headers)?;
-        let property = self.authorizer.property(&caller, &request.property_id)?;
+        let property = self.authorizer.reported(headers, &request.property_id)?;
         let plan = plan::plan(request, property, self.clock.now_ms())?;
         let findings = self.warehouse.run(&plan, deadline).await?;
         let mut report = answer::answer(plan, findings);

@@ -1,16 +1,17 @@
-//! Sets and shows a property's rules as a rules file. For the admin; gRPC and JSON both come through here.
+//! Sets and shows a property's rules as a rules file.
 //!
 //! A new version is durable, and in force at connected edges, before it is answered; hits that came before keep theirs.
 
-use configuration::replica::Records;
-use configuration::stored::{self, NamedProperty};
+use configuration::replica::Reader;
+use configuration::stored::NamedProperty;
 use http::HeaderMap;
 use property::{Changed, FieldChange, RulesError, RulesFile, RulesFileError};
 
-use crate::authorize::{Caller, no_property, require_admin};
+use crate::authorize::Action;
+use crate::calls::{Access, ConfigCalls};
 use crate::history::draft::Draft;
 use crate::metrics::Method;
-use crate::properties::{PropertyCalls, attribution};
+use crate::properties::put_property;
 use crate::refuse::{Code, Refusal};
 
 /// Rules as they are shown.
@@ -33,109 +34,74 @@ pub struct RulesSet {
     pub changes: Vec<FieldChange>,
 }
 
-impl PropertyCalls {
+impl ConfigCalls {
     /// Sets the rules and tracker settings of a property to what the text of a rules file says; a dry run only tells what
     /// that would change.
     ///
     /// # Errors
-    /// `InvalidArgument` with the line or field, `NotFound` for the property.
-    pub async fn set_rules(
+    /// `InvalidArgument` with the line or field, `PermissionDenied`; `NotFound` for the admin.
+    pub async fn replace_rules(
         &self,
         headers: &HeaderMap,
-        property_id: &str,
+        property_id: String,
         text: String,
         is_dry_run: bool,
     ) -> Result<RulesSet, Refusal> {
-        let outcome = self.set_rules_uncounted(headers, property_id, text, is_dry_run).await;
-        self.metrics.request(Method::SetRules, &outcome);
-        outcome
+        let parse = move || RulesFile::parse(&text).map_err(|error| refuse(error.into()));
+        if is_dry_run {
+            let read = move |reader: &Reader<'_>, access: &Access| {
+                let before = access.property(reader, Action::ChangeProperty, &property_id)?;
+                Ok(changed(&before, &parse()?)?.1)
+            };
+            return self.read(Method::SetRules, headers, read).await;
+        }
+        let make = move |draft: &mut Draft<'_>, access: &Access| {
+            let before = access.property(draft, Action::ChangeProperty, &property_id)?;
+            let (after, set) = changed(&before, &parse()?)?;
+            put_property(draft, &before, &after);
+            Ok(set)
+        };
+        self.change(Method::SetRules, headers, make).await
     }
 
     /// The rules of a version; 0: of the one in force.
     ///
     /// # Errors
-    /// `NotFound` for the property or the version.
+    /// `PermissionDenied`; `NotFound` for the version, and for the admin.
     pub async fn rules(
         &self,
         headers: &HeaderMap,
-        property_id: &str,
+        property_id: String,
         version: u32,
     ) -> Result<ShownRules, Refusal> {
-        let outcome = self.rules_uncounted(headers, property_id, version);
-        self.metrics.request(Method::GetRules, &outcome);
-        outcome
+        let read = move |reader: &Reader<'_>, access: &Access| {
+            shown(&access.property(reader, Action::ReadProperty, &property_id)?, version)
+        };
+        self.read(Method::GetRules, headers, read).await
     }
+}
 
-    async fn set_rules_uncounted(
-        &self,
-        headers: &HeaderMap,
-        property_id: &str,
-        text: String,
-        is_dry_run: bool,
-    ) -> Result<RulesSet, Refusal> {
-        let _place = self.admission.enter()?;
-        let caller = self.admin(headers)?;
-        let file = RulesFile::parse(&text).map_err(|error| refuse(error.into()))?;
-        let property_id = self.authorizer.property(&caller, property_id)?.property_id.clone();
-        if is_dry_run {
-            return Ok(changed(&self.history.read()?, &property_id, &file)?.1);
-        }
-        let by = attribution(&caller, "SetRules");
-        let set = self.history.change(by, move |draft| set(draft, &property_id, &file)).await?;
-        Ok(set)
-    }
-
-    fn rules_uncounted(
-        &self,
-        headers: &HeaderMap,
-        property_id: &str,
-        version: u32,
-    ) -> Result<ShownRules, Refusal> {
-        let _place = self.admission.enter()?;
-        let caller = self.admin(headers)?;
-        let property = self.authorizer.property(&caller, property_id)?;
-        let current_version = property.current_rules().version;
-        let version = if version == 0 { current_version } else { version };
-        let rules = property.rules.version(version).ok_or_else(|| Refusal {
-            code: Code::NotFound,
-            ..Refusal::invalid(
-                "version",
-                &version.to_string(),
-                format!("which this property does not have; its versions are 1 to {current_version}"),
-            )
-        })?;
-        let text = RulesFile::of(rules, property.tracker()).text().map_err(|error| internal(&error))?;
-        Ok(ShownRules { version, current_version, text })
-    }
-
-    fn admin(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let caller = self.authorizer.caller(headers)?;
-        require_admin(&caller)?;
-        Ok(caller)
-    }
+fn shown(named: &NamedProperty, version: u32) -> Result<ShownRules, Refusal> {
+    let property = &named.property;
+    let current_version = property.current_rules().version;
+    let version = if version == 0 { current_version } else { version };
+    let rules = property.rules.version(version).ok_or_else(|| Refusal {
+        code: Code::NotFound,
+        ..Refusal::invalid(
+            "version",
+            &version.to_string(),
+            format!("which this property does not have; its versions are 1 to {current_version}"),
+        )
+    })?;
+    let text = RulesFile::of(rules, property.tracker()).text().map_err(|error| internal(&error))?;
+    Ok(ShownRules { version, current_version, text })
 }
 
 /// The property with what the file says, and what that changes.
-fn changed(
-    records: &impl Records,
-    property_id: &str,
-    file: &RulesFile,
-) -> Result<((NamedProperty, NamedProperty), RulesSet), Refusal> {
-    let before = stored::property(records, property_id)?.ok_or_else(|| no_property(property_id))?;
+fn changed(before: &NamedProperty, file: &RulesFile) -> Result<(NamedProperty, RulesSet), Refusal> {
     let Changed { property, changes } = before.property.with_rules(file.clone()).map_err(refuse)?;
     let set = RulesSet { version: property.current_rules().version, changes };
-    let after = NamedProperty { property, ..before.clone() };
-    Ok(((before, after), set))
-}
-
-fn set(draft: &mut Draft<'_>, property_id: &str, file: &RulesFile) -> Result<RulesSet, Refusal> {
-    let ((before, after), set) = changed(draft, property_id, file)?;
-    let replaced = before.property.current_rules();
-    if after.property.current_rules() != replaced {
-        draft.put(stored::rules_key(property_id, replaced.version), stored::rules_value(replaced));
-    }
-    draft.put(stored::property_key(property_id), stored::property_value(&after));
-    Ok(set)
+    Ok((NamedProperty { property, ..before.clone() }, set))
 }
 
 fn refuse(error: RulesError) -> Refusal {

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use proto::config::ListPropertiesRequest;
+use proto::config::GetPropertyRequest;
 use proto::config::property_service_client::PropertyServiceClient;
 use serde::Serialize;
 
@@ -186,10 +186,6 @@ async fn find_target(arguments: &Arguments) -> anyhow::Result<Target> {
 
 async fn find_property(arguments: &Arguments) -> anyhow::Result<proto::config::Property> {
     let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
-    let answer =
-        client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
-    let mut properties = answer.into_inner().properties.into_iter();
-    properties.find(|property| property.property_id == arguments.property).with_context(|| {
-        format!("there is no property {}; `meridian property list` shows those there are", arguments.property)
-    })
+    let request = GetPropertyRequest { property_id: arguments.property.clone() };
+    Ok(client.get_property(request).await.map_err(|status| call_error(&status))?.into_inner())
 }

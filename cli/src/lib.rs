@@ -6,10 +6,15 @@
 
 pub mod http_client;
 pub mod services;
+mod print;
 pub mod dev;
 pub mod property;
 pub mod alias;
 pub mod config;
+pub mod org;
+pub mod member;
+pub mod key;
+pub mod audit;
 pub mod import;
 pub mod report;
 pub mod status;
@@ -31,7 +36,7 @@ pub struct Arguments {
 enum Command {
     /// Run every service on this machine, with the embedded warehouse
     Dev(dev::Arguments),
-    /// Create and list properties
+    /// Create, list, show and change properties
     #[command(subcommand)]
     Property(property::Command),
     /// Let clients of other products send to a property
@@ -40,6 +45,17 @@ enum Command {
     /// Back up and restore what is configured
     #[command(subcommand)]
     Config(config::Command),
+    /// Make, show and rename organisations
+    #[command(subcommand)]
+    Org(org::Command),
+    /// Add, change, remove and list the members of an organisation
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Create, list, revoke and rotate keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Show who changed what in the configuration
+    Audit(audit::Arguments),
     /// Send what was recorded elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -96,6 +112,10 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Property(command) => Ok(property::run(command).await?),
         Command::Alias(command) => Ok(alias::run(command).await?),
         Command::Config(command) => Ok(config::run(command).await?),
+        Command::Org(command) => Ok(org::run(command).await?),
+        Command::Member(command) => Ok(member::run(command).await?),
+        Command::Key(command) => Ok(key::run(command).await?),
+        Command::Audit(arguments) => Ok(audit::run(arguments).await?),
         Command::Import(command) => Ok(import::run(command).await?),
         Command::Report(arguments) => Ok(report::run(arguments).await?),
         Command::Tail(arguments) => Ok(tail::run(arguments).await?),

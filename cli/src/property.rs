@@ -1,6 +1,7 @@
-//! `meridian property`: create and list properties, set and show their rules, over the gRPC API, with the admin key.
+//! `meridian property`: create, list, show and change properties, set and show their rules, over the gRPC API.
 
 mod rules;
+mod change;
 
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
@@ -15,8 +16,14 @@ use crate::services::{ApiOptions, call_error};
 pub enum Command {
     /// Create a property; prints its ids and keys as one JSON object (the keys are shown only here)
     Create(CreateArguments),
-    /// List all properties
+    /// List the properties that the key may see
     List(ListArguments),
+    /// Show a property
+    Show(change::ShowArguments),
+    /// Change a property's name, host names, currency or time zone
+    Update(change::UpdateArguments),
+    /// Make a new API secret; prints it (shown only here); those before it are accepted a while longer
+    RotateSecret(change::RotateArguments),
     /// Set a property's rules and tracker settings to what a file says; prints what changed
     Set(rules::SetArguments),
     /// Print a property's rules and tracker settings as a file that `property set` takes
@@ -42,6 +49,9 @@ pub struct CreateArguments {
     /// Data region that its hits stay in; without it wherever the edge that takes them is at home
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     data_region: String,
+    /// Whose it is to be, o_…; without it the organisation of the member's key, with the admin key the operator's
+    #[arg(long, default_value = "", hide_default_value = true)]
+    organisation: String,
     #[command(flatten)]
     api: ApiOptions,
     /// Form of the output
@@ -52,6 +62,9 @@ pub struct CreateArguments {
 /// Arguments of `property list`.
 #[derive(Debug, Args)]
 pub struct ListArguments {
+    /// Only those of this organisation, o_…
+    #[arg(long, default_value = "", hide_default_value = true)]
+    organisation: String,
     #[command(flatten)]
     api: ApiOptions,
     /// Form of the output; json: one object per line
@@ -76,6 +89,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create(arguments) => create(arguments).await,
         Command::List(arguments) => list(arguments).await,
+        Command::Show(arguments) => change::show(arguments).await,
+        Command::Update(arguments) => change::update(arguments).await,
+        Command::RotateSecret(arguments) => change::rotate(arguments).await,
         Command::Set(arguments) => rules::set(arguments).await,
         Command::Rules(arguments) => rules::show(arguments).await,
     }
@@ -89,6 +105,7 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         currency: arguments.currency,
         hostnames: arguments.hostnames,
         data_region: arguments.data_region,
+        organisation_id: arguments.organisation,
     };
     let created = client.create_property(request).await.map_err(|status| call_error(&status))?.into_inner();
     let fields = [
@@ -97,35 +114,33 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         ("api_secret", created.api_secret),
         ("report_key", created.report_key),
     ];
-    match arguments.format {
-        Format::Json => {
-            let object: serde_json::Map<_, _> =
-                fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
-            println!("{}", serde_json::Value::Object(object));
-        }
-        Format::Table => {
-            let mut table = Table::new();
-            table.set_header(["field", "value"]);
-            for (name, value) in fields {
-                table.add_row([name, &value]);
-            }
-            println!("{table}");
-        }
-    }
+    crate::print::fields(&fields, arguments.format);
     Ok(())
 }
 
 async fn list(arguments: ListArguments) -> anyhow::Result<()> {
     let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
-    let answer =
-        client.list_properties(ListPropertiesRequest {}).await.map_err(|status| call_error(&status))?;
-    let properties = answer.into_inner().properties;
-    match arguments.format {
-        Format::Json => {
-            for property in &properties {
-                println!("{}", to_json(property));
-            }
+    let (mut properties, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let organisation_id = arguments.organisation.clone();
+        let request = ListPropertiesRequest { organisation_id, page_size: 0, page_token };
+        let answer =
+            client.list_properties(request).await.map_err(|status| call_error(&status))?.into_inner();
+        properties.extend(answer.properties);
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            break;
         }
+    }
+    // Pages are by id; people look for a name.
+    properties.sort_by(|a, b| (&a.name, &a.property_id).cmp(&(&b.name, &b.property_id)));
+    print(&properties, arguments.format);
+    Ok(())
+}
+
+fn print(properties: &[Property], format: Format) {
+    match format {
+        Format::Json => properties.iter().for_each(|property| println!("{}", to_json(property))),
         Format::Table => {
             let mut table = Table::new();
             table.set_header([
@@ -136,7 +151,7 @@ async fn list(arguments: ListArguments) -> anyhow::Result<()> {
                 "hostnames",
                 "data_region",
             ]);
-            for property in &properties {
+            for property in properties {
                 let hostnames = property.hostnames.join(", ");
                 table.add_row([
                     &property.property_id,
@@ -150,7 +165,6 @@ async fn list(arguments: ListArguments) -> anyhow::Result<()> {
             println!("{table}");
         }
     }
-    Ok(())
 }
 
 fn to_json(property: &Property) -> serde_json::Value {
@@ -163,5 +177,6 @@ fn to_json(property: &Property) -> serde_json::Value {
         "hostnames": property.hostnames,
         "data_region": property.data_region,
         "created_at": property.created_at,
+        "organisation_id": property.organisation_id,
     })
 }

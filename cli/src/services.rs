@@ -55,7 +55,7 @@ pub struct Addresses {
 pub struct ApiOptions {
     #[command(flatten)]
     pub(crate) addresses: Addresses,
-    /// Admin key or report key; without it the admin key in the data directory is used
+    /// Admin key, a member's key or a report key; without it the admin key in the data directory is used
     #[arg(long, env = "MERIDIAN_KEY", value_name = "KEY", hide_env_values = true)]
     pub key: Option<String>,
     #[command(flatten)]

@@ -72,18 +72,22 @@ impl Api {
     pub async fn properties(&self) -> anyhow::Result<Vec<(String, Property)>> {
         let mut client =
             PropertyServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
-        let answer = client
-            .list_properties(self.request(ListPropertiesRequest {}))
-            .await
-            .map_err(|status| told(&status))?;
-        let all = answer.into_inner().properties.into_iter();
-        Ok(all
-            .map(|property| {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = ListPropertiesRequest { page_token, ..ListPropertiesRequest::default() };
+            let answer =
+                client.list_properties(self.request(request)).await.map_err(|status| told(&status))?;
+            let answer = answer.into_inner();
+            all.extend(answer.properties.into_iter().map(|property| {
                 let ids =
                     Property { property_id: property.property_id, measurement_id: property.measurement_id };
                 (property.name, ids)
-            })
-            .collect())
+            }));
+            page_token = answer.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Makes a property whose days are those of UTC.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::draft::{Draft, checksum_after};
 use super::log::{Created, Log};
 use super::start::{Copies, apply};
-use super::{Attribution, HistoryConfig, StartError, project};
+use super::{Attribution, HistoryConfig, StartError, audit, project};
 use crate::refuse::{Code, Refusal};
 
 /// Most callers' changes in one entry.
@@ -148,14 +148,14 @@ pub struct Author {
 impl Author {
     pub(super) fn new(
         config: &HistoryConfig,
-        log: Log,
+        log: Arc<Log>,
         copies: Copies,
         queue: mpsc::Receiver<Wanted>,
         clock: SharedClock,
         metrics: AuthorMetrics,
     ) -> Self {
         Self {
-            log: Arc::new(log),
+            log,
             snapshot_at: copies.replica.position().version,
             copies,
             queue,
@@ -275,7 +275,7 @@ impl Author {
             if !wanted.change.decide(&mut draft) {
                 continue;
             }
-            let writes = draft.into_writes()?;
+            let mut writes = draft.into_writes()?;
             if writes.is_empty() {
                 continue;
             }
@@ -287,8 +287,13 @@ impl Author {
                 continue;
             }
             bytes += written_bytes;
-            written.extend(writes.iter().map(|write| (write.key.clone(), write.after.clone())));
             let Attribution { actor, method } = wanted.by.clone();
+            written.extend(writes.iter().map(|write| (write.key.clone(), write.after.clone())));
+            let version = self.copies.replica.position().version + 1;
+            let index =
+                audit::index(&Draft::new(&reader, &written), (version, changes.len()), &actor, &writes)?;
+            written.extend(index.iter().map(|write| (write.key.clone(), write.after.clone())));
+            writes.extend(index);
             changes.push(Change { actor: Some(actor), at_ms, method: method.to_owned(), writes });
         }
         Ok((changes, decided))

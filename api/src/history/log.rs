@@ -2,7 +2,7 @@
 //!
 //! Versions are twenty digits, so that listings are in order. Every entry is created if absent and never changed or deleted; snapshots may
 //! be: they only shorten a start. After a create without a clean answer the entry that is there is read and tells by its id whose it is.
-//! Calls block: they are made from the author's thread and at start.
+//! Calls block: they are made from the author's thread and at start; only the audit reads entries without.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,7 @@ pub(super) enum Created {
 }
 
 /// The log.
+#[derive(Debug)]
 pub(super) struct Log {
     store: Arc<dyn ObjectStore>,
     runtime: Handle,
@@ -76,8 +77,13 @@ impl Log {
 
     /// The entry of a version; `None` if there is none yet.
     pub(super) fn entry(&self, version: u64) -> Result<Option<LogEntry>, LogError> {
+        self.runtime.block_on(self.read_entry(version))
+    }
+
+    /// The same, for who does not block.
+    pub(super) async fn read_entry(&self, version: u64) -> Result<Option<LogEntry>, LogError> {
         let key = format!("{ENTRIES}/{version:020}");
-        let Some(bytes) = self.get(&key)? else { return Ok(None) };
+        let Some(bytes) = self.read(&key).await? else { return Ok(None) };
         match LogEntry::decode(bytes.as_slice()) {
             Ok(entry) if entry.position.as_ref().is_some_and(|position| position.version == version) => {
                 Ok(Some(entry))
@@ -148,9 +154,12 @@ impl Log {
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, LogError> {
+        self.runtime.block_on(self.read(key))
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, LogError> {
         let path = Key::from(key);
-        let read = self.within(key, async { self.store.get(&path).await?.bytes().await });
-        match read {
+        match self.in_time(key, async { self.store.get(&path).await?.bytes().await }).await {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(LogError::Store { source, .. })
                 if matches!(*source, object_store::Error::NotFound { .. }) =>
@@ -172,7 +181,15 @@ impl Log {
         key: &str,
         call: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, LogError> {
-        match self.runtime.block_on(async { tokio::time::timeout(self.timeout, call).await }) {
+        self.runtime.block_on(self.in_time(key, call))
+    }
+
+    async fn in_time<T>(
+        &self,
+        key: &str,
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, LogError> {
+        match tokio::time::timeout(self.timeout, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(source)) => Err(LogError::Store { key: key.to_owned(), source: Box::new(source) }),
             Err(_) => Err(LogError::Timeout { key: key.to_owned(), ms: self.timeout.as_millis() }),

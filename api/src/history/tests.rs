@@ -16,7 +16,7 @@ use super::*;
 use crate::properties::{Keys, create};
 
 /// 2026-01-01T00:00:00Z.
-const NOW_MS: u64 = 1_767_225_600_000;
+pub(crate) const NOW_MS: u64 = 1_767_225_600_000;
 
 /// An api as far as the history goes.
 pub(crate) struct Running {
@@ -65,7 +65,7 @@ impl Running {
     pub(crate) async fn property(&self, name: &str) -> Keys {
         let new = NewProperty { name: name.into(), ..NewProperty::default() };
         self.history
-            .change(by("CreateProperty"), move |draft| create(draft, new.clone(), NOW_MS))
+            .change(by("CreateProperty"), move |draft| create(draft, new.clone(), "", NOW_MS))
             .await
             .unwrap()
     }

@@ -60,7 +60,11 @@ struct Library {
 impl Library {
     fn new() -> Self {
         let running = Running::start();
-        let authorizer = Arc::new(Authorizer::new(running.history.clone(), KeyHash::of("ak_test")));
+        let authorizer = Arc::new(Authorizer::new(
+            running.history.clone(),
+            KeyHash::of("ak_test"),
+            service::TestClock::new(1).shared(),
+        ));
         let services = Services::default().add_named("library.v1.LibraryService", echo());
         let pool = pool(LIBRARY);
         Self {
@@ -284,7 +288,11 @@ async fn rules_that_cannot_be_served_are_refused_at_the_start() {
         assert!(said.starts_with("l.S.PutShelf ") && said.contains(says), "{rule}: {said}");
     }
     let running = Running::start();
-    let authorizer = Arc::new(Authorizer::new(running.history.clone(), KeyHash::of("ak_test")));
+    let authorizer = Arc::new(Authorizer::new(
+        running.history.clone(),
+        KeyHash::of("ak_test"),
+        service::TestClock::new(1).shared(),
+    ));
     let refused = Rest::new(&pool(&file(rpc, "get: \"/a\"")), &Services::default(), &[], authorizer);
     assert!(refused.is_err_and(|error| error.to_string().contains("l.S is not among the services")));
 }

@@ -82,7 +82,7 @@ async fn rules_are_refused_by_key_property_line_and_field() -> anyhow::Result<()
     let long = "#".repeat(49_153);
     for (key, id, rules, status, field, value) in [
         ("", id, good, 401, "", ""),
-        (report, id, good, 403, "", ""),
+        (report, id, good, 403, "property_id", id.as_str().unwrap_or_default()),
         (admin, &nobody, good, 404, "property_id", "p_aaaaaaaaaaaa"),
         (admin, &json!("%20"), good, 404, "property_id", " "),
         (admin, id, "\ncolour = 1", 400, "rules", "colour = 1"),

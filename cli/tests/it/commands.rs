@@ -18,7 +18,7 @@ const WRONG_USAGE: i32 = 2;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 36] = [
         &[],
         &["dev"],
         &["property"],
@@ -26,6 +26,26 @@ fn every_command_explains_itself() {
         &["property", "list"],
         &["property", "set"],
         &["property", "rules"],
+        &["property", "show"],
+        &["property", "update"],
+        &["property", "rotate-secret"],
+        &["org"],
+        &["org", "create"],
+        &["org", "list"],
+        &["org", "show"],
+        &["org", "update"],
+        &["org", "first-owner"],
+        &["member"],
+        &["member", "add"],
+        &["member", "update"],
+        &["member", "remove"],
+        &["member", "list"],
+        &["key"],
+        &["key", "create"],
+        &["key", "list"],
+        &["key", "revoke"],
+        &["key", "rotate"],
+        &["audit"],
         &["alias"],
         &["alias", "add"],
         &["alias", "remove"],

@@ -16,6 +16,7 @@ mod changes;
 mod rules;
 mod refused;
 mod commands;
+mod organisations;
 mod zones;
 mod midnight;
 mod load;

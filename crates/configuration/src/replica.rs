@@ -7,6 +7,7 @@
 
 mod deltas;
 mod file;
+mod page;
 mod replace;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use crate::position::{Position, SCHEMA};
 use crate::refusal::Refused;
 
+pub use page::KeyValue;
 pub use replace::Replacing;
 
 const RECORDS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("records");

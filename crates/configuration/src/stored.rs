@@ -1,4 +1,5 @@
-//! What records mean: keys and values of properties, their earlier rules, aliases, keys and claims.
+//! What records mean: keys and values of properties, their earlier rules, aliases and claims; [`access`] has those that say who may do
+//! what.
 //!
 //! In: checked values of `property`. Out: records, and back with every field checked again. [`for_edges`] says what of a record goes to
 //! edges: what they need to take hits, and nothing that opens reports.
@@ -13,6 +14,8 @@ use proto::config as wire;
 
 use crate::replica::{Records, ReplicaError};
 
+pub mod access;
+
 /// `property/p_…`: [`wire::StoredProperty`], [`wire::EdgeProperty`] at edges.
 pub const PROPERTY: &str = "property/";
 /// `rules/p_…/VERSION`: earlier rules, JSON.
@@ -21,8 +24,8 @@ pub const RULES: &str = "rules/";
 pub const ALIAS: &str = "alias/";
 /// `alias_of/p_…/PROTOCOL/HOSTNAME/ID`: empty; finds the aliases of a property.
 pub const ALIAS_OF: &str = "alias_of/";
-/// `report_key/HASH`: [`wire::StoredKey`].
-pub const REPORT_KEY: &str = "report_key/";
+/// `property_of/o_…/p_…`: empty; finds the properties of an organisation.
+pub const PROPERTY_OF: &str = "property_of/";
 /// `measurement_id/M-…`: [`wire::StoredClaim`].
 pub const MEASUREMENT_ID: &str = "measurement_id/";
 /// [`wire::StoredDeployment`].
@@ -82,9 +85,9 @@ pub fn alias_of_key(owned: &OwnedAlias) -> String {
     format!("{ALIAS_OF}{}/{protocol}/{hostname}/{id}", owned.property_id)
 }
 
-/// Key of a report key.
-pub fn report_key_key(hash: &KeyHash) -> String {
-    format!("{REPORT_KEY}{hash}")
+/// Key under which an organisation's property is found.
+pub fn property_of_key(organisation_id: &str, property_id: &str) -> String {
+    format!("{PROPERTY_OF}{organisation_id}/{property_id}")
 }
 
 /// Key of the claim of a measurement id.
@@ -331,7 +334,18 @@ mod tests {
     #[test]
     fn keys_that_open_reports_stay_at_the_api() {
         let hash = KeyHash::of("rk_");
-        for key in [report_key_key(&hash), measurement_id_key("M-A"), format!("{ALIAS_OF}p_a/ga4//G-1")] {
+        for key in [
+            access::key_key(&hash),
+            access::key_id_key("k_a"),
+            access::key_of_key("o_a", "k_a"),
+            access::organisation_key("o_a"),
+            access::member_key("o_a", "u_a"),
+            access::audit_key("o_a", 7, 0),
+            access::FIRST_OWNER.to_owned(),
+            property_of_key("o_a", "p_a"),
+            measurement_id_key("M-A"),
+            format!("{ALIAS_OF}p_a/ga4//G-1"),
+        ] {
             assert!(!is_for_edges(&key) && for_edges(&key, b"").unwrap().is_none(), "{key}");
         }
         for key in

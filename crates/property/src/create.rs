@@ -59,15 +59,15 @@ pub enum CreateError {
 }
 
 /// A checked request.
-struct Wanted {
-    name: String,
-    time_zone: String,
-    currency: String,
-    hostnames: Vec<String>,
-    data_region: String,
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) time_zone: String,
+    pub(crate) currency: String,
+    pub(crate) hostnames: Vec<String>,
+    pub(crate) data_region: String,
 }
 
-fn check(new: NewProperty) -> Result<Wanted, CreateError> {
+pub(crate) fn check(new: NewProperty) -> Result<Wanted, CreateError> {
     let invalid = |field: &str, value: &str, problem: &str| CreateError::Invalid {
         field: field.to_owned(),
         value: value.to_owned(),

@@ -14,6 +14,9 @@ const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Bytes of randomness in a secret.
 const SECRET_BYTES: usize = 32;
 
+/// Characters of an id behind its prefix.
+const ID_CHARS: usize = 12;
+
 /// SHA-256 of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash([u8; 32]);
@@ -100,6 +103,16 @@ pub fn random_secret(prefix: &str) -> Result<String, getrandom::Error> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(format!("{prefix}{}", base32(&bytes)))
+}
+
+/// A random id of 60 bits with a prefix that says what it is of: `o_…`.
+pub fn random_id(prefix: &str) -> Result<String, getrandom::Error> {
+    Ok(format!("{prefix}{}", random_base32(ID_CHARS)?))
+}
+
+/// Whether `text` has the form of an id with this prefix.
+pub fn is_id(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|rest| is_base32(rest, ID_CHARS))
 }
 
 /// `count` random characters of `a-z2-7`, five bits each.

@@ -1,0 +1,128 @@
+//! `meridian property show`, `update` and `rotate-secret`: one property, over the gRPC API.
+
+use clap::Args;
+use proto::config::property_service_client::PropertyServiceClient;
+use proto::config::{GetPropertyRequest, Property, RotateApiSecretRequest, UpdatePropertyRequest};
+
+use super::{Format, print};
+use crate::services::{ApiOptions, call_error};
+
+/// Arguments of `property show`.
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// Property id, p_…
+    #[arg(long)]
+    property: String,
+    #[command(flatten)]
+    api: ApiOptions,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Arguments of `property update`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+pub struct UpdateArguments {
+    /// Property id, p_…
+    #[arg(long)]
+    property: String,
+    /// New display name, 1 to 100 characters
+    #[arg(long, group = "change")]
+    name: Option<String>,
+    /// New IANA time zone: a new version of the rules, for the hits that come from now on
+    #[arg(long, alias = "timezone", value_name = "ZONE", group = "change")]
+    time_zone: Option<String>,
+    /// New ISO 4217 currency: a new version of the rules, for the hits that come from now on
+    #[arg(long, group = "change")]
+    currency: Option<String>,
+    /// Host name of the site, in the place of those before; may be repeated
+    #[arg(long = "hostname", value_name = "HOST", group = "change")]
+    hostnames: Vec<String>,
+    /// Take hits of any host name
+    #[arg(long, group = "change", conflicts_with = "hostnames")]
+    any_hostname: bool,
+    #[command(flatten)]
+    api: ApiOptions,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Arguments of `property rotate-secret`.
+#[derive(Debug, Args)]
+pub struct RotateArguments {
+    /// Property id, p_…
+    #[arg(long)]
+    property: String,
+    /// Seconds for which the secrets before it are accepted, 0 to 2592000 (30 days)
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    overlap: u32,
+    #[command(flatten)]
+    api: ApiOptions,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+/// Prints a property.
+///
+/// # Errors
+/// When the API cannot be reached or refuses.
+pub(super) async fn show(arguments: ShowArguments) -> anyhow::Result<()> {
+    let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
+    let request = GetPropertyRequest { property_id: arguments.property };
+    let found = client.get_property(request).await.map_err(|status| call_error(&status))?;
+    print(&[found.into_inner()], arguments.format);
+    Ok(())
+}
+
+/// Changes a property, and prints it.
+///
+/// # Errors
+/// When the API cannot be reached or refuses.
+pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
+    let UpdateArguments { property, name, time_zone, currency, hostnames, any_hostname, api, format } =
+        arguments;
+    let mut client = PropertyServiceClient::new(api.connect().await?);
+    let meant = [
+        ("name", name.is_some()),
+        ("time_zone", time_zone.is_some()),
+        ("currency", currency.is_some()),
+        ("hostnames", any_hostname || !hostnames.is_empty()),
+    ];
+    let paths = meant.iter().filter(|(_, is_meant)| *is_meant).map(|(field, _)| (*field).to_owned());
+    let update_mask = Some(prost_types::FieldMask { paths: paths.collect() });
+    let property = Property {
+        property_id: property,
+        name: name.unwrap_or_default(),
+        time_zone: time_zone.unwrap_or_default(),
+        currency: currency.unwrap_or_default(),
+        hostnames,
+        ..Property::default()
+    };
+    let request = UpdatePropertyRequest { property: Some(property), update_mask };
+    let updated = client.update_property(request).await.map_err(|status| call_error(&status))?;
+    print(&[updated.into_inner()], format);
+    Ok(())
+}
+
+/// Makes a new API secret, and prints it.
+///
+/// # Errors
+/// When the API cannot be reached or refuses.
+pub(super) async fn rotate(arguments: RotateArguments) -> anyhow::Result<()> {
+    let RotateArguments { property, overlap, api, format } = arguments;
+    let mut client = PropertyServiceClient::new(api.connect().await?);
+    let request = RotateApiSecretRequest { property_id: property.clone(), overlap_s: Some(overlap) };
+    let rotated = client.rotate_api_secret(request).await.map_err(|status| call_error(&status))?.into_inner();
+    crate::print::fields(
+        &[
+            ("property_id", property),
+            ("api_secret", rotated.api_secret),
+            ("previous_expire_at", rotated.previous_expire_at),
+        ],
+        format,
+    );
+    Ok(())
+}

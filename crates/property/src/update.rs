@@ -1,0 +1,112 @@
+//! Changes what a property is called and which rules-bound facts hold for it: name, host names, currency, time zone.
+//!
+//! In: a property, and the fields that are to be otherwise. Out: the property after it. Time zone and currency are part of the rules, so
+//! another one is a new version beside the old ones: hits that came before keep theirs.
+
+use hit::Rules;
+
+use crate::create::{CreateError, NewProperty, check};
+use crate::model::Property;
+
+/// Fields that are to be otherwise; `None`: as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PropertyUpdate {
+    /// Display name.
+    pub name: Option<String>,
+    /// IANA time zone; empty: UTC.
+    pub time_zone: Option<String>,
+    /// ISO 4217; empty: USD.
+    pub currency: Option<String>,
+    /// Host names of the site; empty: any.
+    pub hostnames: Option<Vec<String>>,
+}
+
+impl Property {
+    /// The property and its display name after the update.
+    ///
+    /// # Errors
+    /// With the field that cannot be used.
+    pub fn updated(&self, name: &str, update: PropertyUpdate) -> Result<(Self, String), CreateError> {
+        let rules = self.current_rules();
+        let is_other_zone = update.time_zone.is_some();
+        let wanted = check(NewProperty {
+            name: update.name.unwrap_or_else(|| name.to_owned()),
+            // A zone that a later zone database lacks stays as it is, as long as nobody sets it.
+            time_zone: update.time_zone.unwrap_or_default(),
+            currency: update.currency.unwrap_or_else(|| rules.currency.clone()),
+            hostnames: update.hostnames.unwrap_or_else(|| self.hostnames.clone()),
+        })?;
+        let time_zone = if is_other_zone { wanted.time_zone } else { rules.time_zone.clone() };
+        let mut property = Self { hostnames: wanted.hostnames, ..self.clone() };
+        if time_zone != rules.time_zone || wanted.currency != rules.currency {
+            let changed = Rules { time_zone, currency: wanted.currency, ..(**rules).clone() };
+            property.rules = self.rules.with(changed).map_err(|invalid| CreateError::Invalid {
+                field: invalid.field,
+                value: invalid.value,
+                problem: invalid.problem,
+            })?;
+        }
+        Ok((property, wanted.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn property() -> Property {
+        let new = NewProperty {
+            name: "Shop".into(),
+            time_zone: "Europe/Berlin".into(),
+            currency: "EUR".into(),
+            hostnames: vec!["a.example".into()],
+        };
+        new.create(0).unwrap().property
+    }
+
+    #[test]
+    fn what_is_not_named_stays_and_makes_no_version() {
+        let before = property();
+        let (after, name) = before.updated("Shop", PropertyUpdate::default()).unwrap();
+        assert_eq!((&after, name.as_str()), (&before, "Shop"));
+        let update = PropertyUpdate {
+            name: Some("Store".into()),
+            hostnames: Some(vec!["B.example".into()]),
+            ..PropertyUpdate::default()
+        };
+        let (after, name) = before.updated("Shop", update).unwrap();
+        assert_eq!((name.as_str(), after.hostnames.as_slice()), ("Store", &["b.example".to_owned()][..]));
+        assert_eq!(after.rules, before.rules);
+    }
+
+    #[test]
+    fn zone_and_currency_are_a_new_version_of_the_rules() {
+        let before = property();
+        let update = PropertyUpdate {
+            time_zone: Some("asia/kathmandu".into()),
+            currency: Some("NPR".into()),
+            ..PropertyUpdate::default()
+        };
+        let (after, _) = before.updated("Shop", update).unwrap();
+        assert_eq!((after.time_zone(), after.currency()), ("Asia/Kathmandu", "NPR"));
+        assert_eq!((after.current_rules().version, after.rules.version(1)), (2, before.rules.version(1)));
+        let same = PropertyUpdate { currency: Some("NPR".into()), ..PropertyUpdate::default() };
+        assert_eq!(after.updated("Shop", same).unwrap().0, after);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_field() {
+        for (update, field) in [
+            (PropertyUpdate { name: Some(String::new()), ..PropertyUpdate::default() }, "name"),
+            (PropertyUpdate { time_zone: Some("Mars".into()), ..PropertyUpdate::default() }, "time_zone"),
+            (PropertyUpdate { currency: Some("eur".into()), ..PropertyUpdate::default() }, "currency"),
+            (
+                PropertyUpdate { hostnames: Some(vec!["a/b".into()]), ..PropertyUpdate::default() },
+                "hostnames[0]",
+            ),
+        ] {
+            let message = property().updated("Shop", update).unwrap_err().to_string();
+            assert!(message.starts_with(field), "{message}");
+        }
+    }
+}

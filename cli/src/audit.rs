@@ -55,7 +55,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         for change in &answer.changes {
             match arguments.format {
                 Format::Json => println!("{}", to_json(change)),
-                Format::Table => rows(change).into_iter().for_each(|row| drop(table.add_row(row))),
+                Format::Table => {
+                    table.add_rows(rows(change));
+                }
             }
         }
         page_token = answer.next_page_token;

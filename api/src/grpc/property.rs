@@ -26,7 +26,8 @@ impl PropertyService for ConfigCalls {
         request: Request<CreatePropertyRequest>,
     ) -> Result<Response<CreatePropertyResponse>, Status> {
         let (headers, _patience, request) = open(request);
-        let CreatePropertyRequest { name, time_zone, currency, hostnames, organisation_id, data_region } = request;
+        let CreatePropertyRequest { name, time_zone, currency, hostnames, organisation_id, data_region } =
+            request;
         let new = NewProperty { name, time_zone, currency, hostnames, data_region };
         let keys = ConfigCalls::create_property(self, &headers, new, organisation_id).await?;
         Ok(Response::new(CreatePropertyResponse {
@@ -60,13 +61,15 @@ impl PropertyService for ConfigCalls {
         request: Request<UpdatePropertyRequest>,
     ) -> Result<Response<Property>, Status> {
         let (headers, _patience, UpdatePropertyRequest { property, update_mask }) = open(request);
-        let Property { property_id, name, time_zone, currency, hostnames, .. } = property.unwrap_or_default();
-        let meant = Meant::of(update_mask, &["name", "hostnames", "currency", "time_zone"])?;
+        let Property { property_id, name, time_zone, currency, hostnames, data_region, .. } =
+            property.unwrap_or_default();
+        let meant = Meant::of(update_mask, &["name", "hostnames", "currency", "time_zone", "data_region"])?;
         let update = PropertyUpdate {
             name: meant.text("name", name),
             time_zone: meant.text("time_zone", time_zone),
             currency: meant.text("currency", currency),
             hostnames: meant.is("hostnames", !hostnames.is_empty()).then_some(hostnames),
+            data_region: meant.text("data_region", data_region),
         };
         let updated = ConfigCalls::update_property(self, &headers, property_id, update).await?;
         Ok(Response::new(shown(&updated)))

@@ -42,6 +42,9 @@ pub struct UpdateArguments {
     /// Take hits of any host name
     #[arg(long, group = "change", conflicts_with = "hostnames")]
     any_hostname: bool,
+    /// New data region, for the hits that come from now on; "" for wherever the edge that takes them is at home
+    #[arg(long, value_name = "NAME", group = "change")]
+    data_region: Option<String>,
     #[command(flatten)]
     api: ApiOptions,
     /// Form of the output
@@ -82,14 +85,24 @@ pub(super) async fn show(arguments: ShowArguments) -> anyhow::Result<()> {
 /// # Errors
 /// When the API cannot be reached or refuses.
 pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
-    let UpdateArguments { property, name, time_zone, currency, hostnames, any_hostname, api, format } =
-        arguments;
+    let UpdateArguments {
+        property,
+        name,
+        time_zone,
+        currency,
+        hostnames,
+        any_hostname,
+        data_region,
+        api,
+        format,
+    } = arguments;
     let mut client = PropertyServiceClient::new(api.connect().await?);
     let meant = [
         ("name", name.is_some()),
         ("time_zone", time_zone.is_some()),
         ("currency", currency.is_some()),
         ("hostnames", any_hostname || !hostnames.is_empty()),
+        ("data_region", data_region.is_some()),
     ];
     let paths = meant.iter().filter(|(_, is_meant)| *is_meant).map(|(field, _)| (*field).to_owned());
     let update_mask = Some(prost_types::FieldMask { paths: paths.collect() });
@@ -99,6 +112,7 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         time_zone: time_zone.unwrap_or_default(),
         currency: currency.unwrap_or_default(),
         hostnames,
+        data_region: data_region.unwrap_or_default(),
         ..Property::default()
     };
     let request = UpdatePropertyRequest { property: Some(property), update_mask };

@@ -106,7 +106,7 @@ fn commands_answer_and_refuse_in_plain_words() {
     let property = system.create_property(&["--name", "Tea shop", "--time-zone", "Europe/Berlin"]);
     // A report right after creation: nothing was counted, nothing is wrong.
     assert_eq!(system.rows(&property, "--metrics page_views --dimensions date"), Vec::<Value>::new());
-    let other = system.create_property(&[]);
+    let other = system.create_property(&["--data-region", "eu"]);
     check_properties(&system, &property);
     check_report_forms(&system, &property);
     check_refusals(&system, &property, &other);
@@ -184,6 +184,8 @@ fn check_properties(system: &System, property: &Property) {
     assert_eq!(mine["measurement_id"], json!(property.measurement_id));
     assert_eq!(mine["name"], json!("Tea shop"));
     assert_eq!(mine["time_zone"], json!("Europe/Berlin"));
+    let other = listed.iter().find(|listed| listed["property_id"] != json!(property.property_id)).unwrap();
+    assert_eq!((&mine["data_region"], &other["data_region"]), (&json!(""), &json!("eu")));
     for secret in [&property.api_secret, &property.report_key] {
         assert!(!text.contains(secret.as_str()), "a list shows no keys");
     }
@@ -225,7 +227,7 @@ fn check_refusals(system: &System, property: &Property, other: &Property) {
     let id = property.property_id.as_str();
     let own = property.report_key.as_str();
     let foreign = other.report_key.as_str();
-    let cases: [(&[&str], &[&str]); 11] = [
+    let cases: [(&[&str], &[&str]); 12] = [
         (&["report", "--property", id, "--key", "rk_wrong"], &["key"]),
         (&["report", "--property", id, "--key", foreign], &[id]),
         (&["property", "list", "--key", own], &["key"]),
@@ -239,6 +241,7 @@ fn check_refusals(system: &System, property: &Property, other: &Property) {
         (&["report", "--property", id, "--from", "2025-02-30"], &["2025-02-30"]),
         (&["report", "--property", id, "--filter", "page_path ~ x"], &["~"]),
         (&["property", "create", "--time-zone", "Europe/Atlantis"], &["Europe/Atlantis"]),
+        (&["property", "create", "--data-region", "EU"], &["data_region", "EU"]),
         (&["import", "access-log", "/no/such.log", "--property", id], &["/no/such.log"]),
     ];
     for (arguments, parts) in cases {

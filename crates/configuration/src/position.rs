@@ -11,7 +11,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 /// Version of the schema of records that this build writes and the newest that it reads. Since 2 a property may have a data region,
 /// which no edge may pass over.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 1;
 
 /// Sum modulo 2^128 of the records' hashes; the form on the wire is described in `distribution.proto`.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]

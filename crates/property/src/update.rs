@@ -1,4 +1,4 @@
-//! Changes what a property is called and which rules-bound facts hold for it: name, host names, currency, time zone.
+//! Changes what a property is called and which rules-bound facts hold for it: name, host names, currency, time zone, data region.
 //!
 //! In: a property, and the fields that are to be otherwise. Out: the property after it. Time zone and currency are part of the rules, so
 //! another one is a new version beside the old ones: hits that came before keep theirs.
@@ -19,6 +19,8 @@ pub struct PropertyUpdate {
     pub currency: Option<String>,
     /// Host names of the site; empty: any.
     pub hostnames: Option<Vec<String>>,
+    /// Where its hits stay; empty: wherever the edge that takes them is at home.
+    pub data_region: Option<String>,
 }
 
 impl Property {
@@ -35,9 +37,11 @@ impl Property {
             time_zone: update.time_zone.unwrap_or_default(),
             currency: update.currency.unwrap_or_else(|| rules.currency.clone()),
             hostnames: update.hostnames.unwrap_or_else(|| self.hostnames.clone()),
+            data_region: update.data_region.unwrap_or_else(|| self.data_region.clone()),
         })?;
         let time_zone = if is_other_zone { wanted.time_zone } else { rules.time_zone.clone() };
-        let mut property = Self { hostnames: wanted.hostnames, ..self.clone() };
+        let mut property =
+            Self { hostnames: wanted.hostnames, data_region: wanted.data_region, ..self.clone() };
         if time_zone != rules.time_zone || wanted.currency != rules.currency {
             let changed = Rules { time_zone, currency: wanted.currency, ..(**rules).clone() };
             property.rules = self.rules.with(changed).map_err(|invalid| CreateError::Invalid {
@@ -60,6 +64,7 @@ mod tests {
             time_zone: "Europe/Berlin".into(),
             currency: "EUR".into(),
             hostnames: vec!["a.example".into()],
+            data_region: "eu".into(),
         };
         new.create(0).unwrap().property
     }
@@ -72,11 +77,12 @@ mod tests {
         let update = PropertyUpdate {
             name: Some("Store".into()),
             hostnames: Some(vec!["B.example".into()]),
+            data_region: Some("us".into()),
             ..PropertyUpdate::default()
         };
         let (after, name) = before.updated("Shop", update).unwrap();
         assert_eq!((name.as_str(), after.hostnames.as_slice()), ("Store", &["b.example".to_owned()][..]));
-        assert_eq!(after.rules, before.rules);
+        assert_eq!((after.data_region.as_str(), &after.rules), ("us", &before.rules));
     }
 
     #[test]
@@ -104,6 +110,7 @@ mod tests {
                 PropertyUpdate { hostnames: Some(vec!["a/b".into()]), ..PropertyUpdate::default() },
                 "hostnames[0]",
             ),
+            (PropertyUpdate { data_region: Some("E U".into()), ..PropertyUpdate::default() }, "data_region"),
         ] {
             let message = property().updated("Shop", update).unwrap_err().to_string();
             assert!(message.starts_with(field), "{message}");

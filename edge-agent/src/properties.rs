@@ -92,7 +92,8 @@ impl Properties {
             } else if key.starts_with(ALIAS) {
                 configuration::stored::read_alias(key, value).map(|owned| all.set_alias(key, Some(&owned)))
             } else {
-                Ok(all.fill())
+                all.fill();
+                Ok(())
             };
             if let Err(error) = taken {
                 wrong = Some(error.to_string());

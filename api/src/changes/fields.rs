@@ -112,7 +112,7 @@ fn read(message: &'static str, write: &Write, value: &Option<Vec<u8>>) -> Result
         // What edges get of a property is a part of it for us only.
         match (name.as_str(), value) {
             ("edge", Json::Object(inner)) => {
-                inner.into_iter().for_each(|(name, value)| flat(&mut fields, name, value))
+                inner.into_iter().for_each(|(name, value)| flat(&mut fields, name, value));
             }
             (_, value) => flat(&mut fields, name, value),
         }

@@ -122,7 +122,7 @@ fn replace(replica: &Replica, bytes: &[u8]) -> Result<(), StartError> {
         let piece = piece.map_err(|problem| configuration::Refused::Corrupt { version: 0, problem })?;
         match (piece, &mut replacing) {
             (Piece::Begin(begin), None) => {
-                replacing = replica.begin(&begin, Position::default()).map_err(apart)?
+                replacing = replica.begin(&begin, Position::default()).map_err(apart)?;
             }
             (Piece::Part(part), Some(replacing)) => replacing.part(&part).map_err(apart)?,
             (Piece::End(_), _) => return replacing.map_or(Ok(()), |whole| whole.end().map_err(apart)),
@@ -140,7 +140,7 @@ fn bring_up_edges(copies: &Copies, log: &Log) -> Result<(), StartError> {
     if is_near {
         for version in at.version + 1..=whole.version {
             let Some(entry) = log.entry(version)? else { return project_all(copies) };
-            let delta = project::to_edges(&entry, &copies.for_edges).map_err(unreadable)?;
+            let delta = project::to_edges(&entry, &copies.for_edges).map_err(|error| unreadable(&error))?;
             apply(&copies.for_edges, &delta)?;
         }
         return Ok(());
@@ -161,7 +161,7 @@ fn project_all(copies: &Copies) -> Result<(), StartError> {
         Err(error) => wrong = Some(error),
     })?;
     if let Some(error) = wrong {
-        return Err(unreadable(error));
+        return Err(unreadable(&error));
     }
     let position = Position { checksum, ..copies.replica.position() };
     let begin = SnapshotBegin { position: Some(position.into()), records, schema: SCHEMA };
@@ -194,6 +194,6 @@ fn apart(error: ApplyError) -> StartError {
     }
 }
 
-fn unreadable(error: configuration::stored::StoredError) -> StartError {
+fn unreadable(error: &configuration::stored::StoredError) -> StartError {
     configuration::Refused::Corrupt { version: 0, problem: error.to_string() }.into()
 }

@@ -179,7 +179,11 @@ async fn what_is_refused_or_as_it_was_makes_no_version() {
         Err::<(), _>(Refusal::invalid("x", "1", "which is wrong"))
     });
     assert_eq!(refused.await.unwrap_err().message, "x is \"1\", which is wrong");
-    running.history.change(by("X"), |draft| Ok(draft.delete("nothing".into()))).await.unwrap();
+    let unchanged = running.history.change(by("X"), |draft| {
+        draft.delete("nothing".into());
+        Ok(())
+    });
+    unchanged.await.unwrap();
     assert_eq!(running.history.position(), before);
 }
 

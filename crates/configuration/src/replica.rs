@@ -346,7 +346,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn len(&self) -> Result<u64, ReplicaError> {
+    pub fn count(&self) -> Result<u64, ReplicaError> {
         Ok(file::read_meta(self.replica, &self.transaction)?.1.records)
     }
 }

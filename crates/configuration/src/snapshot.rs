@@ -24,7 +24,7 @@ const LEVEL: i32 = 1;
 /// # Errors
 /// When the file cannot be read.
 pub fn pieces(reader: &Reader<'_>, told: &mut dyn FnMut(Piece) -> bool) -> Result<(), ReplicaError> {
-    let (position, records) = (reader.position()?, reader.len()?);
+    let (position, records) = (reader.position()?, reader.count()?);
     let begin = wire::SnapshotBegin { position: Some(position.into()), records, schema: SCHEMA };
     let mut goes_on = told(Piece::Begin(begin));
     let (mut batch, mut bytes) = (wire::Records::default(), 0);

@@ -47,7 +47,7 @@ fn there_is_nothing_before_the_first_version() {
 #[test]
 fn properties_and_aliases_are_found_changed_and_gone() {
     let (a, b) = (new("a"), new("b"));
-    let (_dir, held, replica) = opened(&[a.clone()], &[alias(&a)]);
+    let (_dir, held, replica) = opened(std::slice::from_ref(&a), &[alias(&a)]);
     assert_eq!(held.by_measurement_id(&a.measurement_id).as_deref(), Some(&a));
     assert_eq!(held.by_alias("matomo", "7", "a.example").as_deref(), Some(&a));
     assert_eq!(held.by_alias("matomo", "7", "b.example"), None);
@@ -66,7 +66,7 @@ fn properties_and_aliases_are_found_changed_and_gone() {
 #[test]
 fn rules_of_every_version_are_there_now_and_after_a_restart() {
     let first = new("a");
-    let (dir, held, replica) = opened(&[first.clone()], &[]);
+    let (dir, held, replica) = opened(std::slice::from_ref(&first), &[]);
     let second = first.with_rules(RulesFile::parse("session_timeout_s = 60").unwrap()).unwrap().property;
     let mut records = fixture::earlier_rules(&second);
     records.push(fixture::property(&second));
@@ -85,7 +85,7 @@ fn rules_of_every_version_are_there_now_and_after_a_restart() {
 #[test]
 fn a_version_with_a_record_that_cannot_be_used_is_refused_whole() {
     let (a, b) = (new("a"), new("b"));
-    let (_dir, held, replica) = opened(&[a.clone()], &[]);
+    let (_dir, held, replica) = opened(std::slice::from_ref(&a), &[]);
     let broken = Record { key: fixture::property(&a).key, value: Some(b"\xff".to_vec()) };
     let delta = fixture::next(&replica, vec![fixture::property(&b), broken]).unwrap();
     let error = replica.apply(&[delta]).unwrap_err().to_string();
@@ -100,7 +100,7 @@ fn a_version_with_a_record_that_cannot_be_used_is_refused_whole() {
 #[test]
 fn property_without_traffic_is_let_go_and_found_again() {
     let a = new("a");
-    let (_dir, held, _replica) = opened(&[a.clone()], &[]);
+    let (_dir, held, _replica) = opened(std::slice::from_ref(&a), &[]);
     let is_made = || held.read().by_measurement_id(&a.measurement_id).unwrap().is_made();
     assert!(!is_made());
     assert_eq!(held.by_measurement_id(&a.measurement_id).as_deref(), Some(&a));

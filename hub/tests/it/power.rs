@@ -12,10 +12,14 @@ const LANES: [(&str, Lane); 2] = [("rollup", Lane::Rollup), ("raw", Lane::Raw)];
 const BATCHES: u64 = 3;
 
 const PROBE: &str = "a probe that is lost is made again, and only whether it is there is looked at";
-const NEEDLESS: [(&str, &str); 5] = [
+const APIS: &str = "apis rely on it";
+const NEEDLESS: [(&str, &str); 8] = [
     ("open: lib/store/checkpoints/", "loaders rely on it"),
+    ("open: lib/store/config/", APIS),
+    ("open: lib/store/config/log/", APIS),
     ("open: lib/store/plans/", "loaders rely on it"),
     ("open: lib/store/plans/*/", "loaders rely on it"),
+    ("open: lib/store/salts/", APIS),
     ("probe: lib/store/probe/", PROBE),
     ("probe: lib/store/probe/*", PROBE),
 ];

@@ -22,9 +22,13 @@ const PLANS: u64 = 5;
 
 const EXISTENCE: &str = "only whether it is there is looked at";
 const PROBE: &str = "a probe that is lost is made again, and only whether it is there is looked at";
-const NEEDLESS: [(&str, &str); 5] = [
+const APIS: &str = "apis rely on it";
+const NEEDLESS: [(&str, &str); 8] = [
     ("mark a repair: lib/store/plans/*/*.json#", EXISTENCE),
     ("mark as done: lib/store/plans/*/*.json#", EXISTENCE),
+    ("open: lib/store/config/", APIS),
+    ("open: lib/store/config/log/", APIS),
+    ("open: lib/store/salts/", APIS),
     ("open: lib/store/segments/", "hubs rely on it"),
     ("probe: lib/store/probe/", PROBE),
     ("probe: lib/store/probe/*", PROBE),

@@ -68,7 +68,7 @@ impl ConfigCalls {
     ) -> Result<Keys, Refusal> {
         let make = move |draft: &mut Draft<'_>, access: &Access| {
             let organisation_id = access.organisation_id(draft, Action::CreateProperty, &organisation_id)?;
-            create(draft, new.clone(), &organisation_id, access.now_ms)
+            create(draft, &new, &organisation_id, access.now_ms)
         };
         let keys = self.change(Method::CreateProperty, headers, make).await?;
         if let Some(dir) = self.keys_dir.clone() {
@@ -199,7 +199,7 @@ pub(crate) fn shown_time(ms: u64) -> String {
 /// Draws until nobody has the ids: 60 and 50 random bits, so once is as good as always enough.
 pub(crate) fn create(
     draft: &mut Draft<'_>,
-    new: NewProperty,
+    new: &NewProperty,
     organisation_id: &str,
     now_ms: u64,
 ) -> Result<Keys, Refusal> {

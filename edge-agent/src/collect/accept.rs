@@ -153,7 +153,7 @@ impl Acceptor {
         &self,
         peer: IpAddr,
         headers: &HeaderMap,
-        request: CollectRequest<'_>,
+        request: &CollectRequest<'_>,
     ) -> Result<Prepared, Refusal> {
         let property = self.property(&request.measurement_id)?;
         let pipeline = self.pipeline(&property)?;

@@ -128,7 +128,7 @@ impl Routes {
             let (head, incoming) = request.into_parts();
             let bytes = body::read(&head.headers, incoming, limits::REQUEST_BYTES, timeout).await?;
             let prepared = match own::collect(&bytes) {
-                Ok(request) => self.acceptor.prepare(peer, &head.headers, request),
+                Ok(request) => self.acceptor.prepare(peer, &head.headers, &request),
                 Err(refusal) => Err(refusal),
             };
             self.told(prepared, || claim::of_body(&bytes))?
@@ -154,7 +154,7 @@ impl Routes {
         self.acceptor.check_configured()?;
         let query = request.uri().query().unwrap_or_default();
         let prepared = match pixel::collect(query) {
-            Ok(parsed) => self.acceptor.prepare(peer, request.headers(), parsed),
+            Ok(parsed) => self.acceptor.prepare(peer, request.headers(), &parsed),
             Err(refusal) => Err(refusal),
         };
         let prepared = self.told(prepared, || pixel::claim(query))?;

@@ -56,7 +56,7 @@ struct Pool {
 }
 
 impl Pool {
-    fn of<'a>(ids: impl Iterator<Item = &'a String> + Clone) -> Self {
+    fn of<'a>(ids: &(impl Iterator<Item = &'a String> + Clone)) -> Self {
         let all = |prefix: &str| {
             let nobodys = format!("{prefix}aaaaaaaaaaaa");
             ids.clone().filter(|id| id.starts_with(prefix)).cloned().chain([nobodys]).collect::<Vec<_>>()
@@ -71,6 +71,7 @@ impl Pool {
     }
 
     /// A request of any RPC; `nth` makes its names unlike all others.
+    #[allow(clippy::too_many_lines)] // one arm for each RPC
     fn ask(&self, random: &mut Random, nth: usize) -> Ask {
         let organisation_id = random.one(&self.organisations).clone();
         let property_id = random.one(&self.properties).clone();
@@ -317,8 +318,8 @@ async fn wander(
         // Half of the requests are about what is the caller's own, or they would all be refused.
         let own = holder.home.filter(|home| *home < nowhere && random.coin());
         let pool = match own {
-            Some(home) => Pool::of(seen.ids[home].iter()),
-            None => Pool::of(seen.ids.iter().flatten().chain([&operators.property_id])),
+            Some(home) => Pool::of(&seen.ids[home].iter()),
+            None => Pool::of(&seen.ids.iter().flatten().chain([&operators.property_id])),
         };
         let ask = pool.ask(&mut random, nth);
         let (rpc, request) = (ask.name(), format!("{ask:?}"));

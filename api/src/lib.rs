@@ -173,7 +173,11 @@ async fn admin(
     admission: &Admission,
     history: &History,
 ) -> anyhow::Result<AdminServer> {
-    let id = config.http_listen.to_string();
+    // The name in its certificate, where it has one: apis on many machines listen on the same address.
+    let id = match &config.mesh {
+        Some(mesh) => mesh.tls.identity()?.id().to_owned(),
+        None => config.http_listen.to_string(),
+    };
     let (admission, history) = (admission.clone(), history.clone());
     let status = status_fn(move || {
         let (length, limit) = admission.load();

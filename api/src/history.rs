@@ -111,6 +111,11 @@ pub enum StartError {
          the configuration from this store"
     )]
     OtherStore(PathBuf),
+    /// The log is not whole yet.
+    #[error(
+        "a restore of the configuration goes on in config.store, or was broken off; run `meridian config restore` again"
+    )]
+    Restoring,
     /// No random bytes.
     #[error("the operating system gives no random bytes for a new history: {0}")]
     Random(getrandom::Error),

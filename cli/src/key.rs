@@ -7,7 +7,7 @@ use proto::config::{CreateKeyRequest, Key, ListKeysRequest, RevokeKeyRequest, Ro
 use serde_json::{Value, json};
 
 use crate::property::Format;
-use crate::services::{ApiOptions, call_error};
+use crate::services::{ApiOptions, call_error, every_page};
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -155,17 +155,13 @@ async fn rotate(arguments: RotateArguments) -> anyhow::Result<()> {
 
 async fn list(arguments: ListArguments) -> anyhow::Result<()> {
     let mut client = KeyServiceClient::new(arguments.api.connect().await?);
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let all = every_page(async |page_token| {
         let organisation_id = arguments.organisation.clone();
         let request = ListKeysRequest { organisation_id, page_size: 0, page_token };
-        let answer = client.list_keys(request).await.map_err(|status| call_error(&status))?.into_inner();
-        all.extend(answer.keys);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        let answer = client.list_keys(request).await?.into_inner();
+        Ok((answer.keys, answer.next_page_token))
+    });
+    let all = all.await?;
     match arguments.format {
         Format::Json => all.iter().for_each(|key| println!("{}", to_json(key))),
         Format::Table => {

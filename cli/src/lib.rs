@@ -15,6 +15,7 @@ pub mod org;
 pub mod member;
 pub mod key;
 pub mod audit;
+pub mod usage;
 pub mod import;
 pub mod report;
 pub mod status;
@@ -56,6 +57,8 @@ enum Command {
     Key(key::Command),
     /// Show who changed what in the configuration
     Audit(audit::Arguments),
+    /// Show how many hits each property had, by month
+    Usage(usage::Arguments),
     /// Send what was recorded elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -116,6 +119,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Member(command) => Ok(member::run(command).await?),
         Command::Key(command) => Ok(key::run(command).await?),
         Command::Audit(arguments) => Ok(audit::run(arguments).await?),
+        Command::Usage(arguments) => Ok(usage::run(arguments).await?),
         Command::Import(command) => Ok(import::run(command).await?),
         Command::Report(arguments) => Ok(report::run(arguments).await?),
         Command::Tail(arguments) => Ok(tail::run(arguments).await?),

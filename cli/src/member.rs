@@ -7,7 +7,7 @@ use proto::config::{AddMemberRequest, ListMembersRequest, Member, RemoveMemberRe
 use serde_json::{Value, json};
 
 use crate::property::Format;
-use crate::services::{ApiOptions, call_error};
+use crate::services::{ApiOptions, call_error, every_page};
 
 /// What to do with members.
 #[derive(Debug, Subcommand)]
@@ -171,17 +171,13 @@ async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
 
 async fn list(arguments: ListArguments) -> anyhow::Result<()> {
     let mut client = OrganisationServiceClient::new(arguments.api.connect().await?);
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let all = every_page(async |page_token| {
         let organisation_id = arguments.organisation.clone();
         let request = ListMembersRequest { organisation_id, page_size: 0, page_token };
-        let answer = client.list_members(request).await.map_err(|status| call_error(&status))?.into_inner();
-        all.extend(answer.members);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        let answer = client.list_members(request).await?.into_inner();
+        Ok((answer.members, answer.next_page_token))
+    });
+    let all = all.await?;
     print(&all, arguments.format);
     Ok(())
 }

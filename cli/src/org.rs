@@ -10,7 +10,7 @@ use proto::config::{
 use serde_json::{Value, json};
 
 use crate::property::Format;
-use crate::services::{ApiOptions, call_error};
+use crate::services::{ApiOptions, call_error, every_page};
 
 /// What to do with organisations.
 #[derive(Debug, Subcommand)]
@@ -148,17 +148,12 @@ async fn first_owner(arguments: FirstOwnerArguments) -> anyhow::Result<()> {
 
 async fn list(arguments: ListArguments) -> anyhow::Result<()> {
     let mut client = OrganisationServiceClient::new(arguments.api.connect().await?);
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let all = every_page(async |page_token| {
         let request = ListOrganisationsRequest { page_size: 0, page_token };
-        let answer = client.list_organisations(request).await.map_err(|status| call_error(&status))?;
-        let answer = answer.into_inner();
-        all.extend(answer.organisations);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        let answer = client.list_organisations(request).await?.into_inner();
+        Ok((answer.organisations, answer.next_page_token))
+    });
+    let all = all.await?;
     print(&all, arguments.format);
     Ok(())
 }

@@ -9,7 +9,7 @@ use proto::config::property_service_client::PropertyServiceClient;
 use proto::config::{CreatePropertyRequest, ListPropertiesRequest, Property};
 use serde_json::json;
 
-use crate::services::{ApiOptions, call_error};
+use crate::services::{ApiOptions, KeyedChannel, call_error, every_page};
 
 /// What to do with properties.
 #[derive(Debug, Subcommand)]
@@ -120,22 +120,26 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
 
 async fn list(arguments: ListArguments) -> anyhow::Result<()> {
     let mut client = PropertyServiceClient::new(arguments.api.connect().await?);
-    let (mut properties, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let organisation_id = arguments.organisation.clone();
-        let request = ListPropertiesRequest { organisation_id, page_size: 0, page_token };
-        let answer =
-            client.list_properties(request).await.map_err(|status| call_error(&status))?.into_inner();
-        properties.extend(answer.properties);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    // Pages are by id; people look for a name.
-    properties.sort_by(|a, b| (&a.name, &a.property_id).cmp(&(&b.name, &b.property_id)));
+    let properties = all(&mut client, &arguments.organisation).await?;
     print(&properties, arguments.format);
     Ok(())
+}
+
+/// Every property that the key may list, by name.
+pub(crate) async fn all(
+    client: &mut PropertyServiceClient<KeyedChannel>,
+    organisation_id: &str,
+) -> anyhow::Result<Vec<Property>> {
+    let properties = every_page(async |page_token| {
+        let organisation_id = organisation_id.to_owned();
+        let request = ListPropertiesRequest { organisation_id, page_size: 0, page_token };
+        let answer = client.list_properties(request).await?.into_inner();
+        Ok((answer.properties, answer.next_page_token))
+    });
+    let mut properties = properties.await?;
+    // Pages are by id; people look for a name.
+    properties.sort_by(|a, b| (&a.name, &a.property_id).cmp(&(&b.name, &b.property_id)));
+    Ok(properties)
 }
 
 fn print(properties: &[Property], format: Format) {

@@ -150,6 +150,24 @@ impl ApiOptions {
     }
 }
 
+/// Everything of a list that comes in pages: `page` asks for the one with a token, and gives it with the token of the next.
+///
+/// # Errors
+/// When the API refuses.
+pub(crate) async fn every_page<T>(
+    mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
+) -> anyhow::Result<Vec<T>> {
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let (items, next) = page(page_token).await.map_err(|status| call_error(&status))?;
+        all.extend(items);
+        if next.is_empty() {
+            return Ok(all);
+        }
+        page_token = next;
+    }
+}
+
 /// What a refused call means to a person: the server's sentence, without gRPC's wrapping.
 pub fn call_error(status: &Status) -> anyhow::Error {
     match status.code() {

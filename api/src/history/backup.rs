@@ -160,6 +160,13 @@ pub fn restore(
     if end.is_nothing() {
         return Err(BackupError::NoBackup { path: from.to_owned(), problem: "it is empty".into() });
     }
+    // What is there is a part of this backup only where a restore was broken off.
+    if !log.is_restoring()? {
+        if let Some(newest) = log.newest()? {
+            return Err(BackupError::NotEmpty(newest));
+        }
+        log.begin_restore()?;
+    }
     for entry in entries(from)? {
         let entry = entry?;
         let version = entry.position.as_ref().map_or(0, |position| position.version);
@@ -173,6 +180,7 @@ pub fn restore(
     let change = Change { actor, at_ms: now_ms, method: "Restore".to_owned(), writes: Vec::new() };
     let position = Some(position.into());
     create(&log, &LogEntry { position, schema: SCHEMA, entry_id: entry_id.to_vec(), changes: vec![change] })?;
+    log.end_restore()?;
     Ok(Copied { versions: end.version + 1, version: end.version + 1 })
 }
 

@@ -15,6 +15,11 @@ use tokio::runtime::Handle;
 
 const ENTRIES: &str = "config/log";
 const SNAPSHOTS: &str = "config/snapshots";
+/// There while a restore writes entries.
+const RESTORING: &str = "config/restoring";
+
+/// Snapshots that are kept: who reads the last but one still finds it.
+const SNAPSHOTS_KEPT: usize = 3;
 
 /// How often a create is tried that had no clean answer.
 const ATTEMPTS: u32 = 3;
@@ -140,17 +145,36 @@ impl Log {
         Ok(versions.filter(move |version| *version >= from))
     }
 
-    /// Writes a snapshot; one that is there already is as good.
+    /// Whether a restore is going on, or was broken off.
+    pub(super) fn is_restoring(&self) -> Result<bool, LogError> {
+        Ok(self.get(RESTORING)?.is_some())
+    }
+
+    /// Says that a restore is going on.
+    pub(super) fn begin_restore(&self) -> Result<(), LogError> {
+        self.put(RESTORING, Vec::new(), PutMode::Overwrite)
+    }
+
+    /// Says that it is over.
+    pub(super) fn end_restore(&self) -> Result<(), LogError> {
+        self.within(RESTORING, self.store.delete(&Key::from(RESTORING)))
+    }
+
+    /// Writes a snapshot, and deletes all but the newest few; one that is there already is as good.
     pub(super) fn put_snapshot(&self, version: u64, bytes: Vec<u8>) -> Result<(), LogError> {
         let key = format!("{SNAPSHOTS}/{version:020}");
         match self.put(&key, bytes, PutMode::Create) {
             Err(LogError::Store { source, .. })
-                if matches!(*source, object_store::Error::AlreadyExists { .. }) =>
-            {
-                Ok(())
-            }
-            put => put,
+                if matches!(*source, object_store::Error::AlreadyExists { .. }) => {}
+            put => put?,
         }
+        let mut kept: Vec<u64> = self.versions(SNAPSHOTS, 0)?.collect();
+        kept.sort_unstable();
+        for version in kept.iter().rev().skip(SNAPSHOTS_KEPT) {
+            let key = format!("{SNAPSHOTS}/{version:020}");
+            self.within(&key, self.store.delete(&Key::from(key.as_str())))?;
+        }
+        Ok(())
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, LogError> {

@@ -33,6 +33,9 @@ pub(super) fn open(config: &HistoryConfig, log: &Log, now_ms: u64) -> Result<Cop
         replica: open(COPY, config.cache_bytes)?,
         for_edges: open("config-for-edges.redb", config.cache_bytes / 4)?,
     };
+    if log.is_restoring()? {
+        return Err(StartError::Restoring);
+    }
     let first = match log.entry(1)? {
         Some(first) => Some(first),
         None if copies.replica.position().is_nothing() => Some(begin(log, now_ms)?),

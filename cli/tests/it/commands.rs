@@ -18,7 +18,7 @@ const WRONG_USAGE: i32 = 2;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 36] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["dev"],
         &["property"],
@@ -46,6 +46,10 @@ fn every_command_explains_itself() {
         &["key", "revoke"],
         &["key", "rotate"],
         &["audit"],
+        &["usage"],
+        &["config"],
+        &["config", "backup"],
+        &["config", "restore"],
         &["alias"],
         &["alias", "add"],
         &["alias", "remove"],
@@ -146,6 +150,37 @@ fn second_start_carries_on_with_the_same_data() {
     assert_eq!(visits(&system, &property), second);
     assert_eq!(status["hits"]["acknowledged"], json!(4), "{status}");
     assert_eq!(status["hits"]["loaded"], json!(4), "{status}");
+    check_usage(&system, &property);
+    check_backup(&system);
+}
+
+/// Four hits of people, in one month or, at its end, in two.
+fn check_usage(system: &System, property: &Property) {
+    let output = system.run(&["usage", "--from", "yesterday", "--format", "json"]);
+    assert!(output.status.success(), "{}", sentence(&output));
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.iter().all(|line| line["property_id"] == json!(property.property_id)), "{lines:?}");
+    let sum = |name: &str| lines.iter().map(|line| line[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("hits"), sum("human")), (4, 4), "{lines:?}");
+    let table = system.run(&["usage", "--from", "yesterday", "--property", &property.property_id]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains(&property.property_id), "{}", sentence(&table));
+}
+
+/// What is configured goes into a file, and into an empty store but no other. The property is its second version.
+fn check_backup(system: &System) {
+    let folder = new_directory();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (file, data) = (path("backup"), system.data().to_str().unwrap());
+    let copied = meridian(&["config", "backup", "--to", &file, "--data", data, "--format", "json"]);
+    assert_eq!(last_line(&copied), json!({ "versions": 2, "version": 2 }), "{}", sentence(&copied));
+    let store = format!("file://{}", path("store"));
+    let restored = meridian(&["config", "restore", "--from", &file, "--store", &store, "--format", "json"]);
+    assert_eq!(last_line(&restored), json!({ "versions": 3, "version": 3 }), "{}", sentence(&restored));
+    let again = ["config", "restore", "--from", &file, "--data", data];
+    assert_refused(&meridian(&again), 1, &["version 2", "empty store"], &again);
 }
 
 #[test]

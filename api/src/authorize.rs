@@ -1,6 +1,6 @@
 //! Who calls, and whether what is asked for is theirs to see or to change.
 //!
-//! In: the metadata or headers of a request, then ids. Out: a [`Caller`], then the property or organisation, if [`rule`] lets the caller do
+//! In: the metadata or headers of a request, then ids. Out: a [`Caller`], then the property or organisation, if `rule` lets the caller do
 //! there what it wants to. Every call of both faces comes through here. Invariants: an id from outside is only ever looked up, never used;
 //! of what lies outside the caller's organisation nothing is told, not even whether it exists.
 

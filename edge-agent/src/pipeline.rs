@@ -2,7 +2,7 @@
 //!
 //! An edge has one for its home region and one for each further region that it serves. They share nothing that a hit lies in, so a batch is of
 //! one region from its first hit on, and goes to hubs of that region alone ([`ship`] knows no others). In: the intake of collect. Out:
-//! batches at a hub. What all have in common is in [`Shared`]. What each further one may take is that much again: see [`Config`].
+//! batches at a hub. What all have in common is in `Shared`. What each further one may take is that much again: see [`Config`].
 
 use std::path::PathBuf;
 use std::sync::Arc;

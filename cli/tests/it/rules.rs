@@ -56,6 +56,7 @@ const MEANING: &str = r#"
     internal_networks = ["192.0.2.0/24"]
     [events]
     key_events = ["signup"]
+    key_pages = ["/product/green"]
     [[events.custom]]
     slot = 2
     parameter = "plan"
@@ -118,7 +119,7 @@ fn rules_say_what_hits_mean() {
     let row = |page: &str, custom: &str, key_events: u64| json!({"page_path": page, "custom_2": custom, "channel": "Letters", "events": 1, "key_events": key_events});
     assert_eq!(
         system.rows(&property, &format!("{day} {by_page}")),
-        [row("/cart", "", 1), row("/find?q=tea", "", 0), row("Products", "", 0), row("Products", "pro", 1)]
+        [row("/cart", "", 1), row("/find?q=tea", "", 0), row("Products", "", 1), row("Products", "pro", 1)]
     );
     let money = "--metrics revenue --dimensions currency --filter currency!=''";
     let money = system.rows(&property, &format!("{day} {money}"));

@@ -147,6 +147,9 @@ pub struct EventRules {
     /// Events that the site is there for; `purchase` and `Order Completed` always are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_events: Vec<String>,
+    /// Pages that the site is there for, as patterns of their paths: a view of one is a key event. As in [`PageGroup::pattern`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_pages: Vec<String>,
     /// Parameters that reports know as `custom_1` to `custom_5`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom: Vec<CustomDimension>,

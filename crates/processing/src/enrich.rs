@@ -129,7 +129,8 @@ impl Enricher {
             first_visit: hit.first_visit.unwrap_or(false),
             visitor_type: memory::visitor_type(hit),
             first_source: self.share(memory::first_source(hit)),
-            is_key_event: rules.terms.is_key_event(hit.event),
+            is_key_event: rules.terms.is_key_event(hit.event)
+                || hit.event == PAGE_VIEW && rules.pages.is_key_page(&address),
             revenue: self.revenue(hit, &rules.currency),
             values: measured::values(hit),
             page_title: self.share(cut(hit.title.trim(), PAGE_TITLE_BYTES)),
@@ -190,7 +191,7 @@ impl Enricher {
             property: property_id.into(),
             zone,
             terms: Terms::new(rules),
-            pages: Pages::new(&rules.urls),
+            pages: Pages::new(&rules.urls, &rules.events.key_pages),
             ignored_referrers: Arc::new(Domains::new(&rules.traffic.ignored_referrers)),
             currency: rules.currency.clone(),
             custom: rules.events.custom.clone(),

@@ -1,6 +1,6 @@
 //! What a page is called: its address by the property's rules.
 //!
-//! In: an address. Out: the page's path, in this order: with `hash_routing` the part after `#`, where it begins with `/` or `!/`,
+//! In: an address. Out: whether a view of the page is a key event, and the page's path, in this order: with `hash_routing` the part after `#`, where it begins with `/` or `!/`,
 //! takes the place of path and query; letters are made lower case; slashes at the end are taken away or one is added; the first
 //! group whose pattern fits gives the name; otherwise the query parameters that are kept are appended. Escapes (`%C3`) stay as they
 //! were sent. Without rules the path is borrowed as it is.
@@ -28,6 +28,8 @@ pub struct Pages {
     hostnames: HashSet<String, RandomState>,
     /// `None`: pages are called by their paths.
     naming: Option<Box<Naming>>,
+    /// Pages that the site is there for.
+    key_pages: Vec<Pattern>,
 }
 
 #[derive(Debug)]
@@ -50,15 +52,20 @@ enum Keep {
 
 #[derive(Debug)]
 struct Group {
-    parts: Vec<String>,
-    /// Whether the pattern ends on `**`.
-    takes_rest: bool,
+    pattern: Pattern,
     name: String,
 }
 
+#[derive(Debug)]
+struct Pattern {
+    parts: Vec<String>,
+    /// Whether it ends on `**`.
+    takes_rest: bool,
+}
+
 impl Pages {
-    /// Of these rules.
-    pub fn new(rules: &UrlRules) -> Self {
+    /// Of these rules; `key_pages` are patterns of paths.
+    pub fn new(rules: &UrlRules, key_pages: &[String]) -> Self {
         // As the host of an address: lower case, in ASCII, without `www.`.
         let canonical = |host: &String| {
             let host = Host::parse(host).map_or_else(|_| host.to_ascii_lowercase(), |host| host.to_string());
@@ -68,6 +75,7 @@ impl Pages {
         Self {
             hostnames: rules.hostnames.iter().map(canonical).collect(),
             naming: (names != UrlRules::default()).then(|| Box::new(Naming::new(rules))),
+            key_pages: key_pages.iter().map(|pattern| Pattern::new(pattern, rules.lower_case)).collect(),
         }
     }
 
@@ -82,6 +90,18 @@ impl Pages {
             None => Cow::Borrowed(page.path()),
             Some(naming) => naming.name(page),
         }
+    }
+
+    /// Whether a view of the page is a key event: by its path, whatever group it is in.
+    pub fn is_key_page(&self, page: &Address<'_>) -> bool {
+        if self.key_pages.is_empty() {
+            return false;
+        }
+        let path = match &self.naming {
+            None => Cow::Borrowed(page.path()),
+            Some(naming) => naming.path(naming.route(page).0),
+        };
+        !path.is_empty() && self.key_pages.iter().any(|pattern| pattern.fits(&path))
     }
 }
 
@@ -106,9 +126,8 @@ impl Naming {
         if path.is_empty() {
             return Cow::Borrowed(path);
         }
-        let path = if self.lower_case { lower(path) } else { Cow::Borrowed(path) };
-        let path = self.with_slash(path);
-        if let Some(group) = self.groups.iter().find(|group| group.fits(&path)) {
+        let path = self.path(path);
+        if let Some(group) = self.groups.iter().find(|group| group.pattern.fits(&path)) {
             return Cow::Borrowed(cut(&group.name, PAGE_PATH_BYTES));
         }
         let mut page = path;
@@ -136,6 +155,11 @@ impl Naming {
             return route.split_once('?').unwrap_or((route, ""));
         }
         (page.path(), page.query())
+    }
+
+    /// The path in the letters and with the slash that the rules want.
+    fn path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        self.with_slash(if self.lower_case { lower(path) } else { Cow::Borrowed(path) })
     }
 
     fn with_slash<'a>(&self, path: Cow<'a, str>) -> Cow<'a, str> {
@@ -192,11 +216,19 @@ fn escaped(path: &str) -> String {
 
 impl Group {
     fn new(group: &PageGroup, lower_case: bool) -> Self {
-        let pattern = escaped(&group.pattern);
+        let PageGroup { pattern, name } = group;
+        let name = name.as_ref().unwrap_or(pattern).clone();
+        Self { pattern: Pattern::new(pattern, lower_case), name }
+    }
+}
+
+impl Pattern {
+    fn new(pattern: &str, lower_case: bool) -> Self {
+        let pattern = escaped(pattern);
         let pattern = if lower_case { lower(&pattern).into_owned() } else { pattern };
         let mut parts: Vec<String> = parts(&pattern).map(str::to_owned).collect();
         let takes_rest = parts.pop_if(|last| last.as_str() == ANY_REST).is_some();
-        Self { parts, takes_rest, name: group.name.clone().unwrap_or_else(|| group.pattern.clone()) }
+        Self { parts, takes_rest }
     }
 
     fn fits(&self, path: &str) -> bool {

@@ -264,6 +264,7 @@ impl<'a> Oracle<'a> {
         let timeout = u64::from(rules.session_timeout_s) * 1000;
         let is_in = |list: &[String]| list.contains(&raw.event);
         let may_be_passive = raw.event != "page_view" || self.errs(Mistake::PageViewsMayBePassive);
+        let is_key_page = naming::is_key_page(&page_of(&raw.url), &raw.event, rules, self.mistake);
         let is_purchase = raw.event == "purchase" && !self.errs(Mistake::PurchaseIsNoKeyEvent);
         self.hits.push(Counted {
             raw: raw.clone(),
@@ -273,7 +274,7 @@ impl<'a> Oracle<'a> {
             grace: u64::from(rules.session_grace_s) * 1000,
             page,
             is_passive: is_in(&rules.session.passive_events) && may_be_passive,
-            is_key_event: is_in(&rules.events.key_events) || is_purchase,
+            is_key_event: is_in(&rules.events.key_events) || is_purchase || is_key_page,
         });
     }
 

@@ -14,13 +14,14 @@ use crate::world::ZONES;
 pub(crate) fn rules() -> impl Strategy<Value = Rules> {
     let zone = select(ZONES.map(|(zone, _)| zone).to_vec());
     let times = (select(vec![60_u32, 1800, 1800, 7200, 86_400, 86_400]), select(vec![0_u32, 60, 300]));
-    let names = (metrics(), texts(&[&[], &["click"]]), texts(&[&[], &[], &["blog.example", "google.co.uk"]]));
+    let key = (texts(&[&[], &["click"]]), texts(&[&[], &[], &["/a/**"]]));
+    let names = (metrics(), key, texts(&[&[], &[], &["blog.example", "google.co.uk"]]));
     let shop = (custom(), select(vec!["USD", ""]));
     (zone, times, session(), urls(), names, shop).prop_map(|(zone, times, session, urls, names, shop)| {
         let (session_timeout_s, session_grace_s) = times;
-        let (custom_metrics, key_events, ignored_referrers) = names;
+        let (custom_metrics, (key_events, key_pages), ignored_referrers) = names;
         let traffic = TrafficRules { ignored_referrers, ..TrafficRules::default() };
-        let events = EventRules { key_events, custom: shop.0, custom_metrics };
+        let events = EventRules { key_events, key_pages, custom: shop.0, custom_metrics };
         let currency = shop.1.to_owned();
         Rules {
             currency,

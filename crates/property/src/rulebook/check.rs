@@ -74,8 +74,9 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     check_session(session)?;
     check_traffic(traffic)?;
     check_urls(urls)?;
-    let EventRules { key_events, custom, custom_metrics } = events;
+    let EventRules { key_events, key_pages, custom, custom_metrics } = events;
     texts("events.key_events", key_events, LIST_MAX, check_event)?;
+    texts("events.key_pages", key_pages, LIST_MAX, check_pattern)?;
     check_custom(custom)?;
     check_custom_metrics(custom_metrics)?;
     each("channels", channels, LIST_MAX, check_channel)

@@ -43,6 +43,7 @@ pattern = "/blog/*"
 
 [events]
 key_events = ["signup"]
+key_pages = ["/order/*/thanks"]
 
 [[events.custom]]
 slot = 2
@@ -105,6 +106,7 @@ fn every_key_is_read_and_written_back() {
     };
     assert_eq!(rules.urls.groups, [group("/product/**", Some("Products")), group("/blog/*", None)]);
     assert_eq!(rules.events.key_events, ["signup"]);
+    assert_eq!(rules.events.key_pages, ["/order/*/thanks"]);
     let custom = |slot, parameter: &str, scope| CustomDimension { slot, parameter: parameter.into(), scope };
     let expected = [custom(2, "user.plan", CustomScope::Event), custom(3, "coupon", CustomScope::Item)];
     assert_eq!(rules.events.custom, expected);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn name(rules: &UrlRules, url: &str) -> String {
-    Pages::new(rules).name(&Address::parse(url)).into_owned()
+    Pages::new(rules, &[]).name(&Address::parse(url)).into_owned()
 }
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -18,7 +18,7 @@ fn check(rules: &UrlRules, cases: &[(&str, &str)]) {
 
 #[test]
 fn without_rules_the_path_is_borrowed() {
-    let pages = Pages::new(&UrlRules::default());
+    let pages = Pages::new(&UrlRules::default(), &[]);
     let address = Address::parse("https://a.example/A/?x=1#/y");
     assert!(matches!(pages.name(&address), Cow::Borrowed("/A/")));
     assert_eq!(pages.name(&Address::parse("")), "");
@@ -30,7 +30,7 @@ fn hosts_that_are_not_named_are_not_counted() {
         hostnames: texts(&["shop.example", "www.Other.example", "caf\u{e9}.example"]),
         ..UrlRules::default()
     };
-    let counted = |url: &str| Pages::new(&rules).are_counted(&Address::parse(url));
+    let counted = |url: &str| Pages::new(&rules, &[]).are_counted(&Address::parse(url));
     for url in [
         "https://shop.example/",
         "https://www.shop.example/",
@@ -43,7 +43,7 @@ fn hosts_that_are_not_named_are_not_counted() {
     }
     for url in ["https://evil.example/", "https://a.shop.example/", "https://shop.example.evil.example/"] {
         assert!(!counted(url), "{url}");
-        assert!(Pages::new(&UrlRules::default()).are_counted(&Address::parse(url)));
+        assert!(Pages::new(&UrlRules::default(), &[]).are_counted(&Address::parse(url)));
     }
     assert_eq!(name(&rules, "https://shop.example/A"), "/A", "and is called as ever");
 }
@@ -199,4 +199,33 @@ fn names_in_rules_are_written_as_people_read_them() {
             ("/a?user[email]=a@b.example&gr%C3%B6%C3%9Fe=38", "/a"),
         ],
     );
+}
+
+#[test]
+fn key_pages_are_told_by_their_paths_whatever_their_names() {
+    let named = UrlRules {
+        lower_case: true,
+        trailing_slash: TrailingSlash::Strip,
+        hash_routing: true,
+        keep_parameters: texts(&["id"]),
+        groups: vec![PageGroup { pattern: "/order/**".into(), name: Some("Orders".into()) }],
+        ..UrlRules::default()
+    };
+    let patterns = texts(&["/order/*/Thanks", "/caf\u{e9}/**", "/"]);
+    let is_key = |rules: &UrlRules, url: &str| Pages::new(rules, &patterns).is_key_page(&Address::parse(url));
+    for (url, by_default, by_rules) in [
+        ("https://a.example/order/7/Thanks", true, true),
+        ("https://a.example/ORDER/7/thanks/?id=1", false, true),
+        ("https://a.example/order/7/Thanks/more", false, false),
+        ("https://a.example/order/Thanks", false, false),
+        ("https://a.example/x#!/order/7/thanks", false, true),
+        ("https://a.example/caf%C3%A9", true, true),
+        ("https://a.example", true, true),
+        ("https://a.example/other", false, false),
+        ("", false, false),
+    ] {
+        assert_eq!(is_key(&UrlRules::default(), url), by_default, "{url} by default");
+        assert_eq!(is_key(&named, url), by_rules, "{url} by rules");
+    }
+    assert!(!Pages::new(&named, &[]).is_key_page(&Address::parse("https://a.example/")));
 }

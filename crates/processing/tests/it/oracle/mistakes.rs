@@ -34,6 +34,8 @@ pub(crate) enum Mistake {
     ThresholdsAreThoseOfTheFirstHit,
     KeyEventDoesNotEngage,
     PurchaseIsNoKeyEvent,
+    KeyPagesAreIgnored,
+    AnyEventOfAKeyPageIsOne,
     PassiveEventOpensASession,
     PassiveEventEndsASession,
     PassiveEventMakesItLonger,
@@ -83,7 +85,7 @@ pub(crate) enum Mistake {
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 77] = [
+    pub(crate) const ALL: [Self; 79] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -115,6 +117,8 @@ impl Mistake {
         Self::ThresholdsAreThoseOfTheFirstHit,
         Self::KeyEventDoesNotEngage,
         Self::PurchaseIsNoKeyEvent,
+        Self::KeyPagesAreIgnored,
+        Self::AnyEventOfAKeyPageIsOne,
         Self::PassiveEventOpensASession,
         Self::PassiveEventEndsASession,
         Self::PassiveEventMakesItLonger,

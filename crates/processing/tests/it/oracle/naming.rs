@@ -1,12 +1,45 @@
 //! What a page is called, read from the rules one by one, over addresses whose parts were written by hand.
 
-use hit::{PageGroup, TrailingSlash, UrlRules};
+use hit::{Rules, TrailingSlash, UrlRules};
 
 use super::mistakes::Mistake;
 use crate::world::Page;
 
+type Query = Vec<(&'static str, &'static str)>;
+
 /// The page as reports show it.
 pub(crate) fn name(page: &Page, rules: &UrlRules, mistake: Option<Mistake>) -> String {
+    let (path, query) = route(page, rules, mistake);
+    if path.is_empty() {
+        return path;
+    }
+    let mut groups = rules.groups.clone();
+    if mistake == Some(Mistake::LastGroupThatFitsCounts) {
+        groups.reverse();
+    }
+    if mistake == Some(Mistake::GroupsAreIgnored) {
+        groups.clear();
+    }
+    if let Some(group) = groups.iter().find(|group| fits(&group.pattern, &path, rules.lower_case)) {
+        return group.name.clone().unwrap_or_else(|| group.pattern.clone());
+    }
+    let kept = kept(&query, rules, mistake);
+    if kept.is_empty() { path } else { format!("{path}?{}", kept.join("&")) }
+}
+
+/// Whether a hit of this event and page is a key event for its page.
+pub(crate) fn is_key_page(page: &Page, event: &str, rules: &Rules, mistake: Option<Mistake>) -> bool {
+    let (path, _) = route(page, &rules.urls, mistake);
+    let is_view = event == "page_view" || mistake == Some(Mistake::AnyEventOfAKeyPageIsOne);
+    let mut patterns = rules.events.key_pages.iter();
+    is_view
+        && !path.is_empty()
+        && mistake != Some(Mistake::KeyPagesAreIgnored)
+        && patterns.any(|pattern| fits(pattern, &path, rules.urls.lower_case))
+}
+
+/// Path and query by the rules.
+fn route(page: &Page, rules: &UrlRules, mistake: Option<Mistake>) -> (String, Query) {
     let errs = |mistake_here| mistake == Some(mistake_here);
     let (mut path, mut query) = (page.path.to_owned(), page.query.to_vec());
     if let Some((route, route_query)) = page.route
@@ -19,7 +52,7 @@ pub(crate) fn name(page: &Page, rules: &UrlRules, mistake: Option<Mistake>) -> S
         }
     }
     if path.is_empty() {
-        return path;
+        return (path, query);
     }
     if rules.lower_case && !errs(Mistake::CapitalsStay) {
         // Escapes stay as they were sent; these are all there are in this world.
@@ -35,18 +68,7 @@ pub(crate) fn name(page: &Page, rules: &UrlRules, mistake: Option<Mistake>) -> S
         TrailingSlash::Add if !path.ends_with('/') && !is_file => path.push('/'),
         _ => {}
     }
-    let mut groups = rules.groups.clone();
-    if errs(Mistake::LastGroupThatFitsCounts) {
-        groups.reverse();
-    }
-    if errs(Mistake::GroupsAreIgnored) {
-        groups.clear();
-    }
-    if let Some(group) = groups.iter().find(|group| fits(group, &path, rules.lower_case)) {
-        return group.name.clone().unwrap_or_else(|| group.pattern.clone());
-    }
-    let kept = kept(&query, rules, mistake);
-    if kept.is_empty() { path } else { format!("{path}?{}", kept.join("&")) }
+    (path, query)
 }
 
 fn kept(query: &[(&str, &str)], rules: &UrlRules, mistake: Option<Mistake>) -> Vec<String> {
@@ -68,10 +90,10 @@ fn kept(query: &[(&str, &str)], rules: &UrlRules, mistake: Option<Mistake>) -> V
 }
 
 /// By all ways to write a path that are there in this world.
-fn fits(group: &PageGroup, path: &str, lower_case: bool) -> bool {
+fn fits(pattern: &str, path: &str, lower_case: bool) -> bool {
     let path = if path == "/" { path } else { path.trim_end_matches('/') };
     let parts = path.matches('/').count();
-    match group.pattern.as_str() {
+    match pattern {
         "/a/*" => path.starts_with("/a/") && parts == 2,
         "/a/**" => path == "/a" || path.starts_with("/a/"),
         "/A/*" => path.starts_with(if lower_case { "/a/" } else { "/A/" }) && parts == 2,

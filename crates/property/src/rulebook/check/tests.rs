@@ -166,6 +166,11 @@ fn bad_names_are_refused_by_field_with_the_way_out() {
     check_said(&[
         (said(|r| r.events.key_events = list(&[&long])), "events.key_events[0]", "1 to 100"),
         (
+            said(|r| r.events.key_pages = list(&["/a", "/a/**/b"])),
+            "events.key_pages[1]",
+            "** is not at the end",
+        ),
+        (
             said(|r| r.events.custom = vec![custom(6, "a")]),
             "events.custom[0].slot is \"6\"",
             "between 1 and 5",

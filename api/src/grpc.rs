@@ -11,6 +11,7 @@ use http::HeaderMap;
 use proto::config::key_service_server::KeyServiceServer;
 use proto::config::organisation_service_server::OrganisationServiceServer;
 use proto::config::property_service_server::PropertyServiceServer;
+use proto::config::stream_service_server::StreamServiceServer;
 use proto::report::metric_value::Value as ProtoValue;
 use proto::report::report_service_server::{ReportService, ReportServiceServer};
 use proto::report::{MetricValue, Row, RunReportRequest, RunReportResponse};
@@ -28,6 +29,7 @@ use crate::rest::Services;
 
 mod mask;
 mod property;
+mod stream;
 mod organisation;
 mod key;
 
@@ -50,8 +52,9 @@ impl Grpc {
             .max_encoding_message_size(config.limits.max_response_bytes);
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ReportServiceServer<ReportCalls>>().await;
-        let Configuring { property, organisation, key } = configuring;
+        let Configuring { property, stream, organisation, key } = configuring;
         health.set_serving::<PropertyServiceServer<ConfigCalls>>().await;
+        health.set_serving::<StreamServiceServer<ConfigCalls>>().await;
         health.set_serving::<OrganisationServiceServer<ConfigCalls>>().await;
         health.set_serving::<KeyServiceServer<ConfigCalls>>().await;
         let reflection = || {
@@ -65,6 +68,7 @@ impl Grpc {
             .add_service(reflection().build_v1alpha()?)
             .add_service(report)
             .add_service(property)
+            .add_service(stream)
             .add_service(organisation)
             .add_service(key);
         Ok(Self { router })
@@ -80,6 +84,7 @@ impl Grpc {
 #[derive(Clone)]
 pub struct Configuring {
     property: PropertyServiceServer<ConfigCalls>,
+    stream: StreamServiceServer<ConfigCalls>,
     organisation: OrganisationServiceServer<ConfigCalls>,
     key: KeyServiceServer<ConfigCalls>,
 }
@@ -90,6 +95,9 @@ impl Configuring {
         let (request, response) = (limits.max_request_bytes, limits.max_response_bytes);
         Self {
             property: PropertyServiceServer::new(calls.clone())
+                .max_decoding_message_size(request)
+                .max_encoding_message_size(response),
+            stream: StreamServiceServer::new(calls.clone())
                 .max_decoding_message_size(request)
                 .max_encoding_message_size(response),
             organisation: OrganisationServiceServer::new(calls.clone())
@@ -105,6 +113,7 @@ impl Configuring {
     pub fn behind_rest(&self, services: Services) -> Services {
         services
             .add_service(self.property.clone())
+            .add_service(self.stream.clone())
             .add_service(self.organisation.clone())
             .add_service(self.key.clone())
     }

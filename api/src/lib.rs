@@ -34,6 +34,7 @@ pub mod calls;
 mod page;
 pub mod properties;
 pub mod aliases;
+pub mod streams;
 pub mod rules;
 pub mod organisations;
 pub mod members;

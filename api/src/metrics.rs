@@ -36,6 +36,14 @@ pub enum Method {
     RemoveAlias,
     /// Aliases.
     ListAliases,
+    /// A new data stream.
+    CreateStream,
+    /// Data streams.
+    ListStreams,
+    /// A data stream as it is to be.
+    UpdateStream,
+    /// A data stream less.
+    DeleteStream,
     /// New rules.
     SetRules,
     /// The rules of a version.
@@ -83,6 +91,10 @@ impl Method {
             Self::AddAlias => ("AddAlias", "add_alias"),
             Self::RemoveAlias => ("RemoveAlias", "remove_alias"),
             Self::ListAliases => ("ListAliases", "list_aliases"),
+            Self::CreateStream => ("CreateStream", "create_stream"),
+            Self::ListStreams => ("ListStreams", "list_streams"),
+            Self::UpdateStream => ("UpdateStream", "update_stream"),
+            Self::DeleteStream => ("DeleteStream", "delete_stream"),
             Self::SetRules => ("SetRules", "set_rules"),
             Self::GetRules => ("GetRules", "get_rules"),
             Self::CreateOrganisation => ("CreateOrganisation", "create_organisation"),

@@ -19,6 +19,7 @@ pub mod usage;
 pub mod import;
 pub mod report;
 pub mod status;
+pub mod stream;
 pub mod tail;
 
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ enum Command {
     /// Let clients of other products send to a property
     #[command(subcommand)]
     Alias(alias::Command),
+    /// Make, list, rename and delete data streams: where hits of a property come from
+    #[command(subcommand)]
+    Stream(stream::Command),
     /// Back up and restore what is configured
     #[command(subcommand)]
     Config(config::Command),
@@ -114,6 +118,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => Ok(dev::run(arguments).await?),
         Command::Property(command) => Ok(property::run(command).await?),
         Command::Alias(command) => Ok(alias::run(command).await?),
+        Command::Stream(command) => Ok(stream::run(command).await?),
         Command::Config(command) => Ok(config::run(command).await?),
         Command::Org(command) => Ok(org::run(command).await?),
         Command::Member(command) => Ok(member::run(command).await?),

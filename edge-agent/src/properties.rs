@@ -1,4 +1,4 @@
-//! The properties as hits are looked up: by measurement id, by alias, and their rules by version.
+//! The properties as hits are looked up: by measurement id, their own or a data stream's, by alias, and their rules by version.
 //!
 //! In: the records of the configuration, all at first and then those that changed. Out: properties. A change costs what it changes,
 //! however many there are; who looks up never waits for a disk. Before the first version there is nothing, and hits are refused.
@@ -11,9 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use configuration::replica::{Install, Records, View};
+use configuration::stored::streams::{STREAM, read_stream, stream_key};
 use configuration::stored::{ALIAS, PROPERTY, RULES};
 use hit::{Rules, RulesSource};
-use property::{Alias, OwnedAlias, Property};
+use property::{Alias, Property};
 use proto::config::Record;
 use tokio_util::sync::CancellationToken;
 
@@ -35,16 +36,18 @@ impl Properties {
         self.read().is_filled()
     }
 
-    /// The property with this measurement id.
+    /// The property with this measurement id, or with a data stream that has it.
     pub(crate) fn by_measurement_id(&self, measurement_id: &str) -> Option<Arc<Property>> {
-        self.read().by_measurement_id(measurement_id).map(|stored| stored.property())
+        let index = self.read();
+        let of_stream = || index.by_key(&stream_key(measurement_id));
+        index.by_measurement_id(measurement_id).or_else(of_stream).map(|stored| stored.property())
     }
 
     /// The property that another product's client means by an id. `hostname` is the page's where ids of the protocol are not
     /// unique, otherwise empty.
     pub(crate) fn by_alias(&self, protocol: &str, id: &str, hostname: &str) -> Option<Arc<Property>> {
         let alias = Alias { protocol: protocol.to_owned(), id: id.to_owned(), hostname: hostname.to_owned() };
-        self.read().by_alias(&configuration::stored::alias_key(&alias)).map(|stored| stored.property())
+        self.read().by_key(&configuration::stored::alias_key(&alias)).map(|stored| stored.property())
     }
 
     /// Lets go of what is made of properties that nobody asks for, now and then until shutdown.
@@ -90,7 +93,10 @@ impl Properties {
                 configuration::stored::property_at_edge(key, value, earlier.remove(id).unwrap_or_default())
                     .map(|property| all.set(&property))
             } else if key.starts_with(ALIAS) {
-                configuration::stored::read_alias(key, value).map(|owned| all.set_alias(key, Some(&owned)))
+                configuration::stored::read_alias(key, value)
+                    .map(|owned| all.set_key(key, Some(&owned.property_id)))
+            } else if key.starts_with(STREAM) {
+                read_stream(key, value).map(|stream| all.set_key(key, Some(&stream.property_id)))
             } else {
                 all.fill();
                 Ok(())
@@ -108,7 +114,7 @@ impl Properties {
     }
 
     fn prepare_changed(&self, records: &dyn Records, changed: &[Record]) -> Result<Install, String> {
-        let (mut ids, mut aliases) = (BTreeSet::new(), Vec::new());
+        let (mut ids, mut keys) = (BTreeSet::new(), Vec::new());
         for record in changed {
             let key = record.key.as_str();
             if let Some(id) = key.strip_prefix(PROPERTY) {
@@ -117,7 +123,12 @@ impl Properties {
                 ids.insert(id.to_owned());
             } else if key.starts_with(ALIAS) {
                 let owned = record.value.as_ref().map(|value| configuration::stored::read_alias(key, value));
-                aliases.push((record.key.clone(), owned.transpose().map_err(|error| error.to_string())?));
+                let owned = owned.transpose().map_err(|error| error.to_string())?;
+                keys.push((record.key.clone(), owned.map(|owned| owned.property_id)));
+            } else if key.starts_with(STREAM) {
+                let stream = record.value.as_ref().map(|value| read_stream(key, value));
+                let stream = stream.transpose().map_err(|error| error.to_string())?;
+                keys.push((record.key.clone(), stream.map(|stream| stream.property_id)));
             }
         }
         let properties: Vec<_> = ids
@@ -125,10 +136,10 @@ impl Properties {
             .map(|id| read_property(records, &id).map(|property| (id, property)))
             .collect::<Result<_, _>>()?;
         let here = self.clone();
-        Ok(Box::new(move || here.install(&properties, &aliases)))
+        Ok(Box::new(move || here.install(&properties, &keys)))
     }
 
-    fn install(&self, properties: &[(String, Option<Property>)], aliases: &[(String, Option<OwnedAlias>)]) {
+    fn install(&self, properties: &[(String, Option<Property>)], keys: &[(String, Option<String>)]) {
         let mut index = self.write();
         index.fill();
         for (id, property) in properties {
@@ -137,8 +148,8 @@ impl Properties {
                 None => index.remove(id),
             }
         }
-        for (key, owned) in aliases {
-            index.set_alias(key, owned.as_ref());
+        for (key, property_id) in keys {
+            index.set_key(key, property_id.as_deref());
         }
     }
 }

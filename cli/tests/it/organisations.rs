@@ -1,5 +1,6 @@
 //! Organisations, members, keys and the audit as a person on the command line has them, against the running system.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::system::command::sentence;
@@ -119,4 +120,44 @@ fn members(system: &System, key: &str, owner: &Value, editor: &Value) {
     assert!(system.run(&["member", "remove", "--member", member, "--key", key]).status.success());
     refused(system, &["property", "list", "--key", text(editor, "key")], &["key is not known"]);
     assert_eq!(lines(system, &["member", "list", "--key", key]).len(), 1);
+}
+
+#[test]
+fn every_data_stream_of_a_property_is_counted_in_it() {
+    let system = System::start(&Options::default());
+    let property = system.create_property(&[]);
+    let id = property.property_id.as_str();
+    let till = one(&system, &["stream", "create", "--property", id, "--name", "Till"]);
+    let measurement_id = text(&till, "measurement_id");
+    let listed = lines(&system, &["stream", "list", "--property", id]);
+    let listed: Vec<_> =
+        listed.iter().map(|stream| (text(stream, "measurement_id"), text(stream, "name"))).collect();
+    assert_eq!(listed, [(property.measurement_id.as_str(), ""), (measurement_id, "Till")]);
+    let send = |measurement_id: &str| {
+        let hit = json!({"event": "page_view", "url": "https://shop.example/", "client_id": measurement_id});
+        let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0";
+        system.collect(&json!({"measurement_id": measurement_id, "hits": [hit]}), &[("user-agent", browser)])
+    };
+    for stream in [measurement_id, &property.measurement_id] {
+        let (status, said) = send(stream);
+        assert_eq!(status, StatusCode::NO_CONTENT, "{said}");
+    }
+    system.settle();
+    let counted = system.rows(&property, "--from today --to today --metrics page_views,visitors");
+    assert_eq!(counted, [json!({"page_views": 2, "visitors": 2})]);
+
+    let script = system.get(&format!("{}/t/{measurement_id}.js", system.address("collect"))).unwrap();
+    let script = String::from_utf8_lossy(&script.body).into_owned();
+    assert!(script.contains(measurement_id) && !script.contains(&property.measurement_id), "{script}");
+    let update =
+        ["stream", "update", "--property", id, "--measurement-id", measurement_id, "--name", "Shop 7"];
+    assert_eq!(text(&one(&system, &update), "name"), "Shop 7");
+
+    let delete = |measurement_id| ["stream", "delete", "--property", id, "--measurement-id", measurement_id];
+    refused(&system, &delete(&property.measurement_id), &["made with the property"]);
+    assert!(system.run(&delete(measurement_id)).status.success());
+    refused(&system, &delete(measurement_id), &["no data stream"]);
+    let (status, said) = send(measurement_id);
+    assert_eq!(status, StatusCode::NOT_FOUND, "{said}");
+    assert_eq!(send(&property.measurement_id).0, StatusCode::NO_CONTENT);
 }

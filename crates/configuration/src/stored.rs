@@ -15,6 +15,7 @@ use proto::config as wire;
 use crate::replica::{Records, ReplicaError};
 
 pub mod access;
+pub mod streams;
 
 /// `property/p_…`: [`wire::StoredProperty`], [`wire::EdgeProperty`] at edges.
 pub const PROPERTY: &str = "property/";
@@ -151,13 +152,17 @@ pub fn for_edges(key: &str, value: &[u8]) -> Result<Option<Vec<u8>>, StoredError
         let edge = stored.edge.ok_or_else(|| wrong(key, "it has no part for edges"))?;
         return Ok(Some(edge.encode_to_vec()));
     }
+    if key.starts_with(streams::STREAM) {
+        return streams::for_edges(key, value).map(Some);
+    }
     let goes_as_it_is = key.starts_with(RULES) || key.starts_with(ALIAS) || key == DEPLOYMENT;
     Ok(goes_as_it_is.then(|| value.to_vec()))
 }
 
 /// Whether a record goes to edges at all.
 pub fn is_for_edges(key: &str) -> bool {
-    key.starts_with(PROPERTY) || key.starts_with(RULES) || key.starts_with(ALIAS) || key == DEPLOYMENT
+    [PROPERTY, RULES, ALIAS, streams::STREAM].iter().any(|prefix| key.starts_with(prefix))
+        || key == DEPLOYMENT
 }
 
 /// A property of the api's records, with all its rules.
@@ -345,12 +350,12 @@ mod tests {
             property_of_key("o_a", "p_a"),
             measurement_id_key("M-A"),
             format!("{ALIAS_OF}p_a/ga4//G-1"),
+            streams::stream_of_key("p_a", "M-A"),
         ] {
             assert!(!is_for_edges(&key) && for_edges(&key, b"").unwrap().is_none(), "{key}");
         }
-        for key in
-            [property_key("p_a"), rules_key("p_a", 1), format!("{ALIAS}ga4//G-1"), DEPLOYMENT.to_owned()]
-        {
+        let [alias, stream] = [format!("{ALIAS}ga4//G-1"), streams::stream_key("M-A")];
+        for key in [property_key("p_a"), rules_key("p_a", 1), alias, stream, DEPLOYMENT.to_owned()] {
             assert!(is_for_edges(&key), "{key}");
         }
     }

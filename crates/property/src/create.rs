@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hit::Rules;
 use jiff::Timestamp;
 
-use crate::key::{ApiSecret, KeyHash, VisitorKey, random_base32, random_secret};
+use crate::key::{ApiSecret, KeyHash, VisitorKey, random_base32, random_measurement_id, random_secret};
 use crate::model::{HOSTNAMES_MAX, Property, check_currency, check_data_region, check_hostname, check_name};
 use crate::rulebook::{Rulebook, known_zone};
 
@@ -121,7 +121,7 @@ impl NewProperty {
         let drawn = |count| random_base32(count).map_err(CreateError::Random);
         let property = Property {
             property_id: format!("p_{}", drawn(12)?),
-            measurement_id: format!("M-{}", drawn(10)?.to_ascii_uppercase()),
+            measurement_id: random_measurement_id().map_err(CreateError::Random)?,
             hostnames: wanted.hostnames,
             created_at: created_at.unwrap_or(Timestamp::MAX),
             api_secrets: Arc::from([ApiSecret { hash: KeyHash::of(&api_secret), expires_at_ms: 0 }]),

@@ -16,6 +16,8 @@ const SECRET_BYTES: usize = 32;
 
 /// Characters of an id behind its prefix.
 const ID_CHARS: usize = 12;
+/// Characters of a measurement id behind `M-`.
+pub(crate) const MEASUREMENT_ID_CHARS: usize = 10;
 
 /// SHA-256 of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +110,11 @@ pub fn random_secret(prefix: &str) -> Result<String, getrandom::Error> {
 /// A random id of 60 bits with a prefix that says what it is of: `o_…`.
 pub fn random_id(prefix: &str) -> Result<String, getrandom::Error> {
     Ok(format!("{prefix}{}", random_base32(ID_CHARS)?))
+}
+
+/// A random measurement id of 50 bits: `M-…`.
+pub fn random_measurement_id() -> Result<String, getrandom::Error> {
+    Ok(format!("M-{}", random_base32(MEASUREMENT_ID_CHARS)?.to_ascii_uppercase()))
 }
 
 /// Whether `text` has the form of an id with this prefix.

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use hit::Rules;
 use jiff::tz::TimeZone;
 
-use crate::key::{ApiSecret, VisitorKey, is_base32};
+use crate::key::{ApiSecret, MEASUREMENT_ID_CHARS, VisitorKey, is_base32};
 use crate::rulebook::Rulebook;
 use crate::tracker::TrackerSettings;
 
@@ -112,7 +112,8 @@ pub fn is_property_id(text: &str) -> bool {
 /// Whether `text` has the form of a measurement id.
 pub fn is_measurement_id(text: &str) -> bool {
     text.strip_prefix("M-").is_some_and(|rest| {
-        rest.bytes().all(|byte| !byte.is_ascii_lowercase()) && is_base32(&rest.to_ascii_lowercase(), 10)
+        rest.bytes().all(|byte| !byte.is_ascii_lowercase())
+            && is_base32(&rest.to_ascii_lowercase(), MEASUREMENT_ID_CHARS)
     })
 }
 

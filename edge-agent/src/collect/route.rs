@@ -103,7 +103,7 @@ impl Routes {
             (Some(answer), _) => Some(answer),
             (None, Wanted::Named(id)) => {
                 let property = self.acceptor.properties.by_measurement_id(id);
-                property.and_then(|property| self.tracker.answer_for(&property, headers))
+                property.and_then(|property| self.tracker.answer_for(&property, id, headers))
             }
             (None, _) => None,
         };

@@ -114,15 +114,21 @@ impl Tracker {
         }
     }
 
-    /// Answers with the script that has a property's settings inside: the full one if they ask for what only it does.
-    pub(crate) fn answer_for(&self, property: &Property, headers: &HeaderMap) -> Option<Answer> {
-        Some(self.0.as_ref()?.of(property).answer(headers, AN_HOUR))
+    /// Answers with the script that has a property's settings inside: the full one if they ask for what only it does. The measurement id
+    /// is the property's or that of one of its data streams.
+    pub(crate) fn answer_for(
+        &self,
+        property: &Property,
+        measurement_id: &str,
+        headers: &HeaderMap,
+    ) -> Option<Answer> {
+        Some(self.0.as_ref()?.of(property, measurement_id).answer(headers, AN_HOUR))
     }
 }
 
 impl Scripts {
-    fn of(&self, property: &Property) -> Arc<Script> {
-        let settings = settings_of(property).to_string();
+    fn of(&self, property: &Property, measurement_id: &str) -> Arc<Script> {
+        let settings = settings_of(property, measurement_id).to_string();
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(script) = made().get(&settings) {
             return Arc::clone(script);
@@ -141,9 +147,9 @@ impl Scripts {
 }
 
 /// What a property's script is told: whose hits they are, and what differs from the script's defaults.
-fn settings_of(property: &Property) -> Value {
+fn settings_of(property: &Property, measurement_id: &str) -> Value {
     let mut settings = property.tracker().changed();
-    settings.insert("measurement_id".to_owned(), json!(property.measurement_id));
+    settings.insert("measurement_id".to_owned(), json!(measurement_id));
     if property.tracker().ask_for_consent() {
         // The script makes sessions of its own then, which end when the property's do.
         settings.insert("session_timeout_s".to_owned(), json!(property.current_rules().session_timeout_s));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use property::{OwnedAlias, Property};
+use property::Property;
 
 use super::stored::{Id, Rulebooks, Stored, id_of, measurement_id_of};
 
@@ -21,8 +21,8 @@ pub(super) struct Index {
     hashes: RandomState,
     by_id: HashTable<Arc<Stored>>,
     by_measurement_id: HashTable<Arc<Stored>>,
-    /// By the key of their record.
-    aliases: HashMap<Box<str>, Id, RandomState>,
+    /// Of aliases and data streams, by the key of their record.
+    keys: HashMap<Box<str>, Id, RandomState>,
     rulebooks: Rulebooks,
 }
 
@@ -45,8 +45,9 @@ impl Index {
         self.by_measurement_id.find(self.hashes.hash_one(wanted), |stored| *stored.measurement_id() == wanted)
     }
 
-    pub(super) fn by_alias(&self, key: &str) -> Option<&Arc<Stored>> {
-        self.by_id(self.aliases.get(key)?)
+    /// The property of an alias or a data stream.
+    pub(super) fn by_key(&self, key: &str) -> Option<&Arc<Stored>> {
+        self.by_id(self.keys.get(key)?)
     }
 
     /// Puts a property in, or in the place of the one before.
@@ -76,11 +77,11 @@ impl Index {
         }
     }
 
-    /// Puts an alias in, or takes it out.
-    pub(super) fn set_alias(&mut self, key: &str, owned: Option<&OwnedAlias>) {
-        match owned.and_then(|owned| id_of(&owned.property_id)) {
-            Some(id) => drop(self.aliases.insert(key.into(), id)),
-            None => drop(self.aliases.remove(key)),
+    /// Puts an alias or a data stream in, or takes it out.
+    pub(super) fn set_key(&mut self, key: &str, property_id: Option<&str>) {
+        match property_id.and_then(id_of) {
+            Some(id) => drop(self.keys.insert(key.into(), id)),
+            None => drop(self.keys.remove(key)),
         }
     }
 

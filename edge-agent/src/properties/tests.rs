@@ -1,7 +1,8 @@
 //! Look-ups while versions come: what is found is what the last one says.
 
+use configuration::stored::streams::{self, Stream};
 use configuration::{Replica, fixture};
-use property::{NewProperty, RulesFile};
+use property::{NewProperty, OwnedAlias, RulesFile};
 use tempfile::TempDir;
 
 use super::*;
@@ -61,6 +62,28 @@ fn properties_and_aliases_are_found_changed_and_gone() {
     apply(&replica, vec![gone]);
     assert_eq!(held.by_measurement_id(&a.measurement_id), None);
     assert_eq!(held.by_measurement_id(&b.measurement_id).as_deref(), Some(&b));
+}
+
+#[test]
+fn data_streams_are_their_propertys_until_they_are_gone() {
+    let (a, b) = (new("a"), new("b"));
+    let (dir, held, replica) = opened(&[a.clone(), b.clone()], &[]);
+    let stream = |property: &Property| {
+        let (property_id, measurement_id) = (property.property_id.clone(), "M-ABCDEFGHIJ".to_owned());
+        Stream { property_id, measurement_id, name: String::new(), created_at_ms: 0 }
+    };
+    let [(key, value), ..] = streams::put(&stream(&a));
+    assert_eq!(held.by_measurement_id("M-ABCDEFGHIJ"), None);
+    apply(&replica, vec![Record { key: key.clone(), value: Some(value) }]);
+    assert_eq!(held.by_measurement_id("M-ABCDEFGHIJ").as_deref(), Some(&a));
+    drop(replica);
+    let again = Properties::default();
+    let path = dir.path().join("config.redb");
+    let replica = Replica::open(&path, 1 << 20, Arc::new(again.clone())).unwrap();
+    assert_eq!(again.by_measurement_id("M-ABCDEFGHIJ").as_deref(), Some(&a));
+    apply(&replica, vec![Record { key, value: None }]);
+    assert_eq!(again.by_measurement_id("M-ABCDEFGHIJ"), None);
+    assert_eq!(again.by_measurement_id(&a.measurement_id).as_deref(), Some(&a));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use proto::config::key_service_client::KeyServiceClient;
 use proto::config::organisation_service_client::OrganisationServiceClient;
 use proto::config::property_service_client::PropertyServiceClient;
+use proto::config::stream_service_client::StreamServiceClient;
 use proto::config::*;
 use proto::report::RunReportRequest;
 use proto::report::report_service_client::ReportServiceClient;
@@ -55,6 +56,10 @@ asks! {
     AddAlias(AddAliasRequest) = PropertyServiceClient.add_alias;
     RemoveAlias(RemoveAliasRequest) = PropertyServiceClient.remove_alias;
     ListAliases(ListAliasesRequest) = PropertyServiceClient.list_aliases;
+    CreateStream(CreateStreamRequest) = StreamServiceClient.create_stream;
+    ListStreams(ListStreamsRequest) = StreamServiceClient.list_streams;
+    UpdateStream(UpdateStreamRequest) = StreamServiceClient.update_stream;
+    DeleteStream(DeleteStreamRequest) = StreamServiceClient.delete_stream;
     SetRules(SetRulesRequest) = PropertyServiceClient.set_rules;
     GetRules(GetRulesRequest) = PropertyServiceClient.get_rules;
     CreateOrganisation(CreateOrganisationRequest) = OrganisationServiceClient.create_organisation;

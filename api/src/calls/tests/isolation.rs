@@ -14,7 +14,7 @@ use super::permissions::report;
 use super::world::{ADMIN, Tenant, World};
 use crate::authorize::{Action, Caller, Place, allows};
 
-const REQUESTS: usize = 5_000;
+const REQUESTS: usize = 8_000;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 struct Random(u64);
@@ -53,6 +53,7 @@ struct Pool {
     properties: Vec<String>,
     members: Vec<String>,
     keys: Vec<String>,
+    streams: Vec<String>,
 }
 
 impl Pool {
@@ -62,7 +63,7 @@ impl Pool {
             ids.clone().filter(|id| id.starts_with(prefix)).cloned().chain([nobodys]).collect::<Vec<_>>()
         };
         let organisations = [all("o_"), vec![String::new()]].concat();
-        Self { organisations, properties: all("p_"), members: all("u_"), keys: all("k_") }
+        Self { organisations, properties: all("p_"), members: all("u_"), keys: all("k_"), streams: all("M-") }
     }
 
     fn mask(random: &mut Random, fields: &[&str]) -> Option<prost_types::FieldMask> {
@@ -77,6 +78,7 @@ impl Pool {
         let property_id = random.one(&self.properties).clone();
         let member_id = random.one(&self.members).clone();
         let key_id = random.one(&self.keys).clone();
+        let measurement_id = random.one(&self.streams).clone();
         let name = format!("fresh-{nth:06}");
         let page_size = u32::try_from(random.below(4)).unwrap();
         let token = [&self.properties, &self.members, &self.keys][random.below(3)];
@@ -117,6 +119,10 @@ impl Pool {
             "ListAliases" => Ask::ListAliases(ListAliasesRequest {
                 property_id: if random.coin() { property_id } else { String::new() },
             }),
+            "CreateStream" if random.coin() => Ask::CreateStream(CreateStreamRequest { property_id, name }),
+            "ListStreams" | "CreateStream" => Ask::ListStreams(ListStreamsRequest { property_id }),
+            "UpdateStream" => Ask::UpdateStream(UpdateStreamRequest { property_id, measurement_id, name }),
+            "DeleteStream" => Ask::DeleteStream(DeleteStreamRequest { property_id, measurement_id }),
             "SetRules" => Ask::SetRules(SetRulesRequest {
                 property_id,
                 rules: format!("session_timeout_s = {}", 60 + random.below(600)),
@@ -151,7 +157,7 @@ impl Pool {
                 }),
                 update_mask: Self::mask(random, &["name", "email"]),
             }),
-            "RemoveMember" if random.below(8) == 0 => {
+            "RemoveMember" if random.below(3) == 0 => {
                 Ask::RemoveMember(RemoveMemberRequest { organisation_id, member_id })
             }
             "ListMembers" | "RemoveMember" => {
@@ -190,7 +196,7 @@ impl Pool {
 
 type State = BTreeMap<String, Vec<u8>>;
 
-/// Ids by which the records of an organisation are known: its own, its properties', members' and keys'.
+/// Ids by which the records of an organisation are known: its own, its properties', members', keys' and data streams'.
 fn ids_of(state: &State, organisation_id: &str) -> BTreeSet<String> {
     let mut ids = BTreeSet::from([organisation_id.to_owned()]);
     for index in ["property_of", "member", "key_of"] {
@@ -198,6 +204,10 @@ fn ids_of(state: &State, organisation_id: &str) -> BTreeSet<String> {
         let keys = state.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
         ids.extend(keys.map(|(key, _)| key[prefix.len()..].to_owned()));
     }
+    let streams = state.keys().filter_map(|key| key.strip_prefix("stream_of/")?.split_once('/'));
+    let own = streams.filter(|(property_id, _)| ids.contains(*property_id));
+    let own: Vec<_> = own.map(|(_, measurement_id)| measurement_id.to_owned()).collect();
+    ids.extend(own);
     ids
 }
 
@@ -214,6 +224,10 @@ fn names_of(state: &State, organisation_id: &str) -> BTreeSet<String> {
             if stored.organisation_id == organisation_id {
                 names.extend([stored.name, stored.email]);
             }
+        } else if key.starts_with("stream/") {
+            let stored = StoredStream::decode(&value[..]).unwrap();
+            let own = state.contains_key(&format!("property_of/{organisation_id}/{}", stored.property_id));
+            names.extend(own.then_some(stored.name));
         } else if key.starts_with("property/") {
             let stored = StoredProperty::decode(&value[..]).unwrap();
             names.extend((stored.organisation_id == organisation_id).then_some(stored.name));

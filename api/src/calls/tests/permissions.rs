@@ -53,6 +53,16 @@ async fn request(world: &World, tenant: &Tenant, rpc: &str, nth: usize) -> Ask {
             Ask::RemoveAlias(RemoveAliasRequest { alias: Some(alias) })
         }
         "ListAliases" => Ask::ListAliases(ListAliasesRequest { property_id }),
+        "CreateStream" => Ask::CreateStream(CreateStreamRequest { property_id, name: id }),
+        "ListStreams" => Ask::ListStreams(ListStreamsRequest { property_id }),
+        "UpdateStream" => {
+            let measurement_id = world.stream(ADMIN, &property_id).await;
+            Ask::UpdateStream(UpdateStreamRequest { property_id, measurement_id, name: id })
+        }
+        "DeleteStream" => {
+            let measurement_id = world.stream(ADMIN, &property_id).await;
+            Ask::DeleteStream(DeleteStreamRequest { property_id, measurement_id })
+        }
         "SetRules" => Ask::SetRules(SetRulesRequest {
             property_id,
             rules: format!("session_timeout_s = {}", 60 + nth),

@@ -10,6 +10,7 @@ use property::KeyHash;
 use proto::config::key_service_client::KeyServiceClient;
 use proto::config::organisation_service_client::OrganisationServiceClient;
 use proto::config::property_service_client::PropertyServiceClient;
+use proto::config::stream_service_client::StreamServiceClient;
 use proto::config::*;
 use service::TestClock;
 use service::metrics::SharedRegistry;
@@ -112,6 +113,13 @@ impl World {
         tokio::spawn(server.serve(incoming, shutdown.clone()));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self { running, clock, channel, shutdown }
+    }
+
+    /// The measurement id of a new data stream.
+    pub(super) async fn stream(&self, key: &str, property_id: &str) -> String {
+        let request = CreateStreamRequest { property_id: property_id.into(), name: "till".into() };
+        let mut client = StreamServiceClient::new(self.channel.clone());
+        client.create_stream(with(key, request)).await.unwrap().into_inner().measurement_id
     }
 
     pub(super) fn organisations(&self) -> OrganisationServiceClient<Channel> {

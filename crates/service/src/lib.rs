@@ -9,6 +9,7 @@
 pub mod cli;
 pub mod config;
 pub mod clock;
+pub mod bucket;
 pub mod logs;
 pub mod context;
 pub mod signals;

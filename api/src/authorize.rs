@@ -15,6 +15,7 @@ use property::{KeyHash, Property};
 use service::SharedClock;
 
 use crate::history::History;
+use crate::limit::CallLimits;
 use crate::refuse::{Code, Refusal};
 
 mod admin_key;
@@ -44,12 +45,19 @@ pub struct Authorizer {
     admin_key: KeyHash,
     clock: SharedClock,
     rule: Rule,
+    limits: CallLimits,
 }
 
 impl Authorizer {
     /// Keys are those of the configuration; the admin key is the one with this hash. Keys expire by this clock.
     pub fn new(history: History, admin_key: KeyHash, clock: SharedClock) -> Self {
-        Self { history, admin_key, clock, rule: allows }
+        let limits = CallLimits::none(clock.clone());
+        Self { history, admin_key, clock, rule: allows, limits }
+    }
+
+    /// The same for callers who may not come as often as they like.
+    pub(crate) fn with_limits(self, limits: CallLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same with another rule, to see that tests notice.
@@ -106,6 +114,18 @@ impl Authorizer {
         }
     }
 
+    /// Whose credential it is, as [`Self::caller_in`] says, once for each call: one that comes more often than it may is refused.
+    ///
+    /// # Errors
+    /// `Unauthenticated`; `RateLimited`.
+    pub fn admit_in(&self, records: &dyn Records, credential: Credential) -> Result<Caller, Refusal> {
+        let caller = self.caller_in(records, credential)?;
+        if let Credential::Key(key) = credential {
+            self.limits.call(key)?;
+        }
+        Ok(caller)
+    }
+
     /// The caller that these headers, or gRPC metadata, prove.
     ///
     /// # Errors
@@ -118,12 +138,15 @@ impl Authorizer {
     /// The property whose reports the caller asks for.
     ///
     /// # Errors
-    /// `PermissionDenied`; `NotFound` for the admin.
+    /// `PermissionDenied`; `NotFound` for the admin; `RateLimited`.
     pub fn reported(&self, headers: &HeaderMap, property_id: &str) -> Result<Arc<Property>, Refusal> {
         let credential = self.credential(headers)?;
         let reader = self.history.read()?;
-        let caller = self.caller_in(&reader, credential)?;
+        let caller = self.admit_in(&reader, credential)?;
         let named = self.property(&reader, &caller, Action::ReadReports, property_id)?;
+        if caller != Caller::Admin {
+            self.limits.report(property_id)?;
+        }
         Ok(Arc::new(named.property))
     }
 

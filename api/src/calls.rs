@@ -141,7 +141,7 @@ impl ConfigCalls {
         let calls = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let reader = calls.history.read()?;
-            let caller = calls.authorizer.caller_in(&reader, credential)?;
+            let caller = calls.authorizer.admit_in(&reader, credential)?;
             read(&reader, &calls.access(caller))
         });
         reading.await.unwrap_or_else(|error| Err(unreadable(&error)))
@@ -167,7 +167,7 @@ impl ConfigCalls {
     ) -> Result<T, Refusal> {
         let _place = self.admission.enter()?;
         let credential = self.authorizer.credential(headers)?;
-        let caller = self.authorizer.caller(headers)?;
+        let caller = self.authorizer.admit_in(&self.history.read()?, credential)?;
         let by = attribution(&caller, method.rpc());
         let calls = self.clone();
         let decide = move |draft: &mut Draft<'_>| {

@@ -65,6 +65,11 @@ pub struct LimitsConfig {
     pub max_query_memory_bytes: u64,
     /// Connections to the HTTP port (default 1,024). More wait in the kernel's queue.
     pub max_http_connections: usize,
+    /// Calls with one key in a second, five seconds' worth of them at once (default 100); 0: no limit. More: RESOURCE_EXHAUSTED, or 429 and
+    /// `Retry-After`. Each api counts for itself; the admin key has no limit.
+    pub calls_per_second: u32,
+    /// Reports of one property in a second (default 50), whoever asks; likewise.
+    pub reports_per_second: u32,
 }
 
 /// gRPC connections.
@@ -121,6 +126,8 @@ impl Default for LimitsConfig {
             max_response_bytes: 64 * 1024 * 1024,
             max_query_memory_bytes: 1024 * 1024 * 1024,
             max_http_connections: 1024,
+            calls_per_second: 100,
+            reports_per_second: 50,
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod config;
 pub mod refuse;
 pub mod metrics;
 pub mod admit;
+pub mod limit;
 pub mod authorize;
 pub mod plan;
 pub mod query;
@@ -55,6 +56,7 @@ use authorize::Authorizer;
 use calls::ConfigCalls;
 use history::History;
 use metrics::{ConfigMetrics, RequestMetrics};
+use limit::CallLimits;
 use query::Warehouse;
 use report::Reports;
 use rest::{Rest, Services};
@@ -141,7 +143,8 @@ fn calls(
         authorize::admin_key(&config.admin_key_file)?,
         context.clock.clone(),
     );
-    let authorizer = Arc::new(authorizer);
+    let limits = CallLimits::new(&config.limits, context.clock.clone());
+    let authorizer = Arc::new(authorizer.with_limits(limits));
     if let Some(dir) = &config.keys_dir {
         durable::create_dir_all_with(dir, 0o700)
             .with_context(|| format!("cannot make keys_dir = {dir:?}"))?;

@@ -38,6 +38,8 @@ pub enum Code {
     TooLarge,
     /// Too much is going on; the same request may be repeated.
     Overloaded,
+    /// The caller asks more often than it may; the same request may be repeated.
+    RateLimited,
     /// It took longer than the caller or the configuration allows.
     DeadlineExceeded,
     /// The warehouse does not answer; the same request may be repeated.
@@ -48,7 +50,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InvalidArgument,
         Self::Unauthenticated,
         Self::PermissionDenied,
@@ -57,6 +59,7 @@ impl Code {
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::Overloaded,
+        Self::RateLimited,
         Self::DeadlineExceeded,
         Self::Unavailable,
         Self::Internal,
@@ -83,6 +86,9 @@ impl Code {
             Self::Overloaded => {
                 ("overloaded", tonic::Code::ResourceExhausted, StatusCode::SERVICE_UNAVAILABLE)
             }
+            Self::RateLimited => {
+                ("rate_limited", tonic::Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS)
+            }
             Self::DeadlineExceeded => {
                 ("deadline_exceeded", tonic::Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT)
             }
@@ -108,7 +114,7 @@ impl Code {
 
     /// Whether the same request may be repeated soon.
     fn is_retryable(self) -> bool {
-        matches!(self, Self::Overloaded | Self::Unavailable)
+        matches!(self, Self::Overloaded | Self::RateLimited | Self::Unavailable)
     }
 }
 

@@ -210,6 +210,11 @@ impl Authorizer {
         (self.rule)(caller, action, Place { organisation_id, property_id: None })
     }
 
+    /// Whether the caller may do this there.
+    pub(crate) fn allows_at(&self, caller: &Caller, action: Action, place: Place<'_>) -> bool {
+        (self.rule)(caller, action, place)
+    }
+
     /// Refuses who may not do this to what belongs to no organisation.
     ///
     /// # Errors

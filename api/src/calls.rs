@@ -11,11 +11,12 @@ use configuration::replica::{Reader, Records};
 use configuration::stored::NamedProperty;
 use configuration::stored::access::Organisation;
 use http::HeaderMap;
+use property::Quota;
 use proto::config::Actor;
 use service::SharedClock;
 
 use crate::admit::Admission;
-use crate::authorize::{Action, Authorizer, Caller, denied};
+use crate::authorize::{Action, Authorizer, Caller, Place, denied};
 use crate::history::draft::Draft;
 use crate::history::{Attribution, History, unreadable};
 use crate::metrics::{Method, RequestMetrics};
@@ -32,6 +33,8 @@ pub struct ConfigCalls {
     pub history: History,
     /// When something was made, and when it ends.
     pub clock: SharedClock,
+    /// The quota of a new property, if nobody says.
+    pub usual_quota: Quota,
     /// Where plain keys are kept, in development.
     pub keys_dir: Option<PathBuf>,
     /// Counts.
@@ -84,6 +87,11 @@ impl Access {
     /// Whether the caller may do this in exactly this organisation; empty: the operator's.
     pub(crate) fn allows_in(&self, action: Action, organisation_id: &str) -> bool {
         self.authorizer.allows_in(&self.caller, action, organisation_id)
+    }
+
+    /// Whether the caller may do this there.
+    pub(crate) fn allows_at(&self, action: Action, organisation_id: &str, property_id: Option<&str>) -> bool {
+        self.authorizer.allows_at(&self.caller, action, Place { organisation_id, property_id })
     }
 
     /// A refusal that is the same whether the thing is another's or is not there.

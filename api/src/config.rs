@@ -12,6 +12,7 @@ use warehouse::WarehouseConfig;
 
 use crate::history::HistoryConfig;
 use crate::mesh::MeshConfig;
+use crate::quotas::QuotasConfig;
 
 /// The configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub shutdown_grace_ms: u64,
     /// What is allowed at once and how long.
     pub limits: LimitsConfig,
+    /// How many hits are taken of properties.
+    pub quotas: QuotasConfig,
     /// gRPC connections.
     pub grpc: GrpcConfig,
     /// Certificate of the gRPC port; absent (default): plaintext, for loopback or behind a proxy.
@@ -109,6 +112,7 @@ impl Default for Config {
             keys_dir: None,
             shutdown_grace_ms: 10_000,
             limits: LimitsConfig::default(),
+            quotas: QuotasConfig::default(),
             grpc: GrpcConfig::default(),
             tls: None,
             warehouse: WarehouseConfig::default(),
@@ -155,6 +159,7 @@ impl ServiceConfig for Config {
             ("limits.max_response_bytes", count(limits.max_response_bytes)),
             ("limits.max_query_memory_bytes", limits.max_query_memory_bytes),
             ("limits.max_http_connections", count(limits.max_http_connections)),
+            ("quotas.check_interval_ms", self.quotas.check_interval_ms),
             ("grpc.max_concurrent_streams", u64::from(self.grpc.max_concurrent_streams)),
             ("grpc.keep_alive_interval_s", self.grpc.keep_alive_interval_s),
             ("grpc.keep_alive_timeout_s", self.grpc.keep_alive_timeout_s),

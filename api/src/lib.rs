@@ -47,6 +47,7 @@ pub mod openapi;
 pub mod json;
 pub mod mesh;
 pub mod salts;
+pub mod quotas;
 mod listen;
 
 pub use config::Config;
@@ -55,8 +56,8 @@ use admit::Admission;
 use authorize::Authorizer;
 use calls::ConfigCalls;
 use history::History;
-use metrics::{ConfigMetrics, RequestMetrics};
 use limit::CallLimits;
+use metrics::{ConfigMetrics, RequestMetrics};
 use query::Warehouse;
 use report::Reports;
 use rest::{Rest, Services};
@@ -97,6 +98,9 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         fields.insert("mesh".to_owned(), Value::from(mesh.url()));
         group.spawn("mesh", mesh.serve(history.clone(), salts.clone(), context.shutdown.clone()));
     }
+    let client = warehouse::client(&config.warehouse)?;
+    let watcher = quotas::Watcher::new(&config.quotas, client, history.clone(), &context);
+    group.spawn("quotas", watcher.run(context.shutdown.clone()));
     group.spawn("salts", keeper.run(context.shutdown.clone()));
     let configuring = grpc::Configuring::new(&config.limits, config_calls);
     let server = grpc::Grpc::new(&config, reports.clone(), configuring.clone()).await?;
@@ -165,6 +169,7 @@ fn calls(
         authorizer,
         history: history.clone(),
         clock: context.clock.clone(),
+        usual_quota: config.quotas.usual(),
         keys_dir: config.keys_dir.clone(),
         metrics,
     };

@@ -12,7 +12,7 @@ use configuration::stored::{self, NamedProperty};
 use http::HeaderMap;
 use jiff::Timestamp;
 use property::key::{random_id, random_secret};
-use property::{ApiSecret, CreateError, Created, KeyHash, NewProperty, PropertyUpdate};
+use property::{ApiSecret, CreateError, Created, KeyHash, NewProperty, PropertyUpdate, Quota, QuotaChange};
 use prost::Message as _;
 use proto::config::StoredClaim;
 use serde::Serialize;
@@ -63,11 +63,16 @@ impl ConfigCalls {
     pub async fn create_property(
         &self,
         headers: &HeaderMap,
-        new: NewProperty,
+        mut new: NewProperty,
         organisation_id: String,
     ) -> Result<Keys, Refusal> {
+        let (wanted, usual) = (new.quota, self.usual_quota);
+        let quota = wanted.on(usual);
+        new.quota =
+            QuotaChange { daily_hits: Some(quota.daily_hits), hits_per_second: Some(quota.hits_per_second) };
         let make = move |draft: &mut Draft<'_>, access: &Access| {
             let organisation_id = access.organisation_id(draft, Action::CreateProperty, &organisation_id)?;
+            refuse_quota(access, (&organisation_id, None), wanted, usual)?;
             create(draft, &new, &organisation_id, access.now_ms)
         };
         let keys = self.change(Method::CreateProperty, headers, make).await?;
@@ -120,6 +125,8 @@ impl ConfigCalls {
     ) -> Result<NamedProperty, Refusal> {
         let make = move |draft: &mut Draft<'_>, access: &Access| {
             let before = access.property(draft, Action::ChangeProperty, &property_id)?;
+            let place = (before.organisation_id.as_str(), Some(property_id.as_str()));
+            refuse_quota(access, place, update.quota, before.property.quota)?;
             let (property, name) =
                 before.property.updated(&before.name, update.clone()).map_err(not_created)?;
             let after = NamedProperty { property, name, organisation_id: before.organisation_id.clone() };
@@ -162,6 +169,21 @@ impl ConfigCalls {
             Ok(RotatedSecret { api_secret, previous_expire_at_ms: ends_ms })
         };
         self.change(Method::RotateApiSecret, headers, make).await
+    }
+}
+
+/// Refuses another quota to who may not set it: it is the operator's, who has to serve the hits.
+fn refuse_quota(
+    access: &Access,
+    (organisation_id, property_id): (&str, Option<&str>),
+    wanted: QuotaChange,
+    before: Quota,
+) -> Result<(), Refusal> {
+    match wanted.first_difference(before) {
+        Some((field, value)) if !access.allows_at(Action::SetQuota, organisation_id, property_id) => {
+            Err(access.denied(Action::SetQuota, field, &value))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Command {
     List(ListArguments),
     /// Show a property
     Show(change::ShowArguments),
-    /// Change a property's name, host names, currency or time zone
+    /// Change a property's name, host names, currency, time zone, data region or quota
     Update(change::UpdateArguments),
     /// Make a new API secret; prints it (shown only here); those before it are accepted a while longer
     RotateSecret(change::RotateArguments),
@@ -49,6 +49,12 @@ pub struct CreateArguments {
     /// Data region that its hits stay in; without it wherever the edge that takes them is at home
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     data_region: String,
+    /// Hits that are taken on a day in its zone, 0 for no limit; without it what the api's configuration says. Takes the admin key
+    #[arg(long, value_name = "N")]
+    daily_hits: Option<u64>,
+    /// Hits that each edge takes in a second, 0 for what the edge's configuration says; likewise
+    #[arg(long, value_name = "N")]
+    hits_per_second: Option<u32>,
     /// Whose it is to be, o_…; without it the organisation of the member's key, with the admin key the operator's
     #[arg(long, default_value = "", hide_default_value = true)]
     organisation: String,
@@ -106,6 +112,8 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         hostnames: arguments.hostnames,
         data_region: arguments.data_region,
         organisation_id: arguments.organisation,
+        daily_hits: arguments.daily_hits,
+        hits_per_second: arguments.hits_per_second,
     };
     let created = client.create_property(request).await.map_err(|status| call_error(&status))?.into_inner();
     let fields = [
@@ -154,9 +162,13 @@ fn print(properties: &[Property], format: Format) {
                 "time_zone",
                 "hostnames",
                 "data_region",
+                "daily_hits",
+                "hits_per_second",
             ]);
             for property in properties {
                 let hostnames = property.hostnames.join(", ");
+                let (daily_hits, hits_per_second) =
+                    (limit(property.daily_hits), limit(property.hits_per_second.into()));
                 table.add_row([
                     &property.property_id,
                     &property.measurement_id,
@@ -164,11 +176,18 @@ fn print(properties: &[Property], format: Format) {
                     &property.time_zone,
                     &hostnames,
                     &property.data_region,
+                    &daily_hits,
+                    &hits_per_second,
                 ]);
             }
             println!("{table}");
         }
     }
+}
+
+/// A limit for people.
+pub(crate) fn limit(number: u64) -> String {
+    if number == 0 { String::new() } else { number.to_string() }
 }
 
 fn to_json(property: &Property) -> serde_json::Value {
@@ -180,6 +199,8 @@ fn to_json(property: &Property) -> serde_json::Value {
         "currency": property.currency,
         "hostnames": property.hostnames,
         "data_region": property.data_region,
+        "daily_hits": property.daily_hits,
+        "hits_per_second": property.hits_per_second,
         "created_at": property.created_at,
         "organisation_id": property.organisation_id,
     })

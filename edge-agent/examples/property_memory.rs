@@ -84,6 +84,7 @@ fn property(n: u64) -> Property {
         rules: Rulebook::try_from(vec![rules]).expect("a rulebook"),
         tracker: None,
         data_region: String::new(),
+        quota: property::Quota::default(),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod network;
 pub(crate) mod origin;
 pub(crate) mod salts;
 pub(crate) mod visitor;
+pub(crate) mod quota;
 pub(crate) mod accept;
 pub(crate) mod decide;
 pub(crate) mod answer;
@@ -86,6 +87,12 @@ pub struct Config {
     /// Headers in which trusted proxies say where the client is. They must set them, or take them away. A country there goes before the
     /// database, which is then not asked.
     pub location_headers: LocationHeaders,
+    /// Hits that this edge takes of a property in a second, where the property does not say itself, five seconds' worth of them at once; further
+    /// ones are refused with 429 `rate_limited`. 0 (default): no limit.
+    pub hits_per_second: u32,
+    /// Properties whose hits are counted here because of a limit of theirs (default 100,000; some 60 bytes each). At the limit those of other
+    /// days are let go; of a property that finds no room even so, hits are refused only when the apis have counted its quota.
+    pub quota_properties: usize,
     /// Certificate and key; absent: no TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<tls::Config>,
@@ -108,6 +115,8 @@ impl Default for Config {
             queue_submissions: 8_192,
             queue_bytes: 64 << 20,
             location_headers: LocationHeaders::default(),
+            hits_per_second: 0,
+            quota_properties: 100_000,
             tls: None,
         }
     }

@@ -175,6 +175,7 @@ impl ServiceConfig for Config {
         at_least("collect.request_timeout_ms", self.collect.request_timeout_ms, 1)?;
         at_least("collect.idle_timeout_ms", self.collect.idle_timeout_ms, 1)?;
         at_least("collect.max_streams", self.collect.max_streams, 1)?;
+        at_least("collect.quota_properties", self.collect.quota_properties, 1)?;
         if let Some(tls) = &self.collect.tls {
             for (field, path) in [("cert", &tls.cert), ("key", &tls.key)] {
                 if path.as_os_str().is_empty() {

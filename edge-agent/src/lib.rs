@@ -43,6 +43,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::collect::accept::Acceptor;
 use crate::collect::client::Proxies;
 use crate::collect::origin::{self, Origins};
+use crate::collect::quota::Quotas;
 use crate::collect::route::Routes;
 use crate::collect::salts::{self, Salts};
 use crate::collect::tls::{Terminator, Tls};
@@ -252,6 +253,12 @@ fn spawn_collect(
     (metrics, tls): (CollectMetrics, Option<&Terminator>),
 ) {
     let misdirected = Arc::new(Misdirected::new(metrics.wrong_region.clone()));
+    let quotas = Quotas::new(
+        config.collect.quota_properties,
+        config.collect.hits_per_second,
+        metrics.quota_uncounted.clone(),
+    );
+    let quotas = Arc::new(quotas);
     let slots = Arc::new(Semaphore::new(config.collect.max_connections));
     let large_bodies = Arc::new(Semaphore::new(config.collect.max_large_bodies));
     for listener in listeners {
@@ -265,6 +272,7 @@ fn spawn_collect(
             host_suffix: config.collect.host_suffix.clone(),
             tail: opened.tail.clone(),
             regions,
+            quotas: quotas.clone(),
             clock: context.clock.clone(),
         };
         let routes = Routes::new(acceptor, opened.tracker.clone(), large_bodies.clone(), metrics.clone());

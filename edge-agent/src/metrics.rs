@@ -34,6 +34,8 @@ pub(crate) struct CollectMetrics {
     pub(crate) refused_left_out: Counter,
     /// Hits, and refused hits, of properties whose data region this edge does not serve.
     pub(crate) wrong_region: Counter,
+    /// Hits of properties with a limit that were taken without a place among those that are counted.
+    pub(crate) quota_uncounted: Counter,
     /// Connections that are open.
     pub(crate) connections: Gauge,
 }
@@ -50,6 +52,7 @@ impl CollectMetrics {
             dropped: Family::default(),
             refused_left_out: Counter::default(),
             wrong_region: Counter::default(),
+            quota_uncounted: Counter::default(),
             connections: Gauge::default(),
         };
         let requests = metrics.requests.clone();
@@ -67,6 +70,11 @@ impl CollectMetrics {
             "edge_collect_wrong_region",
             "Hits of properties whose data region this edge does not serve",
             metrics.wrong_region.clone(),
+        );
+        registry.register(
+            "edge_collect_quota_uncounted",
+            "Hits taken of properties with a limit that find no room among collect.quota_properties",
+            metrics.quota_uncounted.clone(),
         );
         registry.register("edge_collect_connections", "Open connections", metrics.connections.clone());
         metrics

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use configuration::replica::{Install, Records, View};
+use configuration::stored::quota::{self, OVER_QUOTA, OverQuota};
 use configuration::stored::streams::{STREAM, read_stream, stream_key};
 use configuration::stored::{ALIAS, PROPERTY, RULES};
 use hit::{Rules, RulesSource};
@@ -19,7 +20,7 @@ use proto::config::Record;
 use tokio_util::sync::CancellationToken;
 
 use self::index::Index;
-use self::stored::id_of;
+pub(crate) use self::stored::{Id, id_of};
 
 /// How often properties without traffic are let go.
 const REST: Duration = Duration::from_secs(600);
@@ -28,6 +29,15 @@ const REST: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Properties {
     index: Arc<RwLock<Index>>,
+}
+
+/// What a version has otherwise than the one before; `None`: gone.
+#[derive(Debug, Default)]
+struct Changes {
+    properties: Vec<(String, Option<Property>)>,
+    /// Properties of aliases and data streams, by the key of their record.
+    keys: Vec<(String, Option<String>)>,
+    over_quota: Vec<(String, Option<OverQuota>)>,
 }
 
 impl Properties {
@@ -48,6 +58,11 @@ impl Properties {
     pub(crate) fn by_alias(&self, protocol: &str, id: &str, hostname: &str) -> Option<Arc<Property>> {
         let alias = Alias { protocol: protocol.to_owned(), id: id.to_owned(), hostname: hostname.to_owned() };
         self.read().by_key(&configuration::stored::alias_key(&alias)).map(|stored| stored.property())
+    }
+
+    /// What apis have counted of a property that has a quota, if it was all of it.
+    pub(crate) fn over_quota(&self, id: &Id) -> Option<OverQuota> {
+        self.read().over_quota(id)
     }
 
     /// Lets go of what is made of properties that nobody asks for, now and then until shutdown.
@@ -97,6 +112,8 @@ impl Properties {
                     .map(|owned| all.set_key(key, Some(&owned.property_id)))
             } else if key.starts_with(STREAM) {
                 read_stream(key, value).map(|stream| all.set_key(key, Some(&stream.property_id)))
+            } else if key.starts_with(OVER_QUOTA) {
+                quota::read(key, value).map(|(id, over)| all.set_over_quota(&id, Some(over)))
             } else {
                 all.fill();
                 Ok(())
@@ -114,7 +131,7 @@ impl Properties {
     }
 
     fn prepare_changed(&self, records: &dyn Records, changed: &[Record]) -> Result<Install, String> {
-        let (mut ids, mut keys) = (BTreeSet::new(), Vec::new());
+        let (mut ids, mut changes) = (BTreeSet::new(), Changes::default());
         for record in changed {
             let key = record.key.as_str();
             if let Some(id) = key.strip_prefix(PROPERTY) {
@@ -124,32 +141,39 @@ impl Properties {
             } else if key.starts_with(ALIAS) {
                 let owned = record.value.as_ref().map(|value| configuration::stored::read_alias(key, value));
                 let owned = owned.transpose().map_err(|error| error.to_string())?;
-                keys.push((record.key.clone(), owned.map(|owned| owned.property_id)));
+                changes.keys.push((record.key.clone(), owned.map(|owned| owned.property_id)));
             } else if key.starts_with(STREAM) {
                 let stream = record.value.as_ref().map(|value| read_stream(key, value));
                 let stream = stream.transpose().map_err(|error| error.to_string())?;
-                keys.push((record.key.clone(), stream.map(|stream| stream.property_id)));
+                changes.keys.push((record.key.clone(), stream.map(|stream| stream.property_id)));
+            } else if let Some(id) = key.strip_prefix(OVER_QUOTA) {
+                let read = record.value.as_ref().map(|value| quota::read(key, value));
+                let over = read.transpose().map_err(|error| error.to_string())?.map(|(_, over)| over);
+                changes.over_quota.push((id.to_owned(), over));
             }
         }
-        let properties: Vec<_> = ids
+        changes.properties = ids
             .into_iter()
             .map(|id| read_property(records, &id).map(|property| (id, property)))
             .collect::<Result<_, _>>()?;
         let here = self.clone();
-        Ok(Box::new(move || here.install(&properties, &keys)))
+        Ok(Box::new(move || here.install(&changes)))
     }
 
-    fn install(&self, properties: &[(String, Option<Property>)], keys: &[(String, Option<String>)]) {
+    fn install(&self, changes: &Changes) {
         let mut index = self.write();
         index.fill();
-        for (id, property) in properties {
+        for (id, property) in &changes.properties {
             match property {
                 Some(property) => index.set(property),
                 None => index.remove(id),
             }
         }
-        for (key, property_id) in keys {
+        for (key, property_id) in &changes.keys {
             index.set_key(key, property_id.as_deref());
+        }
+        for (id, over) in &changes.over_quota {
+            index.set_over_quota(id, *over);
         }
     }
 }

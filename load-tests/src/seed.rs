@@ -141,6 +141,7 @@ fn named(first: u64, number: u32, rules: Rulebook) -> NamedProperty {
         rules,
         tracker: None,
         data_region: String::new(),
+        quota: property::Quota::default(),
     };
     NamedProperty { property, name: format!("Shop number {number}"), organisation_id: String::new() }
 }

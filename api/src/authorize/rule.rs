@@ -43,6 +43,8 @@ pub enum Action {
     CreateProperty,
     /// Change a property, its rules and aliases.
     ChangeProperty,
+    /// Say how many hits are taken of a property.
+    SetQuota,
     /// Replace the API secret of a property.
     RotateApiSecret,
     /// See an organisation.
@@ -86,7 +88,7 @@ impl Action {
             | Self::ReadKeys
             | Self::ChangeKeys
             | Self::ReadAudit => (Some(Role::Owner), None),
-            Self::CreateOrganisation => (None, None),
+            Self::CreateOrganisation | Self::SetQuota => (None, None),
         };
         Needs { role, scope }
     }

@@ -6,3 +6,4 @@ mod permissions;
 mod isolation;
 mod lives;
 mod audit;
+mod limits;

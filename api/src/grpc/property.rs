@@ -1,7 +1,7 @@
 //! `PropertyService`: messages to calls and back.
 
 use configuration::stored::NamedProperty;
-use property::{FieldChange, NewProperty, OwnedAlias, PropertyUpdate};
+use property::{FieldChange, NewProperty, OwnedAlias, PropertyUpdate, QuotaChange};
 use proto::config::property_service_server::PropertyService;
 use proto::config::{
     AddAliasRequest, AddAliasResponse, Alias, CreatePropertyRequest, CreatePropertyResponse,
@@ -19,6 +19,10 @@ use crate::page::Page;
 use crate::properties::shown_time;
 use crate::rules::ShownRules;
 
+/// The fields of a property that an update may name.
+const CHANGEABLE: [&str; 7] =
+    ["name", "hostnames", "currency", "time_zone", "data_region", "daily_hits", "hits_per_second"];
+
 #[tonic::async_trait]
 impl PropertyService for ConfigCalls {
     async fn create_property(
@@ -26,9 +30,18 @@ impl PropertyService for ConfigCalls {
         request: Request<CreatePropertyRequest>,
     ) -> Result<Response<CreatePropertyResponse>, Status> {
         let (headers, _patience, request) = open(request);
-        let CreatePropertyRequest { name, time_zone, currency, hostnames, organisation_id, data_region } =
-            request;
-        let new = NewProperty { name, time_zone, currency, hostnames, data_region };
+        let CreatePropertyRequest {
+            name,
+            time_zone,
+            currency,
+            hostnames,
+            organisation_id,
+            data_region,
+            daily_hits,
+            hits_per_second,
+        } = request;
+        let quota = QuotaChange { daily_hits, hits_per_second };
+        let new = NewProperty { name, time_zone, currency, hostnames, data_region, quota };
         let keys = ConfigCalls::create_property(self, &headers, new, organisation_id).await?;
         Ok(Response::new(CreatePropertyResponse {
             property_id: keys.property_id,
@@ -61,15 +74,21 @@ impl PropertyService for ConfigCalls {
         request: Request<UpdatePropertyRequest>,
     ) -> Result<Response<Property>, Status> {
         let (headers, _patience, UpdatePropertyRequest { property, update_mask }) = open(request);
-        let Property { property_id, name, time_zone, currency, hostnames, data_region, .. } =
-            property.unwrap_or_default();
-        let meant = Meant::of(update_mask, &["name", "hostnames", "currency", "time_zone", "data_region"])?;
+        let property = property.unwrap_or_default();
+        let Property { property_id, name, time_zone, currency, hostnames, data_region, .. } = property;
+        let (daily_hits, hits_per_second) = (property.daily_hits, property.hits_per_second);
+        let meant = Meant::of(update_mask, &CHANGEABLE)?;
+        let quota = QuotaChange {
+            daily_hits: meant.is("daily_hits", daily_hits != 0).then_some(daily_hits),
+            hits_per_second: meant.is("hits_per_second", hits_per_second != 0).then_some(hits_per_second),
+        };
         let update = PropertyUpdate {
             name: meant.text("name", name),
             time_zone: meant.text("time_zone", time_zone),
             currency: meant.text("currency", currency),
             hostnames: meant.is("hostnames", !hostnames.is_empty()).then_some(hostnames),
             data_region: meant.text("data_region", data_region),
+            quota,
         };
         let updated = ConfigCalls::update_property(self, &headers, property_id, update).await?;
         Ok(Response::new(shown(&updated)))
@@ -164,5 +183,7 @@ fn shown(named: &NamedProperty) -> Property {
         created_at: property.created_at.to_string(),
         data_region: property.data_region.clone(),
         organisation_id: organisation_id.clone(),
+        daily_hits: property.quota.daily_hits,
+        hits_per_second: property.quota.hits_per_second,
     }
 }

@@ -15,6 +15,7 @@ pub(crate) fn property(zone: &str) -> Arc<Property> {
         rules: Rulebook::try_from(vec![hit::Rules::first(zone)]).unwrap(),
         tracker: None,
         data_region: String::new(),
+        quota: property::Quota::default(),
     })
 }
 

@@ -45,6 +45,12 @@ pub struct UpdateArguments {
     /// New data region, for the hits that come from now on; "" for wherever the edge that takes them is at home
     #[arg(long, value_name = "NAME", group = "change")]
     data_region: Option<String>,
+    /// Hits that are taken on a day in its zone, 0 for no limit; holds at once. Takes the admin key
+    #[arg(long, value_name = "N", group = "change")]
+    daily_hits: Option<u64>,
+    /// Hits that each edge takes in a second, 0 for what the edge's configuration says; likewise
+    #[arg(long, value_name = "N", group = "change")]
+    hits_per_second: Option<u32>,
     #[command(flatten)]
     api: ApiOptions,
     /// Form of the output
@@ -93,6 +99,8 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         hostnames,
         any_hostname,
         data_region,
+        daily_hits,
+        hits_per_second,
         api,
         format,
     } = arguments;
@@ -103,6 +111,8 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         ("currency", currency.is_some()),
         ("hostnames", any_hostname || !hostnames.is_empty()),
         ("data_region", data_region.is_some()),
+        ("daily_hits", daily_hits.is_some()),
+        ("hits_per_second", hits_per_second.is_some()),
     ];
     let paths = meant.iter().filter(|(_, is_meant)| *is_meant).map(|(field, _)| (*field).to_owned());
     let update_mask = Some(prost_types::FieldMask { paths: paths.collect() });
@@ -113,6 +123,8 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         currency: currency.unwrap_or_default(),
         hostnames,
         data_region: data_region.unwrap_or_default(),
+        daily_hits: daily_hits.unwrap_or_default(),
+        hits_per_second: hits_per_second.unwrap_or_default(),
         ..Property::default()
     };
     let request = UpdatePropertyRequest { property: Some(property), update_mask };

@@ -1,5 +1,5 @@
 //! What records mean: keys and values of properties, their earlier rules, aliases and claims; [`access`] has those that say who may do
-//! what.
+//! what, [`quota`] those that say who has had all hits of a day.
 //!
 //! In: checked values of `property`. Out: records, and back with every field checked again. [`for_edges`] says what of a record goes to
 //! edges: what they need to take hits, and nothing that opens reports.
@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use hit::Rules;
 use jiff::Timestamp;
-use property::{Alias, ApiSecret, KeyHash, OwnedAlias, Property, Rulebook, VisitorKey};
+use property::{Alias, ApiSecret, KeyHash, OwnedAlias, Property, Quota, Rulebook, VisitorKey};
 use prost::Message;
 use proto::config as wire;
 
 use crate::replica::{Records, ReplicaError};
 
 pub mod access;
+pub mod quota;
 pub mod streams;
 
 /// `property/p_…`: [`wire::StoredProperty`], [`wire::EdgeProperty`] at edges.
@@ -123,6 +124,8 @@ pub(crate) fn edge_property(property: &Property) -> wire::EdgeProperty {
         rules_json: rules_value(property.current_rules()),
         tracker_json: property.tracker.as_ref().map(json).unwrap_or_default(),
         data_region: property.data_region.clone(),
+        daily_hits: property.quota.daily_hits,
+        hits_per_second: property.quota.hits_per_second,
     }
 }
 
@@ -155,13 +158,13 @@ pub fn for_edges(key: &str, value: &[u8]) -> Result<Option<Vec<u8>>, StoredError
     if key.starts_with(streams::STREAM) {
         return streams::for_edges(key, value).map(Some);
     }
-    let goes_as_it_is = key.starts_with(RULES) || key.starts_with(ALIAS) || key == DEPLOYMENT;
-    Ok(goes_as_it_is.then(|| value.to_vec()))
+    Ok(is_for_edges(key).then(|| value.to_vec()))
 }
 
 /// Whether a record goes to edges at all.
 pub fn is_for_edges(key: &str) -> bool {
-    [PROPERTY, RULES, ALIAS, streams::STREAM].iter().any(|prefix| key.starts_with(prefix))
+    let prefixes = [PROPERTY, RULES, ALIAS, quota::OVER_QUOTA, streams::STREAM];
+    prefixes.iter().any(|prefix| key.starts_with(prefix))
         || key == DEPLOYMENT
 }
 
@@ -250,6 +253,7 @@ fn read_edge_property(
         rules: Rulebook::try_from(rules).map_err(|problem| wrong(key, &problem))?,
         tracker,
         data_region: edge.data_region,
+        quota: Quota { daily_hits: edge.daily_hits, hits_per_second: edge.hits_per_second },
     };
     property.check().map_err(|problem| wrong(key, &problem))?;
     if key != property_key(&property.property_id) {
@@ -291,7 +295,7 @@ fn unreadable(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use property::NewProperty;
+    use property::{NewProperty, QuotaChange};
 
     fn named() -> NamedProperty {
         let new = NewProperty {
@@ -300,6 +304,7 @@ mod tests {
             currency: "NPR".into(),
             hostnames: vec!["a.example".into()],
             data_region: "eu-1".into(),
+            quota: QuotaChange { daily_hits: Some(10_000_000_000), hits_per_second: Some(7) },
         };
         let created = new.create(1_431_857_100_000).unwrap();
         NamedProperty { property: created.property, name: created.name, organisation_id: "o_x".into() }
@@ -354,8 +359,14 @@ mod tests {
         ] {
             assert!(!is_for_edges(&key) && for_edges(&key, b"").unwrap().is_none(), "{key}");
         }
-        let [alias, stream] = [format!("{ALIAS}ga4//G-1"), streams::stream_key("M-A")];
-        for key in [property_key("p_a"), rules_key("p_a", 1), alias, stream, DEPLOYMENT.to_owned()] {
+        for key in [
+            property_key("p_a"),
+            rules_key("p_a", 1),
+            format!("{ALIAS}ga4//G-1"),
+            DEPLOYMENT.to_owned(),
+            quota::key("p_a"),
+            streams::stream_key("M-A"),
+        ] {
             assert!(is_for_edges(&key), "{key}");
         }
     }

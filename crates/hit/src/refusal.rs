@@ -5,7 +5,7 @@
 
 /// What collect says of requests and entries that it does not take, then what processing says of hits it takes and drops. Not in it:
 /// what a repeat would cure, and what leaves the property unknown.
-pub const REFUSAL_REASONS: [&str; 12] = [
+pub const REFUSAL_REASONS: [&str; 14] = [
     "invalid_json",
     "invalid_field",
     "missing_field",
@@ -14,6 +14,8 @@ pub const REFUSAL_REASONS: [&str; 12] = [
     "too_large",
     "invalid_secret",
     "secret_required",
+    "over_quota",
+    "rate_limited",
     "kind",
     "too_old",
     "impossible_time",

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::key::{ApiSecret, KeyHash, VisitorKey, random_base32, random_measurement_id, random_secret};
 use crate::model::{HOSTNAMES_MAX, Property, check_currency, check_data_region, check_hostname, check_name};
+use crate::quota::{Quota, QuotaChange};
 use crate::rulebook::{Rulebook, known_zone};
 
 /// What a new property is called.
@@ -25,6 +26,8 @@ pub struct NewProperty {
     pub hostnames: Vec<String>,
     /// Data region that its hits stay in; empty: wherever the edge that takes them is at home.
     pub data_region: String,
+    /// How many hits are taken of it; what is not named has no limit.
+    pub quota: QuotaChange,
 }
 
 /// A new property and its secrets, which are nowhere else.
@@ -108,6 +111,7 @@ impl NewProperty {
     /// # Errors
     /// With the field that cannot be used; when there are no random bytes.
     pub fn create(self, now_ms: u64) -> Result<Created, CreateError> {
+        let quota = self.quota.on(Quota::default());
         let wanted = check(self)?;
         let created_at = i64::try_from(now_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let rules = Rules { currency: wanted.currency, ..Rules::first(&wanted.time_zone) };
@@ -129,6 +133,7 @@ impl NewProperty {
             rules,
             tracker: None,
             data_region: wanted.data_region,
+            quota,
         };
         Ok(Created { property, name: wanted.name, api_secret, report_key })
     }

@@ -6,6 +6,7 @@
 pub mod key;
 pub mod model;
 pub mod rulebook;
+pub mod quota;
 pub mod tracker;
 pub mod create;
 pub mod update;
@@ -18,6 +19,7 @@ pub use change::{Changed, FieldChange, RulesError};
 pub use create::{CreateError, Created, NewProperty};
 pub use key::{ApiSecret, KeyHash, VisitorKey};
 pub use model::{Property, is_data_region, is_measurement_id, is_property_id};
+pub use quota::{Quota, QuotaChange, local_date, next_midnight_ms};
 pub use rulebook::{Invalid, Rulebook};
 pub use rules_file::{RULES_FILE_MAX_BYTES, RulesFile, RulesFileError};
 pub use tracker::{Setting, TrackerSettings};

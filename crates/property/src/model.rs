@@ -9,6 +9,7 @@ use hit::Rules;
 use jiff::tz::TimeZone;
 
 use crate::key::{ApiSecret, MEASUREMENT_ID_CHARS, VisitorKey, is_base32};
+use crate::quota::Quota;
 use crate::rulebook::Rulebook;
 use crate::tracker::TrackerSettings;
 
@@ -42,6 +43,8 @@ pub struct Property {
     pub tracker: Option<Box<TrackerSettings>>,
     /// Data region that its hits stay in; empty: wherever the edge that takes them is at home.
     pub data_region: String,
+    /// How many hits are taken of it.
+    pub quota: Quota,
 }
 
 /// What most properties tell the tracker.

@@ -1,4 +1,4 @@
-//! Changes what a property is called and which rules-bound facts hold for it: name, host names, currency, time zone, data region.
+//! Changes what a property is called and which facts hold for it: name, host names, currency, time zone, data region, quota.
 //!
 //! In: a property, and the fields that are to be otherwise. Out: the property after it. Time zone and currency are part of the rules, so
 //! another one is a new version beside the old ones: hits that came before keep theirs.
@@ -7,6 +7,7 @@ use hit::Rules;
 
 use crate::create::{CreateError, NewProperty, check};
 use crate::model::Property;
+use crate::quota::QuotaChange;
 
 /// Fields that are to be otherwise; `None`: as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +22,8 @@ pub struct PropertyUpdate {
     pub hostnames: Option<Vec<String>>,
     /// Where its hits stay; empty: wherever the edge that takes them is at home.
     pub data_region: Option<String>,
+    /// How many hits are taken of it.
+    pub quota: QuotaChange,
 }
 
 impl Property {
@@ -38,10 +41,15 @@ impl Property {
             currency: update.currency.unwrap_or_else(|| rules.currency.clone()),
             hostnames: update.hostnames.unwrap_or_else(|| self.hostnames.clone()),
             data_region: update.data_region.unwrap_or_else(|| self.data_region.clone()),
+            quota: update.quota,
         })?;
         let time_zone = if is_other_zone { wanted.time_zone } else { rules.time_zone.clone() };
-        let mut property =
-            Self { hostnames: wanted.hostnames, data_region: wanted.data_region, ..self.clone() };
+        let mut property = Self {
+            hostnames: wanted.hostnames,
+            data_region: wanted.data_region,
+            quota: update.quota.on(self.quota),
+            ..self.clone()
+        };
         if time_zone != rules.time_zone || wanted.currency != rules.currency {
             let changed = Rules { time_zone, currency: wanted.currency, ..(**rules).clone() };
             property.rules = self.rules.with(changed).map_err(|invalid| CreateError::Invalid {
@@ -65,6 +73,7 @@ mod tests {
             currency: "EUR".into(),
             hostnames: vec!["a.example".into()],
             data_region: "eu".into(),
+            quota: QuotaChange { daily_hits: Some(1_000), hits_per_second: None },
         };
         new.create(0).unwrap().property
     }
@@ -78,11 +87,17 @@ mod tests {
             name: Some("Store".into()),
             hostnames: Some(vec!["B.example".into()]),
             data_region: Some("us".into()),
+            quota: QuotaChange { daily_hits: None, hits_per_second: Some(5) },
             ..PropertyUpdate::default()
         };
         let (after, name) = before.updated("Shop", update).unwrap();
         assert_eq!((name.as_str(), after.hostnames.as_slice()), ("Store", &["b.example".to_owned()][..]));
         assert_eq!((after.data_region.as_str(), &after.rules), ("us", &before.rules));
+        assert_eq!((after.quota.daily_hits, after.quota.hits_per_second), (1_000, 5));
+        let none = QuotaChange { daily_hits: Some(0), hits_per_second: None };
+        let update = PropertyUpdate { quota: none, ..PropertyUpdate::default() };
+        let (after, _) = after.updated("Shop", update).unwrap();
+        assert_eq!((after.quota.daily_hits, after.quota.hits_per_second), (0, 5));
     }
 
     #[test]

@@ -57,12 +57,16 @@ pub enum Code {
     Unconfigured,
     /// The edge has not been told the salt of a date that it is somewhere on earth.
     SaltMissing,
+    /// The property has had all hits of its local day.
+    OverQuota,
+    /// The property has had all hits of this moment.
+    RateLimited,
 }
 
 impl Code {
     /// Every code, for tests and metrics.
     #[cfg(test)]
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidJson,
         Self::InvalidField,
         Self::MissingField,
@@ -83,6 +87,8 @@ impl Code {
         Self::Unavailable,
         Self::Unconfigured,
         Self::SaltMissing,
+        Self::OverQuota,
+        Self::RateLimited,
     ];
 
     /// As in the answer and in `edge_collect_requests_total{result}`.
@@ -108,6 +114,8 @@ impl Code {
             Self::Unavailable => "unavailable",
             Self::Unconfigured => "unconfigured",
             Self::SaltMissing => "salt_missing",
+            Self::OverQuota => "over_quota",
+            Self::RateLimited => "rate_limited",
         }
     }
 
@@ -126,6 +134,7 @@ impl Code {
             Self::WrongRegion => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::OverQuota | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded
             | Self::Full
             | Self::ClockUnsure
@@ -135,7 +144,8 @@ impl Code {
         }
     }
 
-    /// `Retry-After`, seconds, where the same request may succeed later.
+    /// `Retry-After`, seconds, where the edge is what is in the way and the same request may succeed later. What a property's limit refuses
+    /// names its time itself, [`Refusal::retry_after_s`].
     pub fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::Overloaded | Self::Unavailable | Self::Unconfigured => Some(RETRY_OVERLOADED_S),
@@ -156,6 +166,8 @@ pub struct Refusal {
     pub value: String,
     /// One sentence with the way out.
     pub message: String,
+    /// `Retry-After`, seconds.
+    pub retry_after_s: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -174,7 +186,7 @@ struct Error<'a> {
 impl Refusal {
     /// A refusal of the request as a whole.
     pub fn whole(code: Code, message: impl Into<String>) -> Self {
-        Self { code, field: String::new(), value: String::new(), message: message.into() }
+        Self::field(code, "", "", message)
     }
 
     /// A refusal because of one field.
@@ -185,7 +197,14 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         let value = value.to_string().chars().take(VALUE_CHARS).collect();
-        Self { code, field: field.into(), value, message: message.into() }
+        let retry_after_s = code.retry_after_s();
+        Self { code, field: field.into(), value, message: message.into(), retry_after_s }
+    }
+
+    /// The same, to be sent again after so many seconds.
+    #[must_use]
+    pub fn again_after(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
     }
 
     /// The body of the answer.

@@ -156,12 +156,11 @@ impl Reply {
         Self { status, content_type: "image/gif", body: Cow::Borrowed(PIXEL), headers }
     }
 
-    /// The error shape of `docs/errors.md`, for what no protocol has words for: a full edge, a body that is too large.
+    /// The error shape of `docs/errors.md`, for what no protocol has words for: a full edge, a body that is too large, a quota.
     pub fn refused(refusal: &Refusal) -> Self {
         let body = Cow::Owned(refusal.to_json());
         let headers = refusal
-            .code
-            .retry_after_s()
+            .retry_after_s
             .map(|seconds| (http::header::RETRY_AFTER, HeaderValue::from(seconds)))
             .into_iter()
             .collect();

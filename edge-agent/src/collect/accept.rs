@@ -22,6 +22,7 @@ use super::client::{self, Client, Proxies, Truncated};
 use super::locate::Located;
 use super::network::Network;
 use super::origin::{Maps, Origins};
+use super::quota::{At, Counted, Quotas};
 use super::salts::{InForce, Salts};
 use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use crate::handoff::CommitRefused;
@@ -50,6 +51,8 @@ pub(crate) struct Acceptor {
     pub(crate) host_suffix: Option<String>,
     /// The ways to the committers, by data region.
     pub(crate) regions: Regions,
+    /// What properties may still send.
+    pub(crate) quotas: Arc<Quotas>,
     /// Who looks.
     pub(crate) tail: Arc<Tail>,
     /// Time.
@@ -97,6 +100,8 @@ pub(crate) struct Prepared {
     room: usize,
     /// One for each pipeline that gets something.
     bodies: Vec<Body>,
+    /// What of them counts for a quota.
+    counted: Vec<Counted>,
     /// What to tell when they are durable.
     told: Vec<Told>,
     /// What of the request is not counted, and why: told then too, for until then the client may have to send all of it again.
@@ -106,7 +111,13 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Room for so many hits of the usual size.
     pub(super) fn with_capacity(hits: usize) -> Self {
-        Self { room: hits * 512, bodies: Vec::new(), told: Vec::new(), not_counted: Vec::new() }
+        Self {
+            room: hits * 512,
+            bodies: Vec::new(),
+            counted: Vec::new(),
+            told: Vec::new(),
+            not_counted: Vec::new(),
+        }
     }
 
     /// How many hits there are.
@@ -179,6 +190,8 @@ impl Acceptor {
             let mark = hit::ImportMark { property_id: property.property_id.clone(), event_time_ms: until_ms };
             prepared.push(pipeline, 0, |bytes| block::push_import_mark(bytes, &mark));
         }
+        // Behind all other checks: what is refused counts for no quota.
+        self.count(&property, prepared.hits(), now_ms, &mut prepared)?;
         Ok(prepared)
     }
 
@@ -186,7 +199,10 @@ impl Acceptor {
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<u32, Refusal> {
         let hits = prepared.hits();
         if !prepared.bodies.is_empty() {
-            self.regions.commit(prepared.bodies).await.map_err(refuse_commit)?;
+            self.regions.commit(prepared.bodies).await.map_err(|refused| {
+                prepared.counted.iter().for_each(|counted| self.quotas.give_back(counted));
+                refuse_commit(refused)
+            })?;
         }
         for (property, reason) in &prepared.not_counted {
             self.refuse(property, reason, 1);
@@ -195,6 +211,22 @@ impl Acceptor {
             self.tail.tell(told, self.clock.now_ms());
         }
         Ok(hits)
+    }
+
+    /// Counts hits for the limits of their property, if it has any and they allow as many.
+    pub(super) fn count(
+        &self,
+        property: &Property,
+        hits: u32,
+        now_ms: u64,
+        prepared: &mut Prepared,
+    ) -> Result<(), Refusal> {
+        let Some(id) = self.quotas.limited(property).filter(|_| hits > 0) else { return Ok(()) };
+        let over = if property.quota.daily_hits > 0 { self.properties.over_quota(&id) } else { None };
+        let at = At { now_ms, monotonic_ms: self.clock.monotonic_ms() };
+        let counted = self.quotas.take((id, property), over, u64::from(hits), at)?;
+        prepared.counted.push(counted);
+        Ok(())
     }
 
     /// Counts a request that is refused, if its property can be found, and tells of it if somebody looks. What a repeat would cure is

@@ -45,7 +45,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Answer {
     let mut answer = with_cors(refusal.code.status(), Bytes::from(refusal.to_json()));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(seconds) = refusal.code.retry_after_s() {
+    if let Some(seconds) = refusal.retry_after_s {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.code.status() == StatusCode::UNAUTHORIZED {
@@ -115,7 +115,7 @@ pub(crate) fn with_cors(status: StatusCode, body: Bytes) -> Answer {
     *answer.status_mut() = status;
     let anyone = HeaderValue::from_static("*");
     answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         // A script of another origin sees no header that is not named.
         let retry_after = HeaderValue::from_static("retry-after");
         answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, retry_after);

@@ -27,11 +27,13 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    /// Why the request is for another edge: nothing of it is taken, and something would be there.
-    pub(crate) fn misdirected(&self) -> Option<&Refusal> {
+    /// Why the request is to be sent elsewhere or later: nothing of it is taken, and something would be there or then.
+    pub(crate) fn turned_away(&self) -> Option<&Refusal> {
         self.outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Refused(refusal) if self.prepared.hits() == 0 => {
-                (refusal.code == Code::WrongRegion).then_some(refusal)
+                let is_whole =
+                    matches!(refusal.code, Code::WrongRegion | Code::OverQuota | Code::RateLimited);
+                is_whole.then_some(refusal)
             }
             _ => None,
         })
@@ -129,6 +131,11 @@ impl Acceptor {
                 Outcome::Dropped(reason)
             }
             Ok(moment) => {
+                if let Err(refusal) = self.count(&property, 1, *now_ms, prepared) {
+                    let told = (refusal.code.as_str(), refusal.message.as_str());
+                    self.tell_dropped(property, *protocol, told, (*now_ms, prepared));
+                    return Outcome::Refused(refusal);
+                }
                 let into = (Some(*protocol), prepared);
                 self.encode(hit, (&property, pipeline), sender, (moment, salts), into)
             }

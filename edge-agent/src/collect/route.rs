@@ -261,7 +261,7 @@ impl Routes {
         };
         let now = self.acceptor.now().map_err(send_again)?;
         let decided = self.acceptor.decide(peer, request.headers, endpoint.protocol(), sent, now);
-        let misdirected = decided.misdirected().cloned();
+        let turned_away = decided.turned_away().cloned();
         let Decided { prepared, outcomes } = decided;
         let hits = self.acceptor.commit(prepared).await.map_err(send_again)?;
         self.metrics.hits.inc_by(u64::from(hits));
@@ -272,7 +272,7 @@ impl Routes {
                 Outcome::Refused(refusal) => self.metrics.dropped(endpoint.protocol(), refusal.code.as_str()),
             }
         }
-        match misdirected {
+        match turned_away {
             Some(refusal) => {
                 let reply = Reply::refused(&refusal);
                 Err((refusal, reply))

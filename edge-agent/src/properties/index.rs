@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use configuration::stored::quota::OverQuota;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -23,6 +24,8 @@ pub(super) struct Index {
     by_measurement_id: HashTable<Arc<Stored>>,
     /// Of aliases and data streams, by the key of their record.
     keys: HashMap<Box<str>, Id, RandomState>,
+    /// Those that have had all hits of a day.
+    over_quota: HashMap<Id, OverQuota, RandomState>,
     rulebooks: Rulebooks,
 }
 
@@ -82,6 +85,20 @@ impl Index {
         match property_id.and_then(id_of) {
             Some(id) => drop(self.keys.insert(key.into(), id)),
             None => drop(self.keys.remove(key)),
+        }
+    }
+
+    /// What is known of the quota of a property.
+    pub(super) fn over_quota(&self, id: &Id) -> Option<OverQuota> {
+        self.over_quota.get(id).copied()
+    }
+
+    /// The property has had all hits of a day, or nothing is known of it any more.
+    pub(super) fn set_over_quota(&mut self, property_id: &str, over: Option<OverQuota>) {
+        match (id_of(property_id), over) {
+            (Some(id), Some(over)) => drop(self.over_quota.insert(id, over)),
+            (Some(id), None) => drop(self.over_quota.remove(&id)),
+            (None, _) => {}
         }
     }
 

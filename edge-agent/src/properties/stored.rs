@@ -10,19 +10,19 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use hit::Rules;
 use jiff::Timestamp;
-use property::{ApiSecret, KeyHash, Property, Rulebook, TrackerSettings, VisitorKey};
+use property::{ApiSecret, KeyHash, Property, Quota, Rulebook, TrackerSettings, VisitorKey};
 
 /// Between host names; none of them can contain it.
 const SEPARATOR: char = '\n';
 
 /// The random characters of a property id.
-pub(super) type Id = [u8; 12];
+pub(crate) type Id = [u8; 12];
 
 /// Those of a measurement id.
 pub(super) type MeasurementId = [u8; 10];
 
 /// The characters after `p_`; `None` when the length is not that of a property id.
-pub(super) fn id_of(property_id: &str) -> Option<Id> {
+pub(crate) fn id_of(property_id: &str) -> Option<Id> {
     property_id.strip_prefix("p_")?.as_bytes().try_into().ok()
 }
 
@@ -95,6 +95,7 @@ impl Stored {
             rules: self.chosen.rules.clone(),
             tracker: self.chosen.tracker.clone(),
             data_region: self.chosen.data_region.clone(),
+            quota: self.chosen.quota,
         }
     }
 
@@ -148,9 +149,10 @@ struct Chosen {
     rules: Rulebook,
     tracker: Option<Box<TrackerSettings>>,
     data_region: String,
+    quota: Quota,
 }
 
-/// Rules, tracker settings and data regions that many properties have alike, each kept once.
+/// Rules, tracker settings, data regions and quotas that many properties have alike, each kept once.
 #[derive(Debug, Default)]
 pub(super) struct Rulebooks {
     /// By their JSON.
@@ -161,11 +163,12 @@ pub(super) struct Rulebooks {
 
 impl Rulebooks {
     fn shared(&mut self, property: &Property) -> Arc<Chosen> {
-        let Property { rules, tracker, data_region, .. } = property;
+        let Property { rules, tracker, data_region, quota, .. } = property;
         let all: Vec<&Rules> = rules.iter().map(Arc::as_ref).collect();
-        let text = serde_json::to_string(&(all, tracker, data_region)).unwrap_or_default();
+        let text = serde_json::to_string(&(all, tracker, data_region, quota)).unwrap_or_default();
         if let Some(known) = self.known.get(&text).and_then(Weak::upgrade)
             && (&known.rules, &known.tracker, &known.data_region) == (rules, tracker, data_region)
+            && known.quota == *quota
         {
             return known;
         }
@@ -177,6 +180,7 @@ impl Rulebooks {
             rules: rules.clone(),
             tracker: tracker.clone(),
             data_region: data_region.clone(),
+            quota: *quota,
         });
         self.known.insert(text, Arc::downgrade(&chosen));
         chosen
@@ -199,6 +203,7 @@ mod tests {
             rules: Rulebook::try_from(vec![Rules::first("UTC"), second]).unwrap(),
             tracker: Some(Box::new(TrackerSettings { forms: true, ..TrackerSettings::default() })),
             data_region: "eu".into(),
+            quota: Quota { daily_hits: 7, hits_per_second: 3 },
         }
     }
 
@@ -216,6 +221,9 @@ mod tests {
         assert!(!Arc::ptr_eq(&usual, &chosen(60, None, "eu")));
         assert!(!Arc::ptr_eq(&usual, &chosen(1800, Some(Box::default()), "eu")));
         assert!(!Arc::ptr_eq(&usual, &chosen(1800, None, "")));
+        let quota = Quota { daily_hits: 8, hits_per_second: 3 };
+        let other = Stored::new(&Property { quota, ..property(&[]) }, &mut rulebooks).unwrap().chosen;
+        assert!(!Arc::ptr_eq(&other, &Stored::new(&property(&[]), &mut rulebooks).unwrap().chosen));
         // What a million properties cost is counted by this size: docs/performance.md.
         assert_eq!(size_of::<Stored>(), 128);
     }

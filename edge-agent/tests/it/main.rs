@@ -16,6 +16,7 @@ mod shutdown;
 mod requests;
 mod foreign;
 mod refused;
+mod quotas;
 mod regions;
 mod tracker;
 mod places;

@@ -11,7 +11,7 @@ use crate::hub::Hub;
 const UA: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1");
 
 /// Hits in rows of refusals, by reason.
-fn refused(hub: &Hub) -> BTreeMap<String, u64> {
+pub(crate) fn refused(hub: &Hub) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
     for batch in hub.batches(Lane::Rollup) {
         for row in batch::decode_rollup(batch.payload()).unwrap().refusals {

@@ -95,6 +95,7 @@ impl Pool {
             "CreateProperty" if random.coin() => Ask::CreateProperty(CreatePropertyRequest {
                 name,
                 organisation_id,
+                hits_per_second: (random.below(4) == 0).then_some(7),
                 ..CreatePropertyRequest::default()
             }),
             "GetProperty" | "CreateProperty" => Ask::GetProperty(GetPropertyRequest { property_id }),
@@ -107,9 +108,10 @@ impl Pool {
                     name,
                     currency: "EUR".into(),
                     organisation_id,
+                    daily_hits: if random.below(4) == 0 { 1_000 } else { 0 },
                     ..Property::default()
                 }),
-                update_mask: Self::mask(random, &["name", "hostnames", "currency"]),
+                update_mask: Self::mask(random, &["name", "hostnames", "currency", "daily_hits"]),
             }),
             "RotateApiSecret" => {
                 Ask::RotateApiSecret(RotateApiSecretRequest { property_id, overlap_s: Some(0) })
@@ -236,6 +238,14 @@ fn names_of(state: &State, organisation_id: &str) -> BTreeSet<String> {
     names
 }
 
+/// How many hits are taken of a property; 0 of what is none.
+fn quota_of(key: &str, value: Option<&Vec<u8>>) -> (u64, u32) {
+    use prost::Message as _;
+    let Some(value) = value.filter(|_| key.starts_with("property/")) else { return (0, 0) };
+    let edge = StoredProperty::decode(&value[..]).unwrap().edge.unwrap();
+    (edge.daily_hits, edge.hits_per_second)
+}
+
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
@@ -284,6 +294,9 @@ impl Seen {
         let before = self.look();
         let keys: BTreeSet<&String> = before.keys().chain(self.state.keys()).collect();
         for key in keys.into_iter().filter(|key| before.get(*key) != self.state.get(*key)) {
+            if quota_of(key, before.get(key)) != quota_of(key, self.state.get(key)) {
+                return Err(format!("{request} set a quota as one of {home}, who is not the operator"));
+            }
             for other in (0..self.organisations.len()).filter(|other| *other != home) {
                 for id in ids_before[other].iter().chain(&self.ids[other]) {
                     let values = [before.get(key), self.state.get(key)];
@@ -401,4 +414,10 @@ async fn a_rule_that_forgets_whose_a_thing_is_is_found_out() {
         |caller: &Caller, action, place: Place<'_>| forgets(Action::ReadReports, caller, action, place);
     let error = wander(reports, 42, REQUESTS).await.unwrap_err();
     assert!(error.contains("RunReport"), "{error}");
+    let quotas = |caller: &Caller, action, place: Place<'_>| {
+        let action = if action == Action::SetQuota { Action::ChangeProperty } else { action };
+        allows(caller, action, place)
+    };
+    let error = wander(quotas, 42, REQUESTS).await.unwrap_err();
+    assert!(error.contains(" set a quota "), "{error}");
 }

@@ -26,6 +26,7 @@ use crate::calls::ConfigCalls;
 use crate::config::Config;
 use crate::grpc::{Configuring, Grpc};
 use crate::history::tests::{NOW_MS, Running};
+use crate::limit::CallLimits;
 use crate::metrics::RequestMetrics;
 use crate::query::Warehouse;
 use crate::report::Reports;
@@ -79,12 +80,18 @@ impl World {
     }
 
     pub(super) async fn start_with(rule: Rule) -> Self {
+        let mut config = Config::default();
+        (config.limits.calls_per_second, config.limits.reports_per_second) = (0, 0);
+        Self::start_as(rule, config).await
+    }
+
+    /// With these limits and quotas.
+    pub(super) async fn start_as(rule: Rule, config: Config) -> Self {
         let running = Running::start();
         let clock = TestClock::new(NOW_MS);
-        let config = Config::default();
         let authorizer =
             Authorizer::new(running.history.clone(), KeyHash::of(ADMIN), clock.shared()).with_rule(rule);
-        let authorizer = Arc::new(authorizer);
+        let authorizer = Arc::new(authorizer.with_limits(CallLimits::new(&config.limits, clock.shared())));
         let registry = SharedRegistry::default();
         let metrics = registry.register(RequestMetrics::new);
         let admission = Admission::new(config.limits.max_requests);
@@ -103,6 +110,7 @@ impl World {
             authorizer,
             history: running.history.clone(),
             clock: clock.shared(),
+            usual_quota: config.quotas.usual(),
             keys_dir: None,
             metrics,
         };

@@ -1,6 +1,7 @@
 //! `meridian usage`: how many hits each property had in each month, of every traffic class.
 //!
-//! In: reports of the properties that the key reads, by local day and class. Out: one line per property and month.
+//! In: reports of the properties that the key reads, by local day and class. Out: one line per property and month; that of the month that
+//! it is says what of the quota of the day is used.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use proto::report::report_service_client::ReportServiceClient;
 use proto::report::{RunReportRequest, RunReportResponse};
 use serde_json::json;
 
-use crate::property::{Format, all};
+use crate::property::{Format, all, limit};
 use crate::services::{ApiOptions, call_error};
 
 /// What is counted: every event is a hit.
@@ -50,6 +51,8 @@ pub struct Arguments {
 struct Month {
     hits: u64,
     human: u64,
+    /// Of the day that it is; `None`: it is in another month.
+    today: Option<u64>,
 }
 
 /// Runs the command.
@@ -80,7 +83,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             ..RunReportRequest::default()
         };
         let report = reports.run_report(request).await.map_err(|status| call_error(&status))?;
-        usage.push((property, months(&report.into_inner())?));
+        let today = today(&property.time_zone);
+        usage.push((property, months(&report.into_inner(), &today)?));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -88,8 +92,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The date in a zone, as reports write it.
+fn today(time_zone: &str) -> String {
+    let now = jiff::Timestamp::now();
+    now.in_tz(time_zone).map_or_else(|_| String::new(), |now| now.date().to_string())
+}
+
 /// Adds the days of a report up by month.
-fn months(report: &RunReportResponse) -> anyhow::Result<BTreeMap<String, Month>> {
+fn months(report: &RunReportResponse, today: &str) -> anyhow::Result<BTreeMap<String, Month>> {
     let mut months: BTreeMap<String, Month> = BTreeMap::new();
     for row in &report.rows {
         let [date, class] = row.dimension_values.as_slice() else {
@@ -103,8 +113,12 @@ fn months(report: &RunReportResponse) -> anyhow::Result<BTreeMap<String, Month>>
             Some(Number::Integer(count)) => count,
             other => anyhow::bail!("the report counts hits as {other:?}"),
         };
+        let is_this_month = today.starts_with(month);
         let month = months.entry(month.to_owned()).or_default();
         month.hits += count;
+        if is_this_month {
+            *month.today.get_or_insert(0) += if date == today { count } else { 0 };
+        }
         if class == "human" {
             month.human += count;
         }
@@ -118,19 +132,23 @@ fn print(usage: &[(Property, BTreeMap<String, Month>)], format: Format) {
         .flat_map(|(property, months)| months.iter().map(move |(month, counted)| (property, month, counted)));
     match format {
         Format::Json => {
-            for (property, month, Month { hits, human }) in lines {
-                let id = &property.property_id;
-                println!("{}", json!({ "property_id": id, "month": month, "hits": hits, "human": human }));
+            for (property, month, Month { hits, human, today }) in lines {
+                let (id, daily_hits) = (&property.property_id, property.daily_hits);
+                let mut line = json!({ "property_id": id, "month": month, "hits": hits, "human": human });
+                line["daily_hits"] = json!(daily_hits);
+                line["today"] = json!(today);
+                println!("{line}");
             }
         }
         Format::Table => {
             let mut table = Table::new();
-            table.set_header(["property_id", "name", "month", "hits", "human"]);
-            for (property, month, Month { hits, human }) in lines {
-                let (id, name) = (&property.property_id, &property.name);
-                table.add_row([id, name, month, &hits.to_string(), &human.to_string()]);
+            table.set_header(["property_id", "name", "month", "hits", "human", "today", "daily_hits"]);
+            for (property, month, Month { hits, human, today }) in lines {
+                let (id, name, quota) = (&property.property_id, &property.name, limit(property.daily_hits));
+                let today = today.map(|hits| hits.to_string()).unwrap_or_default();
+                table.add_row([id, name, month, &hits.to_string(), &human.to_string(), &today, &quota]);
             }
-            for column in [3, 4] {
+            for column in 3..7 {
                 if let Some(column) = table.column_mut(column) {
                     column.set_cell_alignment(CellAlignment::Right);
                 }
@@ -157,8 +175,19 @@ mod tests {
             row("2026-02-01", "bot", 7),
             row("2026-02-28", "internal", 1),
         ];
-        let found = months(&RunReportResponse { rows, ..RunReportResponse::default() }).unwrap();
-        let expected = [("2026-01", Month { hits: 3, human: 3 }), ("2026-02", Month { hits: 13, human: 5 })];
-        assert_eq!(found, expected.map(|(month, counted)| (month.to_owned(), counted)).into());
+        let report = RunReportResponse { rows, ..RunReportResponse::default() };
+        for (today, of_january, of_february) in [
+            ("2026-02-01", None, Some(12)),
+            ("2026-02-02", None, Some(0)),
+            ("2026-01-31", Some(3), None),
+            ("2026-03-01", None, None),
+        ] {
+            let expected = [
+                ("2026-01", Month { hits: 3, human: 3, today: of_january }),
+                ("2026-02", Month { hits: 13, human: 5, today: of_february }),
+            ];
+            let found = months(&report, today).unwrap();
+            assert_eq!(found, expected.map(|(month, counted)| (month.to_owned(), counted)).into(), "{today}");
+        }
     }
 }

@@ -190,7 +190,7 @@ impl Sender {
         loop {
             let answer = client.send(Method::POST, url, &headers, body.clone()).await;
             let (wait, reason) = match answer {
-                Ok(answer) if !is_for_now(answer.status) => return Ok(answer),
+                Ok(answer) if !is_for_now(&answer) => return Ok(answer),
                 Ok(answer) => {
                     (retry_after(&answer).unwrap_or(pause), anyhow!("{}", error_of(&answer).message))
                 }
@@ -237,8 +237,10 @@ fn hit_id(request: &PageRequest) -> String {
     format!("{:032x}", hasher.finish128().as_u128())
 }
 
-fn is_for_now(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+/// Whether it may be otherwise soon: a rate is, a quota at midnight.
+fn is_for_now(answer: &Answer) -> bool {
+    let is_soon = || retry_after(answer).is_none_or(|after| after <= GIVE_UP_AFTER);
+    answer.status.is_server_error() || (answer.status == StatusCode::TOO_MANY_REQUESTS && is_soon())
 }
 
 fn retry_after(answer: &Answer) -> Option<Duration> {

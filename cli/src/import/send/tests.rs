@@ -48,6 +48,31 @@ fn a_visitor_stays_on_one_connection_in_order() {
 }
 
 #[test]
+fn a_full_second_is_waited_for_and_a_full_day_is_not() {
+    let answer = |status: u16, after: Option<&'static str>| {
+        let headers = after.map(|after| (http::header::RETRY_AFTER, http::HeaderValue::from_static(after)));
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.into_iter().collect(),
+            body: Bytes::new(),
+        }
+    };
+    for (status, after, expected) in [
+        (503, Some("30"), true),
+        (500, None, true),
+        (429, None, true),
+        (429, Some("1"), true),
+        (429, Some("300"), true),
+        (429, Some("301"), false),
+        (429, Some("86400"), false),
+        (400, None, false),
+        (204, None, false),
+    ] {
+        assert_eq!(is_for_now(&answer(status, after)), expected, "{status} {after:?}");
+    }
+}
+
+#[test]
 fn the_edges_error_names_the_hit() {
     assert_eq!(hit_index("hits[3].url"), Some(3));
     assert_eq!(hit_index("measurement_id"), None);

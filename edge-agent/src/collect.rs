@@ -91,7 +91,7 @@ pub struct Config {
     /// ones are refused with 429 `rate_limited`. 0 (default): no limit.
     pub hits_per_second: u32,
     /// Properties whose hits are counted here because of a limit of theirs (default 100,000; some 60 bytes each). At the limit those of other
-    /// days are let go; of a property that finds no room even so, hits are refused only when the apis have counted its quota.
+    /// days are let go, and those whose second alone is limited and is over; of a property that finds no room even so, hits are refused only when the apis have counted its quota.
     pub quota_properties: usize,
     /// Certificate and key; absent: no TLS.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -51,6 +51,8 @@ struct Count {
     /// Days since 1970-01-01 of the date in its zone.
     date: i32,
     hits: u64,
+    /// Whether its hits of the day are limited, and not only those of a second.
+    is_daily: bool,
     bucket: Bucket,
 }
 
@@ -113,6 +115,7 @@ impl Quotas {
         if count.date != date {
             (count.date, count.hits) = (date, 0);
         }
+        count.is_daily = quota.daily_hits > 0;
         let after = count.hits.saturating_add(hits);
         if quota.daily_hits > 0 && after > quota.daily_hits {
             return Err(over_quota(property, (count.hits, hits), at.now_ms));
@@ -151,8 +154,9 @@ impl Shard {
         if is_crowded && monotonic_ms >= self.looked_at_ms.saturating_add(LOOK_EVERY_MS) {
             self.looked_at_ms = monotonic_ms;
             // Dates of all zones of one moment are at most two apart.
-            self.counts
-                .retain(|_, count| count.date.abs_diff(date) <= 2 || !count.bucket.is_full(monotonic_ms));
+            self.counts.retain(|_, count| {
+                (count.is_daily && count.date.abs_diff(date) <= 2) || !count.bucket.is_full(monotonic_ms)
+            });
         }
         if is_crowded && self.counts.len() >= limit {
             return None;

@@ -149,3 +149,18 @@ fn a_property_that_finds_no_room_is_taken_and_told() {
     assert!(take(&quotas, &second, 1, later).is_some());
     assert_eq!(uncounted.get(), 7);
 }
+
+#[test]
+fn a_property_without_a_quota_of_the_day_makes_room_when_its_bucket_is_full() {
+    let uncounted = Counter::default();
+    let quotas = Quotas::new(SHARDS, 10, uncounted.clone());
+    let mut of_one_part = std::iter::repeat_with(|| property("UTC", 0, 0))
+        .filter(|property| quotas.limited(property).unwrap().last() == Some(&b'a'));
+    let [first, second] = [of_one_part.next().unwrap(), of_one_part.next().unwrap()];
+    assert_eq!(take(&quotas, &first, 50, NEW_YEAR_MS), None);
+    assert_eq!((take(&quotas, &second, 99, NEW_YEAR_MS + 4_999), uncounted.get()), (None, 99));
+    // After five seconds, and not before a look is due.
+    assert_eq!(take(&quotas, &second, 50, NEW_YEAR_MS + 6_000), None);
+    assert!(take(&quotas, &second, 1, NEW_YEAR_MS + 6_000).is_some());
+    assert_eq!(uncounted.get(), 99);
+}

@@ -164,6 +164,9 @@ impl Watcher {
         let by = Attribution { actor: Actor { kind: "api".to_owned(), id: String::new() }, method: METHOD };
         let told = found.clone();
         let over = self.history.change(by, move |draft| tell(draft, &told, now_ms)).await?;
+        if over > 0 {
+            tracing::info!(properties = over, "edges are told who is over the quota of the day");
+        }
         self.metrics.over.inc_by(over);
         found.iter().for_each(|found| self.known.told(found));
         Ok(())
@@ -187,7 +190,6 @@ fn tell(draft: &mut Draft<'_>, found: &[Found], now_ms: u64) -> Result<u64, Refu
         if before.is_some_and(|(_, over)| over.holds(property.quota, *date)) {
             continue;
         }
-        tracing::info!(property_id, hits, daily_hits, "the property is over its quota of the day");
         draft.put(key, quota::value(property_id, OverQuota { local_date: *date, daily_hits }));
         told += 1;
     }

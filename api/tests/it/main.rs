@@ -9,3 +9,4 @@ mod reports;
 mod channels;
 mod access;
 mod rules;
+mod quotas;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, bail, ensure};
+use api::quotas::QuotasConfig;
 use proto::report::report_service_client::ReportServiceClient;
 use proto::report::{RunReportRequest, RunReportResponse};
 use serde_json::{Map, Value, json};
@@ -99,6 +100,11 @@ fn start_engine(dir: &Path) -> anyhow::Result<(Engine, String)> {
 impl Running {
     /// Tables made, api ready, `now` on its clock (RFC 3339).
     pub(crate) async fn start(now: &str) -> anyhow::Result<Self> {
+        Self::start_as(now, QuotasConfig::default()).await
+    }
+
+    /// The same with this table `[quotas]`.
+    pub(crate) async fn start_as(now: &str, quotas: QuotasConfig) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let (engine, url) = start_engine(dir.path())?;
         let warehouse = WarehouseConfig { url, ..WarehouseConfig::default() };
@@ -121,6 +127,7 @@ impl Running {
             admin_key_file: dir.path().join("admin.key"),
             keys_dir: Some(dir.path().join("keys")),
             warehouse: warehouse.clone(),
+            quotas,
             ..api::Config::default()
         };
         let api = tokio::spawn(Box::pin(api::run(config, context.clone())));

@@ -15,6 +15,7 @@ mod repeats;
 mod changes;
 mod rules;
 mod refused;
+mod quotas;
 mod commands;
 mod organisations;
 mod zones;

@@ -21,6 +21,7 @@ use crate::history::draft::Draft;
 use crate::history::{Attribution, History, unreadable};
 use crate::metrics::{Method, RequestMetrics};
 use crate::refuse::Refusal;
+use crate::retention::RetentionConfig;
 
 /// What calls about the configuration need.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct ConfigCalls {
     pub usual_quota: Quota,
     /// Where plain keys are kept, in development.
     pub keys_dir: Option<PathBuf>,
+    /// How long new properties keep what was counted.
+    pub retention: RetentionConfig,
     /// Counts.
     pub metrics: RequestMetrics,
 }

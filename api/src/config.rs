@@ -13,6 +13,7 @@ use warehouse::WarehouseConfig;
 use crate::history::HistoryConfig;
 use crate::mesh::MeshConfig;
 use crate::quotas::QuotasConfig;
+use crate::retention::RetentionConfig;
 
 /// The configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Config {
     /// only. Absent (default): they are in the answer and nowhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys_dir: Option<PathBuf>,
+    /// How long new properties keep what was counted.
+    pub retention: RetentionConfig,
     /// On shutdown, how long running requests may take, ms (default 10,000). Then they are cut.
     pub shutdown_grace_ms: u64,
     /// What is allowed at once and how long.
@@ -110,6 +113,7 @@ impl Default for Config {
             mesh: None,
             admin_key_file: "/var/lib/meridian/admin.key".into(),
             keys_dir: None,
+            retention: RetentionConfig::default(),
             shutdown_grace_ms: 10_000,
             limits: LimitsConfig::default(),
             quotas: QuotasConfig::default(),
@@ -181,6 +185,7 @@ impl ServiceConfig for Config {
             return Err("admin_key_file is empty: set it to a path".into());
         }
         self.config.validate()?;
+        self.retention.validate()?;
         self.warehouse.validate()
     }
 
@@ -211,6 +216,8 @@ mod tests {
         let mut config = Config::default();
         config.limits.max_requests = 0;
         assert!(config.validate().unwrap_err().starts_with("limits.max_requests is 0"));
+        let config = Config { retention: RetentionConfig { days: 3_651 }, ..Config::default() };
+        assert!(config.validate().unwrap_err().starts_with("retention.days is 3651"));
         let config = Config { admin_key_file: PathBuf::new(), ..Config::default() };
         assert!(config.validate().unwrap_err().starts_with("admin_key_file is empty"));
     }

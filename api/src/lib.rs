@@ -34,6 +34,7 @@ pub mod history;
 pub mod calls;
 mod page;
 pub mod properties;
+pub mod retention;
 pub mod aliases;
 pub mod streams;
 pub mod rules;
@@ -171,6 +172,7 @@ fn calls(
         clock: context.clock.clone(),
         usual_quota: config.quotas.usual(),
         keys_dir: config.keys_dir.clone(),
+        retention: config.retention.clone(),
         metrics,
     };
     Ok((reports, config_calls))

@@ -23,6 +23,7 @@ use crate::history::draft::Draft;
 use crate::metrics::Method;
 use crate::page::{self, Page};
 use crate::refuse::{Code, Refusal};
+use crate::retention;
 
 /// Seconds for which what was replaced is accepted, if nobody says.
 const OVERLAP_USUAL_S: u32 = 86_400;
@@ -65,15 +66,18 @@ impl ConfigCalls {
         headers: &HeaderMap,
         mut new: NewProperty,
         organisation_id: String,
+        retention_days: Option<u32>,
     ) -> Result<Keys, Refusal> {
         let (wanted, usual) = (new.quota, self.usual_quota);
         let quota = wanted.on(usual);
         new.quota =
             QuotaChange { daily_hits: Some(quota.daily_hits), hits_per_second: Some(quota.hits_per_second) };
+        let retention = self.retention.clone();
         let make = move |draft: &mut Draft<'_>, access: &Access| {
             let organisation_id = access.organisation_id(draft, Action::CreateProperty, &organisation_id)?;
             refuse_quota(access, (&organisation_id, None), wanted, usual)?;
-            create(draft, &new, &organisation_id, access.now_ms)
+            let retention_days = retention.of_new(retention_days)?;
+            create(draft, &new, &organisation_id, retention_days, access.now_ms)
         };
         let keys = self.change(Method::CreateProperty, headers, make).await?;
         if let Some(dir) = self.keys_dir.clone() {
@@ -113,7 +117,7 @@ impl ConfigCalls {
         self.read(Method::GetProperty, headers, read).await
     }
 
-    /// Changes a property.
+    /// Changes a property; `retention_days` takes an owner.
     ///
     /// # Errors
     /// `InvalidArgument` by field, `PermissionDenied`; `NotFound` for the admin.
@@ -122,6 +126,7 @@ impl ConfigCalls {
         headers: &HeaderMap,
         property_id: String,
         update: PropertyUpdate,
+        retention_days: Option<u32>,
     ) -> Result<NamedProperty, Refusal> {
         let make = move |draft: &mut Draft<'_>, access: &Access| {
             let before = access.property(draft, Action::ChangeProperty, &property_id)?;
@@ -129,7 +134,9 @@ impl ConfigCalls {
             refuse_quota(access, place, update.quota, before.property.quota)?;
             let (property, name) =
                 before.property.updated(&before.name, update.clone()).map_err(not_created)?;
-            let after = NamedProperty { property, name, organisation_id: before.organisation_id.clone() };
+            let retention_days = retention::updated(access, &before, retention_days)?;
+            let organisation_id = before.organisation_id.clone();
+            let after = NamedProperty { property, name, organisation_id, retention_days };
             put_property(draft, &before, &after);
             Ok(after)
         };
@@ -223,6 +230,7 @@ pub(crate) fn create(
     draft: &mut Draft<'_>,
     new: &NewProperty,
     organisation_id: &str,
+    retention_days: u32,
     now_ms: u64,
 ) -> Result<Keys, Refusal> {
     loop {
@@ -256,7 +264,8 @@ pub(crate) fn create(
             draft.put(key, value);
         }
         draft.put(stored::property_of_key(organisation_id, &property_id), Vec::new());
-        let named = NamedProperty { property, name, organisation_id: organisation_id.to_owned() };
+        let organisation_id = organisation_id.to_owned();
+        let named = NamedProperty { property, name, organisation_id, retention_days };
         draft.put(key, stored::property_value(&named));
         return Ok(keys);
     }

@@ -20,7 +20,7 @@ pub enum Command {
     List(ListArguments),
     /// Show a property
     Show(change::ShowArguments),
-    /// Change a property's name, host names, currency, time zone, data region or quota
+    /// Change a property's name, host names, currency, time zone, data region, retention or quota
     Update(change::UpdateArguments),
     /// Make a new API secret; prints it (shown only here); those before it are accepted a while longer
     RotateSecret(change::RotateArguments),
@@ -49,6 +49,9 @@ pub struct CreateArguments {
     /// Data region that its hits stay in; without it wherever the edge that takes them is at home
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     data_region: String,
+    /// Days for which what is counted is kept, 1 to 3650; 0: for ever; without it what the operator chose for new ones
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<u32>,
     /// Hits that are taken on a day in its zone, 0 for no limit; without it what the api's configuration says. Takes the admin key
     #[arg(long, value_name = "N")]
     daily_hits: Option<u64>,
@@ -111,6 +114,7 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         currency: arguments.currency,
         hostnames: arguments.hostnames,
         data_region: arguments.data_region,
+        retention_days: arguments.retention_days,
         organisation_id: arguments.organisation,
         daily_hits: arguments.daily_hits,
         hits_per_second: arguments.hits_per_second,
@@ -162,11 +166,16 @@ fn print(properties: &[Property], format: Format) {
                 "time_zone",
                 "hostnames",
                 "data_region",
+                "retention",
                 "daily_hits",
                 "hits_per_second",
             ]);
             for property in properties {
                 let hostnames = property.hostnames.join(", ");
+                let retention = match property.retention_days {
+                    0 => "for ever".to_owned(),
+                    days => format!("{days} days"),
+                };
                 let (daily_hits, hits_per_second) =
                     (limit(property.daily_hits), limit(property.hits_per_second.into()));
                 table.add_row([
@@ -176,6 +185,7 @@ fn print(properties: &[Property], format: Format) {
                     &property.time_zone,
                     &hostnames,
                     &property.data_region,
+                    &retention,
                     &daily_hits,
                     &hits_per_second,
                 ]);
@@ -199,6 +209,7 @@ fn to_json(property: &Property) -> serde_json::Value {
         "currency": property.currency,
         "hostnames": property.hostnames,
         "data_region": property.data_region,
+        "retention_days": property.retention_days,
         "daily_hits": property.daily_hits,
         "hits_per_second": property.hits_per_second,
         "created_at": property.created_at,

@@ -143,7 +143,8 @@ fn named(first: u64, number: u32, rules: Rulebook) -> NamedProperty {
         data_region: String::new(),
         quota: property::Quota::default(),
     };
-    NamedProperty { property, name: format!("Shop number {number}"), organisation_id: String::new() }
+    let name = format!("Shop number {number}");
+    NamedProperty { property, name, organisation_id: String::new(), retention_days: 0 }
 }
 
 /// Property id and measurement id of a number.

@@ -45,6 +45,8 @@ pub enum Action {
     ChangeProperty,
     /// Say how many hits are taken of a property.
     SetQuota,
+    /// Change for how long what was counted of a property is kept: a shorter time destroys it.
+    ChangeRetention,
     /// Replace the API secret of a property.
     RotateApiSecret,
     /// See an organisation.
@@ -81,7 +83,8 @@ impl Action {
             Self::ReadProperty => (Some(Role::Viewer), Some(Scope::ConfigRead)),
             Self::ReadOrganisation => (Some(Role::Viewer), None),
             Self::CreateProperty | Self::ChangeProperty => (Some(Role::Editor), None),
-            Self::RotateApiSecret
+            Self::ChangeRetention
+            | Self::RotateApiSecret
             | Self::ChangeOrganisation
             | Self::ReadMembers
             | Self::ChangeMembers

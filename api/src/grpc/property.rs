@@ -20,8 +20,16 @@ use crate::properties::shown_time;
 use crate::rules::ShownRules;
 
 /// The fields of a property that an update may name.
-const CHANGEABLE: [&str; 7] =
-    ["name", "hostnames", "currency", "time_zone", "data_region", "daily_hits", "hits_per_second"];
+const CHANGEABLE: [&str; 8] = [
+    "name",
+    "hostnames",
+    "currency",
+    "time_zone",
+    "data_region",
+    "retention_days",
+    "daily_hits",
+    "hits_per_second",
+];
 
 #[tonic::async_trait]
 impl PropertyService for ConfigCalls {
@@ -37,12 +45,13 @@ impl PropertyService for ConfigCalls {
             hostnames,
             organisation_id,
             data_region,
+            retention_days,
             daily_hits,
             hits_per_second,
         } = request;
         let quota = QuotaChange { daily_hits, hits_per_second };
         let new = NewProperty { name, time_zone, currency, hostnames, data_region, quota };
-        let keys = ConfigCalls::create_property(self, &headers, new, organisation_id).await?;
+        let keys = ConfigCalls::create_property(self, &headers, new, organisation_id, retention_days).await?;
         Ok(Response::new(CreatePropertyResponse {
             property_id: keys.property_id,
             measurement_id: keys.measurement_id,
@@ -76,8 +85,9 @@ impl PropertyService for ConfigCalls {
         let (headers, _patience, UpdatePropertyRequest { property, update_mask }) = open(request);
         let property = property.unwrap_or_default();
         let Property { property_id, name, time_zone, currency, hostnames, data_region, .. } = property;
-        let (daily_hits, hits_per_second) = (property.daily_hits, property.hits_per_second);
+        let Property { retention_days, daily_hits, hits_per_second, .. } = property;
         let meant = Meant::of(update_mask, &CHANGEABLE)?;
+        let retention_days = meant.is("retention_days", retention_days != 0).then_some(retention_days);
         let quota = QuotaChange {
             daily_hits: meant.is("daily_hits", daily_hits != 0).then_some(daily_hits),
             hits_per_second: meant.is("hits_per_second", hits_per_second != 0).then_some(hits_per_second),
@@ -90,7 +100,8 @@ impl PropertyService for ConfigCalls {
             data_region: meant.text("data_region", data_region),
             quota,
         };
-        let updated = ConfigCalls::update_property(self, &headers, property_id, update).await?;
+        let updated =
+            ConfigCalls::update_property(self, &headers, property_id, update, retention_days).await?;
         Ok(Response::new(shown(&updated)))
     }
 
@@ -172,7 +183,7 @@ fn shown_alias(owned: OwnedAlias) -> Alias {
 
 /// A property without its secrets.
 fn shown(named: &NamedProperty) -> Property {
-    let NamedProperty { property, name, organisation_id } = named;
+    let NamedProperty { property, name, organisation_id, retention_days } = named;
     Property {
         property_id: property.property_id.clone(),
         measurement_id: property.measurement_id.clone(),
@@ -183,6 +194,7 @@ fn shown(named: &NamedProperty) -> Property {
         created_at: property.created_at.to_string(),
         data_region: property.data_region.clone(),
         organisation_id: organisation_id.clone(),
+        retention_days: *retention_days,
         daily_hits: property.quota.daily_hits,
         hits_per_second: property.quota.hits_per_second,
     }

@@ -64,7 +64,10 @@ impl Running {
 
     pub(crate) async fn property(&self, name: &str) -> Keys {
         let new = NewProperty { name: name.into(), ..NewProperty::default() };
-        self.history.change(by("CreateProperty"), move |draft| create(draft, &new, "", NOW_MS)).await.unwrap()
+        self.history
+            .change(by("CreateProperty"), move |draft| create(draft, &new, "", 0, NOW_MS))
+            .await
+            .unwrap()
     }
 
     /// Stops it; gives its data directory.

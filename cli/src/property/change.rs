@@ -45,6 +45,9 @@ pub struct UpdateArguments {
     /// New data region, for the hits that come from now on; "" for wherever the edge that takes them is at home
     #[arg(long, value_name = "NAME", group = "change")]
     data_region: Option<String>,
+    /// Days for which what is counted is kept, 1 to 3650; 0: for ever. Older hits are deleted; it takes an owner or the admin key
+    #[arg(long, value_name = "DAYS", group = "change")]
+    retention_days: Option<u32>,
     /// Hits that are taken on a day in its zone, 0 for no limit; holds at once. Takes the admin key
     #[arg(long, value_name = "N", group = "change")]
     daily_hits: Option<u64>,
@@ -99,6 +102,7 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         hostnames,
         any_hostname,
         data_region,
+        retention_days,
         daily_hits,
         hits_per_second,
         api,
@@ -111,6 +115,7 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         ("currency", currency.is_some()),
         ("hostnames", any_hostname || !hostnames.is_empty()),
         ("data_region", data_region.is_some()),
+        ("retention_days", retention_days.is_some()),
         ("daily_hits", daily_hits.is_some()),
         ("hits_per_second", hits_per_second.is_some()),
     ];
@@ -123,6 +128,7 @@ pub(super) async fn update(arguments: UpdateArguments) -> anyhow::Result<()> {
         currency: currency.unwrap_or_default(),
         hostnames,
         data_region: data_region.unwrap_or_default(),
+        retention_days: retention_days.unwrap_or_default(),
         daily_hits: daily_hits.unwrap_or_default(),
         hits_per_second: hits_per_second.unwrap_or_default(),
         ..Property::default()

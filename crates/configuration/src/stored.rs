@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hit::Rules;
 use jiff::Timestamp;
+use property::retention::check_retention_days;
 use property::{Alias, ApiSecret, KeyHash, OwnedAlias, Property, Quota, Rulebook, VisitorKey};
 use prost::Message;
 use proto::config as wire;
@@ -63,6 +64,8 @@ pub struct NamedProperty {
     pub name: String,
     /// `o_…`; empty: the operator's.
     pub organisation_id: String,
+    /// Days for which what was counted is kept; 0: for ever.
+    pub retention_days: u32,
 }
 
 /// Key of a property.
@@ -99,11 +102,12 @@ pub fn measurement_id_key(measurement_id: &str) -> String {
 
 /// Value of a property.
 pub fn property_value(named: &NamedProperty) -> Vec<u8> {
-    let NamedProperty { property, name, organisation_id } = named;
+    let NamedProperty { property, name, organisation_id, retention_days } = named;
     let stored = wire::StoredProperty {
         edge: Some(edge_property(property)),
         name: name.clone(),
         organisation_id: organisation_id.clone(),
+        retention_days: *retention_days,
     };
     stored.encode_to_vec()
 }
@@ -178,7 +182,10 @@ pub fn property(records: &dyn Records, property_id: &str) -> Result<Option<Named
     let stored: wire::StoredProperty = decode(&key, &value)?;
     let edge = stored.edge.ok_or_else(|| wrong(&key, "it has no part for edges"))?;
     let property = read_edge_property(&key, edge, earlier_rules(records, property_id)?)?;
-    Ok(Some(NamedProperty { property, name: stored.name, organisation_id: stored.organisation_id }))
+    let wire::StoredProperty { name, organisation_id, retention_days, .. } = stored;
+    check_retention_days(retention_days)
+        .map_err(|problem| wrong(&key, &format!("retention_days is {retention_days}, {problem}")))?;
+    Ok(Some(NamedProperty { property, name, organisation_id, retention_days }))
 }
 
 /// A property from its record at an edge and its earlier rules.
@@ -307,7 +314,12 @@ mod tests {
             quota: QuotaChange { daily_hits: Some(10_000_000_000), hits_per_second: Some(7) },
         };
         let created = new.create(1_431_857_100_000).unwrap();
-        NamedProperty { property: created.property, name: created.name, organisation_id: "o_x".into() }
+        NamedProperty {
+            property: created.property,
+            name: created.name,
+            organisation_id: "o_x".into(),
+            retention_days: 400,
+        }
     }
 
     struct Fixed(Vec<(String, Vec<u8>)>);

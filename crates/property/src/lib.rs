@@ -10,6 +10,7 @@ pub mod quota;
 pub mod tracker;
 pub mod create;
 pub mod update;
+pub mod retention;
 pub mod rules_file;
 pub mod change;
 pub mod aliases;

@@ -254,3 +254,53 @@ async fn another_zone_or_currency_is_another_version_of_the_rules() {
     let refused = world.properties().update_property(with(editor, unknown)).await.unwrap_err();
     assert!(refused.message().starts_with("update_mask is \"measurement_id\""), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_is_chosen_with_a_new_property_and_changed_by_owners_only() {
+    let world = World::start().await;
+    let tenant = world.tenant("mine").await;
+    let (owner, editor) = (tenant.key("owner"), tenant.key("editor"));
+    let days = async |property_id: &str| {
+        let get = GetPropertyRequest { property_id: property_id.into() };
+        world.properties().get_property(with(editor, get)).await.unwrap().into_inner().retention_days
+    };
+    for (asked, kept) in [(None, 400), (Some(0), 0), (Some(30), 30)] {
+        let new = CreatePropertyRequest {
+            name: "New".into(),
+            retention_days: asked,
+            ..CreatePropertyRequest::default()
+        };
+        let made = world.properties().create_property(with(editor, new)).await.unwrap().into_inner();
+        assert_eq!(days(&made.property_id).await, kept, "{asked:?}; the operator chose 400");
+    }
+    let property_id = tenant.properties[0].property_id.clone();
+    let update = |retention_days, paths: &[&str]| UpdatePropertyRequest {
+        property: Some(Property {
+            property_id: property_id.clone(),
+            name: "Renamed".into(),
+            retention_days,
+            ..Property::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        }),
+    };
+    let refused =
+        world.properties().update_property(with(editor, update(7, &["name", "retention_days"]))).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().starts_with("retention_days is \"7\", "), "{refused}");
+    // The same value again destroys nothing.
+    world.properties().update_property(with(editor, update(400, &["name", "retention_days"]))).await.unwrap();
+    let too_long = world.properties().update_property(with(owner, update(3_651, &["retention_days"]))).await;
+    let too_long = too_long.unwrap_err();
+    assert_eq!(too_long.code(), Code::InvalidArgument);
+    assert!(
+        too_long.message().starts_with("retention_days is \"3651\", ") && too_long.message().contains("3650"),
+        "{too_long}"
+    );
+    world.properties().update_property(with(owner, update(7, &["retention_days"]))).await.unwrap();
+    assert_eq!(days(&property_id).await, 7);
+    world.properties().update_property(with(owner, update(0, &["retention_days"]))).await.unwrap();
+    assert_eq!(days(&property_id).await, 0);
+}

@@ -65,6 +65,11 @@ async fn request(world: &World, tenant: &Tenant, rpc: &str, nth: usize) -> Ask {
         "UpdateProperty" => {
             Ask::UpdateProperty(UpdatePropertyRequest { property: Some(property), update_mask: None })
         }
+        "UpdateProperty(retention_days)" => {
+            let retention_days = u32::try_from(nth).unwrap() + 1;
+            let property = Some(Property { retention_days, ..property });
+            Ask::UpdateProperty(UpdatePropertyRequest { property, update_mask: None })
+        }
         "RotateApiSecret" => Ask::RotateApiSecret(RotateApiSecretRequest { property_id, overlap_s: Some(0) }),
         "AddAlias" => Ask::AddAlias(AddAliasRequest { alias: Some(alias) }),
         "RemoveAlias" => {

@@ -30,6 +30,7 @@ use crate::limit::CallLimits;
 use crate::metrics::RequestMetrics;
 use crate::query::Warehouse;
 use crate::report::Reports;
+use crate::retention::RetentionConfig;
 
 pub(super) const ADMIN: &str = "ak_test";
 
@@ -112,6 +113,7 @@ impl World {
             clock: clock.shared(),
             usual_quota: config.quotas.usual(),
             keys_dir: None,
+            retention: RetentionConfig { days: 400 },
             metrics,
         };
         let server = Grpc::new(&config, reports, Configuring::new(&config.limits, calls)).await.unwrap();

@@ -41,8 +41,12 @@ fn fields_that_differ_are_told_and_no_others() {
 fn zone_and_currency_of_a_property_are_fields_of_its_rules() {
     let new = NewProperty { name: "Shop".into(), ..NewProperty::default() };
     let created = new.create(1).unwrap();
-    let named =
-        NamedProperty { property: created.property, name: created.name, organisation_id: "o_a".into() };
+    let named = NamedProperty {
+        property: created.property,
+        name: created.name,
+        organisation_id: "o_a".into(),
+        retention_days: 0,
+    };
     let update = PropertyUpdate { currency: Some("EUR".into()), ..PropertyUpdate::default() };
     let (property, _) = named.property.updated("Shop", update).unwrap();
     let after = NamedProperty { property, ..named.clone() };
@@ -58,8 +62,12 @@ fn zone_and_currency_of_a_property_are_fields_of_its_rules() {
 fn no_secret_and_no_hash_is_shown_in_any_form() {
     let created = NewProperty { name: "Shop".into(), ..NewProperty::default() }.create(1).unwrap();
     let visitor_key = *created.property.visitor_key.bytes();
-    let named =
-        NamedProperty { property: created.property, name: created.name, organisation_id: "o_a".into() };
+    let named = NamedProperty {
+        property: created.property,
+        name: created.name,
+        organisation_id: "o_a".into(),
+        retention_days: 0,
+    };
     let hash = KeyHash::of("mk_secret");
     let key = Key {
         key_id: "k_a".into(),

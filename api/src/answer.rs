@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::plan::fields::{Dimension, Measure, Measured, Metric};
 use crate::plan::{OrderField, Plan};
 use crate::query::{Findings, Found, NO_SUMS, Row, Sums, add};
+use crate::seams::{self, Note};
 
 /// A number of a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,12 +36,14 @@ pub struct Report {
     pub row_count: u64,
     /// The metrics over everything.
     pub totals: Vec<Value>,
-    /// Zone of the labels.
+    /// Zone of the labels of the last day.
     pub time_zone: String,
     /// RFC 3339; empty: nothing was loaded yet.
     pub data_until: String,
     /// Time taken.
     pub elapsed_ms: u64,
+    /// What a reader should know about the days.
+    pub notes: Vec<Note>,
 }
 
 /// Makes the report; `elapsed_ms` is filled in by who measures it.
@@ -63,7 +66,12 @@ pub fn answer(plan: Plan, findings: Findings) -> Report {
         rows: rows.into_iter().map(|row| (row.labels, values(&row.sums))).collect(),
         totals: totals(&plan, values(&findings.totals)),
         row_count,
-        time_zone: plan.property.time_zone().to_owned(),
+        time_zone: seams::time_zone(&plan.property.rules, plan.days).to_owned(),
+        notes: seams::notes(
+            &plan.property.rules,
+            plan.days,
+            plan.metrics.iter().any(|metric| metric.is_money()),
+        ),
         data_until: until.map(|until| until.to_string()).unwrap_or_default(),
         elapsed_ms: 0,
         dimensions: plan.dimensions,

@@ -14,7 +14,7 @@ use proto::config::property_service_server::PropertyServiceServer;
 use proto::config::stream_service_server::StreamServiceServer;
 use proto::report::metric_value::Value as ProtoValue;
 use proto::report::report_service_server::{ReportService, ReportServiceServer};
-use proto::report::{MetricValue, Row, RunReportRequest, RunReportResponse};
+use proto::report::{MetricValue, Note, Row, RunReportRequest, RunReportResponse};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -200,7 +200,13 @@ fn response(report: Report) -> RunReportResponse {
         time_zone: report.time_zone,
         data_until: report.data_until,
         elapsed_ms: report.elapsed_ms,
+        notes: report.notes.into_iter().map(note).collect(),
     }
+}
+
+fn note(note: crate::seams::Note) -> Note {
+    let crate::seams::Note { code, message, at, before, after } = note;
+    Note { code: code.to_owned(), message, at, before, after }
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ impl Serialize for Shown<'_> {
         map.serialize_entry("time_zone", &report.time_zone)?;
         map.serialize_entry("data_until", &report.data_until)?;
         map.serialize_entry("elapsed_ms", &report.elapsed_ms)?;
+        map.serialize_entry("notes", &report.notes)?;
         map.end()
     }
 }
@@ -170,6 +171,7 @@ impl Serialize for Named<'_> {
 mod tests {
     use super::*;
     use crate::plan::fields::{Dimension, Metric};
+    use crate::seams::Note;
 
     #[test]
     fn report_has_the_form_of_the_interface() {
@@ -182,10 +184,17 @@ mod tests {
             time_zone: "UTC".into(),
             data_until: String::new(),
             elapsed_ms: 4,
+            notes: vec![Note {
+                code: "currency_changed",
+                message: "m".into(),
+                at: "2015-05-17T00:00:00Z".into(),
+                before: "EUR".into(),
+                after: "USD".into(),
+            }],
         };
         assert_eq!(
             serde_json::to_string(&Shown(&report)).unwrap(),
-            r#"{"rows":[{"date":"2015-05-17","page_views":123,"bounce_rate":0.5}],"row_count":1,"totals":{"page_views":123,"bounce_rate":0.0},"time_zone":"UTC","data_until":"","elapsed_ms":4}"#
+            r#"{"rows":[{"date":"2015-05-17","page_views":123,"bounce_rate":0.5}],"row_count":1,"totals":{"page_views":123,"bounce_rate":0.0},"time_zone":"UTC","data_until":"","elapsed_ms":4,"notes":[{"code":"currency_changed","message":"m","at":"2015-05-17T00:00:00Z","before":"EUR","after":"USD"}]}"#
         );
     }
 

@@ -28,6 +28,7 @@ pub mod limit;
 pub mod authorize;
 pub mod plan;
 pub mod query;
+pub mod seams;
 pub mod answer;
 pub mod report;
 pub mod history;

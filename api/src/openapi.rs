@@ -160,8 +160,9 @@ fn operation(schemas: &mut Schemas, operation_id: String, route: &Route) -> Oper
 fn run_report(schemas: &mut Schemas, rpc: &MethodDescriptor) -> Operation {
     let request = Schema::Value(schemas.message(&rpc.input()));
     let output = rpc.output();
-    let Object { description, mut properties } = schemas
-        .object(&output, |name| ["row_count", "time_zone", "data_until", "elapsed_ms"].contains(&name));
+    let Object { description, mut properties } = schemas.object(&output, |name| {
+        ["row_count", "time_zone", "data_until", "elapsed_ms", "notes"].contains(&name)
+    });
     let described = |name: &str| {
         let field = output.get_field_by_name(name);
         field.map(|field| comment(&field.parent_file(), field.path())).unwrap_or_default()

@@ -133,7 +133,7 @@ impl ConfigCalls {
             let place = (before.organisation_id.as_str(), Some(property_id.as_str()));
             refuse_quota(access, place, update.quota, before.property.quota)?;
             let (property, name) =
-                before.property.updated(&before.name, update.clone()).map_err(not_created)?;
+                before.property.updated(&before.name, update.clone(), access.now_ms).map_err(not_created)?;
             let retention_days = retention::updated(access, &before, retention_days)?;
             let organisation_id = before.organisation_id.clone();
             let after = NamedProperty { property, name, organisation_id, retention_days };

@@ -51,13 +51,13 @@ impl ConfigCalls {
         if is_dry_run {
             let read = move |reader: &Reader<'_>, access: &Access| {
                 let before = access.property(reader, Action::ChangeProperty, &property_id)?;
-                Ok(changed(&before, &parse()?)?.1)
+                Ok(changed(&before, &parse()?, access.now_ms)?.1)
             };
             return self.read(Method::SetRules, headers, read).await;
         }
         let make = move |draft: &mut Draft<'_>, access: &Access| {
             let before = access.property(draft, Action::ChangeProperty, &property_id)?;
-            let (after, set) = changed(&before, &parse()?)?;
+            let (after, set) = changed(&before, &parse()?, access.now_ms)?;
             put_property(draft, &before, &after);
             Ok(set)
         };
@@ -98,8 +98,12 @@ fn shown(named: &NamedProperty, version: u32) -> Result<ShownRules, Refusal> {
 }
 
 /// The property with what the file says, and what that changes.
-fn changed(before: &NamedProperty, file: &RulesFile) -> Result<(NamedProperty, RulesSet), Refusal> {
-    let Changed { property, changes } = before.property.with_rules(file.clone()).map_err(refuse)?;
+fn changed(
+    before: &NamedProperty,
+    file: &RulesFile,
+    now_ms: u64,
+) -> Result<(NamedProperty, RulesSet), Refusal> {
+    let Changed { property, changes } = before.property.with_rules(file.clone(), now_ms).map_err(refuse)?;
     let set = RulesSet { version: property.current_rules().version, changes };
     Ok((NamedProperty { property, ..before.clone() }, set))
 }

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use proto::report::metric_value::Value as Number;
 use proto::report::report_service_client::ReportServiceClient;
-use proto::report::{MetricValue, OrderBy, RunReportRequest, RunReportResponse};
+use proto::report::{MetricValue, Note, OrderBy, RunReportRequest, RunReportResponse};
 use serde_json::{Map, Value, json};
 
 use crate::services::{ApiOptions, call_error};
@@ -118,7 +118,13 @@ pub fn to_json(report: &RunReportResponse) -> Value {
         "time_zone": report.time_zone,
         "data_until": report.data_until,
         "elapsed_ms": report.elapsed_ms,
+        "notes": report.notes.iter().map(note).collect::<Vec<_>>(),
     })
+}
+
+fn note(note: &Note) -> Value {
+    let Note { code, message, at, before, after } = note;
+    json!({ "code": code, "message": message, "at": at, "before": before, "after": after })
 }
 
 fn number(value: &MetricValue) -> Value {
@@ -160,8 +166,9 @@ pub fn to_table(report: &RunReportResponse) -> String {
         }
     }
     let until = if report.data_until.is_empty() { "nothing yet" } else { &report.data_until };
+    let notes: String = report.notes.iter().map(|note| format!("\nnote: {}", note.message)).collect();
     format!(
-        "{table}\n{} of {} rows, time zone {}, counted until {until}, {} ms",
+        "{table}\n{} of {} rows, time zone {}, counted until {until}, {} ms{notes}",
         report.rows.len(),
         report.row_count,
         report.time_zone,

@@ -10,3 +10,4 @@ mod channels;
 mod access;
 mod rules;
 mod quotas;
+mod seams;

@@ -19,6 +19,7 @@ fn report() -> RunReportResponse {
         time_zone: "UTC".into(),
         data_until: "2015-05-17T10:05:03Z".into(),
         elapsed_ms: 4,
+        notes: Vec::new(),
     }
 }
 
@@ -26,7 +27,7 @@ fn report() -> RunReportResponse {
 fn json_names_every_value() {
     let expected = r#"{"rows":[{"page_path":"/a,\"b\"","page_views":12,"bounce_rate":0.5},
         {"page_path":"/","page_views":3,"bounce_rate":0.0}],"row_count":7,"totals":{"page_views":15,"bounce_rate":0.25},
-        "time_zone":"UTC","data_until":"2015-05-17T10:05:03Z","elapsed_ms":4}"#;
+        "time_zone":"UTC","data_until":"2015-05-17T10:05:03Z","elapsed_ms":4,"notes":[]}"#;
     assert_eq!(to_json(&report()), serde_json::from_str::<Value>(expected).unwrap());
 }
 

@@ -221,6 +221,13 @@ fn check_properties(system: &System, property: &Property) {
     assert_eq!(mine["time_zone"], json!("Europe/Berlin"));
     let other = listed.iter().find(|listed| listed["property_id"] != json!(property.property_id)).unwrap();
     assert_eq!((&mine["data_region"], &other["data_region"]), (&json!(""), &json!("eu")));
+    assert_eq!(mine["retention_days"], json!(0));
+    let update = ["property", "update", "--property", &property.property_id, "--retention-days"];
+    let kept = system.run(&[update.as_slice(), &["400"]].concat());
+    assert!(String::from_utf8_lossy(&kept.stdout).contains("400 days"), "{}", sentence(&kept));
+    let show = ["property", "show", "--property", &property.property_id, "--format", "json"];
+    let shown: Value = serde_json::from_slice(&system.run(&show).stdout).unwrap();
+    assert_eq!(shown["retention_days"], json!(400));
     for secret in [&property.api_secret, &property.report_key] {
         assert!(!text.contains(secret.as_str()), "a list shows no keys");
     }
@@ -262,7 +269,7 @@ fn check_refusals(system: &System, property: &Property, other: &Property) {
     let id = property.property_id.as_str();
     let own = property.report_key.as_str();
     let foreign = other.report_key.as_str();
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 13] = [
         (&["report", "--property", id, "--key", "rk_wrong"], &["key"]),
         (&["report", "--property", id, "--key", foreign], &[id]),
         (&["property", "list", "--key", own], &["key"]),
@@ -277,6 +284,10 @@ fn check_refusals(system: &System, property: &Property, other: &Property) {
         (&["report", "--property", id, "--filter", "page_path ~ x"], &["~"]),
         (&["property", "create", "--time-zone", "Europe/Atlantis"], &["Europe/Atlantis"]),
         (&["property", "create", "--data-region", "EU"], &["data_region", "EU"]),
+        (
+            &["property", "update", "--property", id, "--retention-days", "3651"],
+            &["retention_days", "3651", "3650"],
+        ),
         (&["import", "access-log", "/no/such.log", "--property", id], &["/no/such.log"]),
     ];
     for (arguments, parts) in cases {

@@ -339,7 +339,7 @@ mod tests {
         let mut named = named();
         let file = property::RulesFile::parse("session_timeout_s = 60\n[tracker]\nforms = true\n").unwrap();
         let first = named.property.current_rules().clone();
-        named.property = named.property.with_rules(file).unwrap().property;
+        named.property = named.property.with_rules(file, 1_431_857_100_000).unwrap().property;
         let id = named.property.property_id.clone();
         let records = Fixed(vec![
             (property_key(&id), property_value(&named)),

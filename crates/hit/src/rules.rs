@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Rules {
     /// From 1; the last one is in force.
     pub version: u32,
+    /// Unix milliseconds: from when it is in force; 0: from the beginning, or not known. Always 0 of the first, so that properties may share it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub since_ms: u64,
     /// IANA time zone: decides local date and hour of a hit.
     pub time_zone: String,
     /// ISO 4217: of money that comes without a currency.
@@ -232,6 +235,7 @@ impl Rules {
     pub fn first(time_zone: &str) -> Self {
         Self {
             version: 1,
+            since_ms: 0,
             time_zone: time_zone.to_owned(),
             currency: String::new(),
             session_timeout_s: default_session_timeout_s(),

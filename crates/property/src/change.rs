@@ -45,17 +45,17 @@ pub enum RulesError {
 }
 
 impl Property {
-    /// The property with what the file says.
+    /// The property with what the file says, from `now_ms` on.
     ///
     /// # Errors
     /// With the field that cannot be used.
-    pub fn with_rules(&self, wanted: RulesFile) -> Result<Changed, RulesError> {
+    pub fn with_rules(&self, wanted: RulesFile, now_ms: u64) -> Result<Changed, RulesError> {
         let (rules, tracker) = wanted.over(self.current_rules());
         tracker.check()?;
         let changes = differences((self.current_rules(), self.tracker()), (&rules, &tracker));
         let mut property = self.clone();
         if rules != **self.current_rules() {
-            property.rules = self.rules.with(rules)?;
+            property.rules = self.rules.with(rules, now_ms)?;
         }
         property.tracker = (tracker != TrackerSettings::default()).then(|| Box::new(tracker));
         Ok(Changed { property, changes })

@@ -38,15 +38,16 @@ impl Rulebook {
         self.earlier.get(usize::try_from(version.checked_sub(1)?).ok()?)
     }
 
-    /// The same with one version more, which is in force then.
+    /// The same with one version more, which is in force from `now_ms` on, or from when the one before it is, should a clock be behind.
     ///
     /// # Errors
     /// When a field of it cannot be used, or there can be no more versions.
-    pub fn with(&self, rules: Rules) -> Result<Self, Invalid> {
+    pub fn with(&self, rules: Rules, now_ms: u64) -> Result<Self, Invalid> {
         let version = self.current.version.checked_add(1);
         let version =
             version.ok_or_else(|| Invalid::new("version", self.current.version, "which is the last one"))?;
-        let rules = Rules { version, ..rules };
+        let since_ms = now_ms.max(self.current.since_ms);
+        let rules = Rules { version, since_ms, ..rules };
         check::check(&rules)?;
         check::check_new(&rules)?;
         let zone = known_zone(&rules.time_zone).ok_or_else(|| check::unknown_zone(&rules.time_zone))?;
@@ -115,11 +116,14 @@ mod tests {
         let book = Rulebook::try_from(vec![passive.clone()]).unwrap();
         assert_eq!(book.current().session, passive.session);
         passive.session_timeout_s = 60;
-        let message = book.with(passive.clone()).unwrap_err().to_string();
+        let message = book.with(passive.clone(), 5).unwrap_err().to_string();
         assert!(message.starts_with("session.passive_events[1] is \"page_view\", "), "{message}");
         assert!(message.ends_with("take it out"), "{message}");
         passive.session.passive_events.pop();
-        assert_eq!(book.with(passive).unwrap().current().version, 2);
+        let book = book.with(passive.clone(), 5).unwrap();
+        assert_eq!((book.current().version, book.current().since_ms), (2, 5));
+        let behind = book.with(passive, 4).unwrap();
+        assert_eq!((behind.current().version, behind.current().since_ms), (3, 5));
     }
 
     #[test]

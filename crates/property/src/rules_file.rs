@@ -78,6 +78,7 @@ impl RulesFile {
     pub fn of(rules: &Rules, tracker: &TrackerSettings) -> Self {
         let Rules {
             version: _,
+            since_ms: _,
             time_zone,
             currency: _,
             session_timeout_s,
@@ -125,6 +126,7 @@ impl RulesFile {
         } = self;
         let rules = Rules {
             version: present.version,
+            since_ms: present.since_ms,
             time_zone: time_zone.unwrap_or_else(|| present.time_zone.clone()),
             currency: present.currency.clone(),
             session_timeout_s,

@@ -27,11 +27,16 @@ pub struct PropertyUpdate {
 }
 
 impl Property {
-    /// The property and its display name after the update.
+    /// The property and its display name after the update, which is at `now_ms`.
     ///
     /// # Errors
     /// With the field that cannot be used.
-    pub fn updated(&self, name: &str, update: PropertyUpdate) -> Result<(Self, String), CreateError> {
+    pub fn updated(
+        &self,
+        name: &str,
+        update: PropertyUpdate,
+        now_ms: u64,
+    ) -> Result<(Self, String), CreateError> {
         let rules = self.current_rules();
         let is_other_zone = update.time_zone.is_some();
         let wanted = check(NewProperty {
@@ -52,7 +57,7 @@ impl Property {
         };
         if time_zone != rules.time_zone || wanted.currency != rules.currency {
             let changed = Rules { time_zone, currency: wanted.currency, ..(**rules).clone() };
-            property.rules = self.rules.with(changed).map_err(|invalid| CreateError::Invalid {
+            property.rules = self.rules.with(changed, now_ms).map_err(|invalid| CreateError::Invalid {
                 field: invalid.field,
                 value: invalid.value,
                 problem: invalid.problem,
@@ -81,7 +86,7 @@ mod tests {
     #[test]
     fn what_is_not_named_stays_and_makes_no_version() {
         let before = property();
-        let (after, name) = before.updated("Shop", PropertyUpdate::default()).unwrap();
+        let (after, name) = before.updated("Shop", PropertyUpdate::default(), 1).unwrap();
         assert_eq!((&after, name.as_str()), (&before, "Shop"));
         let update = PropertyUpdate {
             name: Some("Store".into()),
@@ -90,7 +95,7 @@ mod tests {
             quota: QuotaChange { daily_hits: None, hits_per_second: Some(5) },
             ..PropertyUpdate::default()
         };
-        let (after, name) = before.updated("Shop", update).unwrap();
+        let (after, name) = before.updated("Shop", update, 1).unwrap();
         assert_eq!((name.as_str(), after.hostnames.as_slice()), ("Store", &["b.example".to_owned()][..]));
         assert_eq!((after.data_region.as_str(), &after.rules), ("us", &before.rules));
         assert_eq!((after.quota.daily_hits, after.quota.hits_per_second), (1_000, 5));
@@ -108,11 +113,11 @@ mod tests {
             currency: Some("NPR".into()),
             ..PropertyUpdate::default()
         };
-        let (after, _) = before.updated("Shop", update).unwrap();
+        let (after, _) = before.updated("Shop", update, 1).unwrap();
         assert_eq!((after.time_zone(), after.currency()), ("Asia/Kathmandu", "NPR"));
         assert_eq!((after.current_rules().version, after.rules.version(1)), (2, before.rules.version(1)));
         let same = PropertyUpdate { currency: Some("NPR".into()), ..PropertyUpdate::default() };
-        assert_eq!(after.updated("Shop", same).unwrap().0, after);
+        assert_eq!(after.updated("Shop", same, 2).unwrap().0, after);
     }
 
     #[test]
@@ -127,7 +132,7 @@ mod tests {
             ),
             (PropertyUpdate { data_region: Some("E U".into()), ..PropertyUpdate::default() }, "data_region"),
         ] {
-            let message = property().updated("Shop", update).unwrap_err().to_string();
+            let message = property().updated("Shop", update, 1).unwrap_err().to_string();
             assert!(message.starts_with(field), "{message}");
         }
     }

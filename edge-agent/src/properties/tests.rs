@@ -90,7 +90,7 @@ fn data_streams_are_their_propertys_until_they_are_gone() {
 fn rules_of_every_version_are_there_now_and_after_a_restart() {
     let first = new("a");
     let (dir, held, replica) = opened(std::slice::from_ref(&first), &[]);
-    let second = first.with_rules(RulesFile::parse("session_timeout_s = 60").unwrap()).unwrap().property;
+    let second = first.with_rules(RulesFile::parse("session_timeout_s = 60").unwrap(), 1).unwrap().property;
     let mut records = fixture::earlier_rules(&second);
     records.push(fixture::property(&second));
     apply(&replica, records);

@@ -94,7 +94,7 @@ async fn property_decides_its_script_and_what_it_is_told() {
         ),
         ("session_timeout_s = 60", format!(r#"small({{"measurement_id":"{id}"}})"#)),
     ] {
-        property = property.with_rules(RulesFile::parse(rules).unwrap()).unwrap().property;
+        property = property.with_rules(RulesFile::parse(rules).unwrap(), 1).unwrap().property;
         let mut records = fixture::earlier_rules(&property);
         records.push(fixture::property(&property));
         source.change(records).await;

@@ -48,13 +48,17 @@ fn zone_and_currency_of_a_property_are_fields_of_its_rules() {
         retention_days: 0,
     };
     let update = PropertyUpdate { currency: Some("EUR".into()), ..PropertyUpdate::default() };
-    let (property, _) = named.property.updated("Shop", update).unwrap();
+    let (property, _) = named.property.updated("Shop", update, 1).unwrap();
     let after = NamedProperty { property, ..named.clone() };
     let key = stored::property_key(&named.property.property_id);
     let (before, after) = (stored::property_value(&named), stored::property_value(&after));
     let shown = records(&[write(key.clone(), Some(before), Some(after))]).unwrap();
-    let expected =
-        [change("rules.currency", json!("USD"), json!("EUR")), change("rules.version", json!(1), json!(2))];
+    let since = ValueChange { field: "rules.since_ms".to_owned(), before: None, after: Some(json!(1)) };
+    let expected = [
+        change("rules.currency", json!("USD"), json!("EUR")),
+        since,
+        change("rules.version", json!(1), json!(2)),
+    ];
     assert_eq!((shown[0].record.as_str(), shown[0].fields.as_slice()), (key.as_str(), &expected[..]));
 }
 

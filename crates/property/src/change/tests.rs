@@ -12,7 +12,7 @@ fn property() -> Property {
 }
 
 fn set(property: &Property, text: &str) -> Result<Changed, RulesError> {
-    property.with_rules(RulesFile::parse(text)?)
+    property.with_rules(RulesFile::parse(text)?, 1_431_857_100_000)
 }
 
 fn change(field: &str, old: Value, new: Value) -> FieldChange {

@@ -56,6 +56,7 @@ impl Invalid {
 pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
     let Rules {
         version: _,
+        since_ms: _,
         time_zone,
         currency: _,
         session_timeout_s,

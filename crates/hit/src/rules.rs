@@ -33,6 +33,9 @@ pub struct Rules {
     /// Who counts as whom.
     #[serde(default, skip_serializing_if = "is_default")]
     pub traffic: TrafficRules,
+    /// What is kept of people.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub privacy: PrivacyRules,
     /// What becomes of page addresses.
     #[serde(default, skip_serializing_if = "is_default")]
     pub urls: UrlRules,
@@ -93,6 +96,27 @@ pub struct TrafficRules {
     /// Sites that never begin a visit, such as the bank that customers come back from: registrable domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_referrers: Vec<String>,
+}
+
+/// What is kept of people. All of it is decided where a hit is taken, before it is written anywhere: a replay finds what was kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrivacyRules {
+    /// What of the visitor's address is kept with a hit. Visitor id, place and kind of network are found before, from all of it.
+    pub address: AddressPolicy,
+}
+
+/// What of the visitor's address is kept with a hit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressPolicy {
+    /// Its network: /24 of an IPv4 address, /48 of an IPv6 address.
+    #[default]
+    Truncated,
+    /// Nothing.
+    None,
+    /// All of it.
+    Full,
 }
 
 /// What becomes of page addresses.
@@ -242,6 +266,7 @@ impl Rules {
             session_grace_s: default_session_grace_s(),
             session: SessionRules::default(),
             traffic: TrafficRules::default(),
+            privacy: PrivacyRules::default(),
             urls: UrlRules::default(),
             events: EventRules::default(),
             channels: Vec::new(),

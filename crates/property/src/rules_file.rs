@@ -5,7 +5,7 @@
 //! rules, read again, gives the same rules.
 
 use hit::Rules;
-use hit::rules::{ChannelRule, EventRules, SessionRules, TrafficRules, UrlRules};
+use hit::rules::{ChannelRule, EventRules, PrivacyRules, SessionRules, TrafficRules, UrlRules};
 use serde::{Deserialize, Serialize};
 
 use crate::rulebook::known_zone;
@@ -27,6 +27,7 @@ pub struct RulesFile {
     session_grace_s: u32,
     session: SessionRules,
     traffic: TrafficRules,
+    privacy: PrivacyRules,
     urls: UrlRules,
     events: EventRules,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,6 +86,7 @@ impl RulesFile {
             session_grace_s,
             session,
             traffic,
+            privacy,
             urls,
             events,
             channels,
@@ -96,6 +98,7 @@ impl RulesFile {
             session_grace_s,
             session,
             traffic,
+            privacy,
             urls,
             events,
             channels,
@@ -119,6 +122,7 @@ impl RulesFile {
             session_grace_s,
             session,
             traffic,
+            privacy,
             urls,
             events,
             channels,
@@ -133,6 +137,7 @@ impl RulesFile {
             session_grace_s,
             session,
             traffic,
+            privacy,
             urls,
             events,
             channels,

@@ -1,7 +1,7 @@
 //! From parsed hits to a submission: whose they are, who sent them, when they happened; then the commit.
 //!
 //! Each hit is encoded once, here, as it will lie in the WAL. The full client address ends here: it makes the visitor
-//! id, the place and the kind of network, and is cut.
+//! id, the place and the kind of network, and is cut, or kept as the property's rules say.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use protocol::{Code, CollectRequest, Hints, HitTime, Outcome, ParsedHit, Place, 
 use serde_json::{Map, Value, json};
 use service::SharedClock;
 
-use super::client::{self, Client, Proxies, Truncated};
+use super::client::{self, Client, Kept, Proxies};
 use super::locate::Located;
 use super::network::Network;
 use super::origin::{Maps, Origins};
@@ -154,7 +154,7 @@ pub(super) struct Sender<'a> {
 struct Origin<'a> {
     located: Located<'a>,
     network: Network,
-    truncated_ip: Option<Truncated>,
+    kept_ip: Kept,
 }
 
 impl Acceptor {
@@ -334,7 +334,7 @@ impl Acceptor {
         let address = hit.ip.map_or(sender.address, |ip| ip.to_canonical());
         let traits = Traits { host: &hit.host, address, user_agent };
         let ids = visitor_ids(property, &hit.client_id, traits, event_time_ms, salts);
-        let Origin { located, network, truncated_ip } = self.origin(hit, address, property, sender);
+        let Origin { located, network, kept_ip } = self.origin(hit, address, property, sender);
         let view = HitView {
             property_id: &property.property_id,
             rules_version: property.current_rules().version,
@@ -344,7 +344,7 @@ impl Acceptor {
             hit_id: &hit.id,
             attempt: hit.attempt,
             country: located.country.as_str(),
-            truncated_ip: truncated_ip.as_deref().unwrap_or_default(),
+            truncated_ip: &kept_ip,
             user_agent,
             client_id: &hit.client_id,
             session_id: &hit.session_id,
@@ -394,7 +394,8 @@ impl Acceptor {
             Some(_) => sender.maps.locate(address),
         };
         let network = self.origins.network(property, address, sender.maps);
-        Origin { located, network, truncated_ip: Some(client::truncate(address)) }
+        let kept_ip = client::kept(address, property.current_rules().privacy.address);
+        Origin { located, network, kept_ip }
     }
 }
 

@@ -1,10 +1,11 @@
-//! Who sent a request: its address behind trusted proxies, where they say it is, and what of the address may be kept.
+//! Who sent a request: its address behind trusted proxies, where they say it is, and what of the address is kept.
 //!
 //! Headers count only from a trusted peer, in this order: the one that the configuration names, `X-Forwarded-For`, `Forwarded` (RFC 7239). Of a list the rightmost address that is no trusted proxy counts: what
 //! stands left of it was written by the client and proves nothing. `Forwarded` comes last because most proxies write `X-Forwarded-For` and hand on a `Forwarded` that the client wrote.
 
 use std::net::IpAddr;
 
+use hit::AddressPolicy;
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -133,36 +134,57 @@ fn rsplit_unquoted(list: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What may be kept of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Truncated {
+/// What is kept of an address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Nothing.
+    #[default]
+    Nothing,
     /// /24.
     V4([u8; 3]),
     /// /48.
     V6([u8; 6]),
+    /// All of it.
+    FullV4([u8; 4]),
+    /// All of it.
+    FullV6([u8; 16]),
 }
 
-impl std::ops::Deref for Truncated {
+impl std::ops::Deref for Kept {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match self {
+            Self::Nothing => &[],
             Self::V4(bytes) => bytes,
             Self::V6(bytes) => bytes,
+            Self::FullV4(bytes) => bytes,
+            Self::FullV6(bytes) => bytes,
         }
     }
 }
 
-/// The first 3 bytes of an IPv4 address (/24), the first 6 of an IPv6 address (/48).
-pub(crate) fn truncate(address: IpAddr) -> Truncated {
+/// What a property keeps of an address; truncated: the first 3 bytes of an IPv4 address (/24), the first 6 of an IPv6 address (/48).
+pub(crate) fn kept(address: IpAddr, policy: AddressPolicy) -> Kept {
+    match policy {
+        AddressPolicy::None => Kept::Nothing,
+        AddressPolicy::Truncated => truncated(address),
+        AddressPolicy::Full => match address {
+            IpAddr::V4(v4) => Kept::FullV4(v4.octets()),
+            IpAddr::V6(v6) => Kept::FullV6(v6.octets()),
+        },
+    }
+}
+
+fn truncated(address: IpAddr) -> Kept {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
-            Truncated::V4([a, b, c])
+            Kept::V4([a, b, c])
         }
         IpAddr::V6(v6) => {
             let [a, b, c, d, e, f, ..] = v6.octets();
-            Truncated::V6([a, b, c, d, e, f])
+            Kept::V6([a, b, c, d, e, f])
         }
     }
 }

@@ -17,6 +17,7 @@ mod requests;
 mod foreign;
 mod refused;
 mod quotas;
+mod privacy;
 mod regions;
 mod tracker;
 mod places;

@@ -63,6 +63,7 @@ pub(super) fn check(rules: &Rules) -> Result<(), Invalid> {
         session_grace_s,
         session,
         traffic,
+        privacy: _,
         urls,
         events,
         channels,

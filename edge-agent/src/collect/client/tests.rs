@@ -119,6 +119,16 @@ fn settings_that_could_never_count_are_refused() {
 
 #[test]
 fn only_the_network_part_is_kept() {
-    assert_eq!(*truncate("203.0.113.9".parse().unwrap()), [203, 0, 113]);
-    assert_eq!(*truncate("2001:db8:1:2::9".parse().unwrap()), [0x20, 1, 0xd, 0xb8, 0, 1]);
+    let (v4, v6) = ("203.0.113.9".parse().unwrap(), "2001:db8:1:2::9".parse().unwrap());
+    let full_v6 = [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9];
+    for (address, policy, expected) in [
+        (v4, AddressPolicy::Truncated, &[203, 0, 113][..]),
+        (v6, AddressPolicy::Truncated, &full_v6[..6]),
+        (v4, AddressPolicy::None, &[]),
+        (v6, AddressPolicy::None, &[]),
+        (v4, AddressPolicy::Full, &[203, 0, 113, 9]),
+        (v6, AddressPolicy::Full, &full_v6),
+    ] {
+        assert_eq!(*kept(address, policy), *expected, "{address} {policy:?}");
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) mod network;
 pub(crate) mod origin;
 pub(crate) mod salts;
 pub(crate) mod visitor;
+mod consent;
 pub(crate) mod quota;
 pub(crate) mod accept;
 pub(crate) mod decide;

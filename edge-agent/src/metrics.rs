@@ -8,7 +8,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use protocol::Protocol;
 
 /// `result` of a request: `ok` or the code of its refusal.
 pub(crate) type ResultLabel = [(&'static str, &'static str); 1];
@@ -28,7 +27,7 @@ pub(crate) struct CollectMetrics {
     pub(crate) ok: Counter,
     /// Hits answered with success since this process began.
     pub(crate) hits: Counter,
-    /// What clients of other products sent and was not counted, by protocol and reason.
+    /// What clients sent and was not counted though its request was taken, by protocol and reason.
     pub(crate) dropped: Family<DropLabels, Counter>,
     /// Refused hits that reports will not tell, because too many kinds of them wait for a block.
     pub(crate) refused_left_out: Counter,
@@ -61,7 +60,7 @@ impl CollectMetrics {
         let dropped = metrics.dropped.clone();
         registry.register(
             "edge_collect_dropped",
-            "Hits of other products' clients that are not counted",
+            "Hits of requests that were taken, and that are not counted",
             dropped,
         );
         let left_out = metrics.refused_left_out.clone();
@@ -80,9 +79,9 @@ impl CollectMetrics {
         metrics
     }
 
-    /// Something that a client of another product sent is not counted.
-    pub(crate) fn dropped(&self, protocol: Protocol, reason: &'static str) {
-        self.dropped.get_or_create(&[("protocol", protocol.as_str()), ("reason", reason)]).inc();
+    /// Something that a client sent is not counted, though its request is.
+    pub(crate) fn dropped(&self, protocol: &'static str, reason: &'static str) {
+        self.dropped.get_or_create(&[("protocol", protocol), ("reason", reason)]).inc();
     }
 
     /// A request was answered.

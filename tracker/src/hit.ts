@@ -28,6 +28,8 @@ export interface Hit extends Page {
   client_id?: string
   session_id?: string
   first_visit?: boolean
+  /** Of whom ids are sent. */
+  consent?: 'granted'
   engagement_ms?: number
   client_hints?: Record<string, unknown>
   params: Params

@@ -14,8 +14,8 @@ const visit = async ({ consent, storage, call, url, referrer, hits = true, setti
   return hits ? browser.server.hits() : browser
 }
 
-const who = ({ client_id, session_id, first_visit, params }) => ({ client_id, session_id, first_visit, params })
-const NOBODY = { client_id: undefined, session_id: undefined, first_visit: undefined, params: {} }
+const who = ({ client_id, session_id, first_visit, consent, params }) => ({ client_id, session_id, first_visit, consent, params })
+const NOBODY = { client_id: undefined, session_id: undefined, first_visit: undefined, consent: undefined, params: {} }
 
 test('without consent nothing is stored and hits name nobody', async () => {
   for (const consent of [false, 'ask']) {
@@ -31,6 +31,7 @@ test('with consent hits carry the visitor, the session and the first source', as
   assert.match(hit.client_id, /^[\d-]+$/)
   assert.match(hit.session_id, /^[\d-]+$/)
   assert.equal(hit.first_visit, true)
+  assert.equal(hit.consent, 'granted')
   assert.equal(hit.params.session_number, 1)
   assert.equal(hit.params.first_source, 'mail')
   assert.equal(hit.params.first_visit_at_ms, Date.UTC(2026, 0, 31, 12))

@@ -17,9 +17,9 @@ pub use plain_url::PlainUrl;
 pub use proto::hit::{BlockBody, ClientHints, ImportMark, Item, Parameter, RawHit, Refusals, parameter};
 pub use refusal::{OTHER_REASON, REFUSAL_REASONS, known_reason};
 pub use rules::{
-    AddressPolicy, CUSTOM_DIMENSIONS, CUSTOM_METRICS, ChannelRule, CustomDimension, CustomMetric,
-    CustomScope, EventRules, PageGroup, PrivacyRules, Rules, RulesSource, SessionRules, TrafficRules,
-    TrailingSlash, UrlRules,
+    AddressPolicy, CUSTOM_DIMENSIONS, CUSTOM_METRICS, ChannelRule, ConsentPolicy, CustomDimension,
+    CustomMetric, CustomScope, EventRules, PageGroup, PrivacyRules, Rules, RulesSource, SessionRules,
+    TrafficRules, TrailingSlash, UrlRules,
 };
 pub use view::{BlockView, HintsView, HitView, ItemView, MarkView, ParamValue, ParamView, RefusalsView};
 

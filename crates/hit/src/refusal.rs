@@ -5,7 +5,7 @@
 
 /// What collect says of requests and entries that it does not take, then what processing says of hits it takes and drops. Not in it:
 /// what a repeat would cure, and what leaves the property unknown.
-pub const REFUSAL_REASONS: [&str; 14] = [
+pub const REFUSAL_REASONS: [&str; 15] = [
     "invalid_json",
     "invalid_field",
     "missing_field",
@@ -18,6 +18,7 @@ pub const REFUSAL_REASONS: [&str; 14] = [
     "rate_limited",
     "kind",
     "too_old",
+    "no_consent",
     "impossible_time",
     "foreign_hostname",
 ];

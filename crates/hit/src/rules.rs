@@ -104,6 +104,8 @@ pub struct TrafficRules {
 pub struct PrivacyRules {
     /// What of the visitor's address is kept with a hit. Visitor id, place and kind of network are found before, from all of it.
     pub address: AddressPolicy,
+    /// What takes the visitor's consent.
+    pub consent: ConsentPolicy,
 }
 
 /// What of the visitor's address is kept with a hit.
@@ -117,6 +119,19 @@ pub enum AddressPolicy {
     None,
     /// All of it.
     Full,
+}
+
+/// What takes the visitor's consent. A hit says itself whether there is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentPolicy {
+    /// Nothing: what clients say is taken.
+    #[default]
+    NotNeeded,
+    /// Recognising the visitor: a hit without consent is counted as that of a visitor without storage, whatever ids it has.
+    ForClientId,
+    /// Being counted: a hit without consent is not taken.
+    Required,
 }
 
 /// What becomes of page addresses.

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::hints::Hints;
 use crate::json::Json;
+use crate::parsed::Consent;
 use crate::refusal::{Code, Refusal};
 
 /// Where a hit's fields stand, for the paths in errors.
@@ -145,6 +146,15 @@ pub fn flag(place: Place, name: &'static str, value: &Json<'_>) -> Result<bool, 
         Json::Flag(flag) => Ok(*flag),
         other => Err(place.invalid(name, other, format!("{name} must be true or false"))),
     }
+}
+
+/// `"granted"` or `"denied"`.
+pub fn consent(place: Place, value: &Json<'_>) -> Result<Consent, Refusal> {
+    let parsed = match value {
+        Json::Text(text) => Consent::parse(text),
+        _ => None,
+    };
+    parsed.ok_or_else(|| place.invalid("consent", value, "consent must be granted or denied".into()))
 }
 
 /// An IP address.

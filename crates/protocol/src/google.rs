@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::fit::Campaign;
-use crate::parsed::ParsedHit;
+use crate::parsed::{Consent, ParsedHit};
 use crate::query::Query;
 
 /// Fields that Universal Analytics and the web protocol of Google Analytics 4 name alike.
@@ -25,6 +25,7 @@ pub(crate) fn shared<'a>(query: &Query<'a>, hit: &mut ParsedHit<'a>) {
     if let Some(screen) = query.get("sr") {
         hit.fit_screen(screen);
     }
+    hit.consent = consent(query);
     // A visitor is the device; the user's id counts where there is no device, as on a server.
     if may_store(query)
         && let Some(id) = query.first(&["cid", "uid"])
@@ -40,10 +41,18 @@ pub(crate) fn shared<'a>(query: &Query<'a>, hit: &mut ParsedHit<'a>) {
     });
 }
 
-/// Whether Google's consent mode lets analytics store something: `gcs` is `G1`, a digit for ads and one for analytics, 0 for denied. Where
-/// it is denied, the ids of visitor and session are made up for the page.
+/// Whether Google's consent mode lets analytics store something: `gcs` is `G1`, a digit for ads and one for analytics, 0 for denied, 1
+/// for granted. Where it is denied, the ids of visitor and session are made up for the page.
 pub(crate) fn may_store(query: &Query<'_>) -> bool {
-    !query.get("gcs").is_some_and(|state| matches!(state.as_bytes(), [b'G', b'1', _, b'0', ..]))
+    consent(query) != Some(Consent::Denied)
+}
+
+/// What Google's consent mode says of analytics; nothing where the site has none, or has not asked.
+fn consent(query: &Query<'_>) -> Option<Consent> {
+    match query.get("gcs")?.as_bytes() {
+        [b'G', b'1', _, analytics @ (b'0' | b'1'), ..] => Some(Consent::of(*analytics == b'1')),
+        _ => None,
+    }
 }
 
 /// `/path` for `path`.

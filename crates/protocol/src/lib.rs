@@ -30,6 +30,6 @@ pub use endpoint::{Endpoint, Protocol};
 pub use fields::Place;
 pub use hints::Hints;
 pub use own::CollectRequest;
-pub use parsed::{HitTime, ParsedHit};
+pub use parsed::{Consent, HitTime, ParsedHit};
 pub use refusal::{Code, Refusal};
 pub use sent::{Dropped, Entry, Outcome, Reply, Request, Sent};

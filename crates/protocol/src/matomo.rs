@@ -17,7 +17,7 @@ use crate::fields::Place;
 use crate::fit::Campaign;
 use crate::hints::Hints;
 use crate::json::{self, Json};
-use crate::parsed::{HitTime, ParsedHit};
+use crate::parsed::{Consent, HitTime, ParsedHit};
 use crate::query::Query;
 use crate::refusal::{Code, Refusal};
 use crate::sent::{Dropped, Entry, Outcome, Reply, Request, Sent, Tally};
@@ -108,6 +108,12 @@ fn visitor<'a>(hit: &mut ParsedHit<'a>, query: &Query<'a>) -> Result<(), Refusal
     if let Some(id) = query.first(&["cid", "_id", "uid"]) {
         hit.fit_client_id(id);
     }
+    // `matomo.js` says it of a visitor who gave consent on a page that requires it.
+    hit.consent = match query.get("consent").as_deref() {
+        Some("1") => Some(Consent::Granted),
+        Some("0") => Some(Consent::Denied),
+        _ => None,
+    };
     if let Some(referrer) = query.get("urlref") {
         hit.fit_referrer(referrer);
     }
@@ -176,7 +182,9 @@ fn reply_bulk(outcomes: &[Outcome]) -> Reply {
     let invalid: Vec<usize> = outcomes
         .iter()
         .enumerate()
-        .filter(|(_, outcome)| !matches!(outcome, Outcome::Taken { .. } | Outcome::Dropped(Dropped::Kind)))
+        .filter(|(_, outcome)| {
+            !matches!(outcome, Outcome::Taken { .. } | Outcome::Dropped(Dropped::Kind | Dropped::NoConsent))
+        })
         .map(|(index, _)| index)
         .collect();
     let tracked = outcomes.len() - invalid.len();

@@ -36,7 +36,7 @@ const GIVEN_USER_AGENT_BYTES: usize = limits::REQUEST_BYTES;
 const ATTEMPTS: u64 = 1_000_000;
 
 /// The fields of a hit, in the order of `interfaces.md`.
-const HIT_FIELDS: [&str; 19] = [
+const HIT_FIELDS: [&str; 20] = [
     "event",
     "url",
     "referrer",
@@ -56,6 +56,7 @@ const HIT_FIELDS: [&str; 19] = [
     "ip",
     "user_agent",
     "client_hints",
+    "consent",
 ];
 
 /// Parses the body of `POST /v1/collect`.
@@ -153,6 +154,7 @@ impl<'a> ParsedHit<'a> {
             "client_id" => self.client_id = fields::id(place, name, value, limits::CLIENT_ID_BYTES)?,
             "session_id" => self.session_id = fields::id(place, name, value, limits::CLIENT_ID_BYTES)?,
             "first_visit" => self.first_visit = Some(fields::flag(place, name, &value)?),
+            "consent" => self.consent = Some(fields::consent(place, &value)?),
             "engagement_ms" => {
                 self.engagement_ms = fields::whole(place, name, &value, limits::ENGAGEMENT_MS)?;
             }

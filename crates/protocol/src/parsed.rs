@@ -20,6 +20,31 @@ pub enum HitTime {
     Claimed(u64),
 }
 
+/// What a hit says of its visitor's consent to be recognised. Most say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// It was given.
+    Granted,
+    /// It was refused, or taken back.
+    Denied,
+}
+
+impl Consent {
+    /// As our own protocol spells it.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "granted" => Some(Self::Granted),
+            "denied" => Some(Self::Denied),
+            _ => None,
+        }
+    }
+
+    /// Of a switch.
+    pub(crate) fn of(is_granted: bool) -> Self {
+        if is_granted { Self::Granted } else { Self::Denied }
+    }
+}
+
 /// A hit whose fields are all possible, whatever protocol it came by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParsedHit<'a> {
@@ -43,6 +68,8 @@ pub struct ParsedHit<'a> {
     pub session_id: Cow<'a, str>,
     /// Whether the client says that this is its first visit.
     pub first_visit: Option<bool>,
+    /// What the client says of consent.
+    pub consent: Option<Consent>,
     /// Milliseconds.
     pub engagement_ms: u64,
     /// When.
@@ -84,6 +111,7 @@ impl ParsedHit<'_> {
             client_id: NONE,
             session_id: NONE,
             first_visit: None,
+            consent: None,
             engagement_ms: 0,
             time: HitTime::Age(0),
             id: NONE,

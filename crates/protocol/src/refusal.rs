@@ -250,7 +250,7 @@ mod tests {
             let expected = !is_anybodys && code.retry_after_s().is_none();
             assert_eq!(is_told(code.as_str()), expected, "{code:?}");
         }
-        for reason in [Dropped::Kind, Dropped::TooOld, Dropped::SecretRequired] {
+        for reason in [Dropped::Kind, Dropped::TooOld, Dropped::SecretRequired, Dropped::NoConsent] {
             assert!(is_told(reason.as_str()), "{reason:?}");
         }
         assert!(!is_told(Dropped::UnknownSite.as_str()));

@@ -18,7 +18,7 @@ use crate::fit::Campaign;
 use crate::hints::Hints;
 use crate::items;
 use crate::json::{self, Json};
-use crate::parsed::{HitTime, ParsedHit};
+use crate::parsed::{Consent, HitTime, ParsedHit};
 use crate::refusal::{Code, Refusal};
 use crate::sent::{Dropped, Entry, Outcome, Reply, Request, Sent};
 
@@ -156,8 +156,18 @@ fn entry<'a>(
         hit.time = time;
     }
     let context = call.get("context").or_else(|| body.get("context")).unwrap_or(&Json::Null);
+    hit.consent = consent(context);
     page(&mut hit, call.get("properties").unwrap_or(&Json::Null), context);
     Ok(Entry::Hit { site: site.clone(), hit: Box::new(hit) })
+}
+
+/// Categories of consent have the names that the site gives them; that of analytics is looked for, in any case of letters.
+fn consent(context: &Json<'_>) -> Option<Consent> {
+    let Json::Map(categories) = context.at(&["consent", "categoryPreferences"])? else { return None };
+    categories.iter().find_map(|(name, value)| match value {
+        Json::Flag(is_granted) if name.eq_ignore_ascii_case("analytics") => Some(Consent::of(*is_granted)),
+        _ => None,
+    })
 }
 
 /// The client's clock is wrong by as much for `sentAt` as for `timestamp`: their difference is the age.

@@ -68,6 +68,8 @@ pub enum Dropped {
     UnknownSite,
     /// It needs the API secret, and this is not it.
     SecretRequired,
+    /// The property counts only who consented, and it does not say so.
+    NoConsent,
 }
 
 impl Dropped {
@@ -78,6 +80,7 @@ impl Dropped {
             Self::TooOld => "too_old",
             Self::UnknownSite => "unknown_site",
             Self::SecretRequired => "secret_required",
+            Self::NoConsent => "no_consent",
         }
     }
 
@@ -88,6 +91,9 @@ impl Dropped {
             Self::TooOld => "it happened more than 72 hours ago; further back needs the API secret",
             Self::UnknownSite => "no property has this id; `meridian alias add` gives it to one",
             Self::SecretRequired => "it says what needs the property's API secret, which did not come along",
+            Self::NoConsent => {
+                "it does not say that the visitor consented, which the property's rules require"
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use service::SharedClock;
 
 use super::client::{self, Client, Kept, Proxies};
+use super::consent;
 use super::locate::Located;
 use super::network::Network;
 use super::origin::{Maps, Origins};
@@ -34,7 +35,7 @@ use crate::tail::{Tail, Told};
 pub(super) const SECRET_HEADER: &str = "x-meridian-secret";
 
 /// What our own protocol is called beside the others.
-const OWN_PROTOCOL: &str = "meridian";
+pub(super) const OWN_PROTOCOL: &str = "meridian";
 
 /// What accepting needs.
 #[derive(Debug)]
@@ -181,8 +182,16 @@ impl Acceptor {
         let mut prepared = Prepared::with_capacity(request.hits.len());
         for hit in &request.hits {
             let moment = event_time(hit, now_ms)?;
+            let hit = match consent::usable(hit, property.current_rules().privacy.consent) {
+                Ok(hit) => hit,
+                Err(reason) => {
+                    let told = (reason.as_str(), reason.message());
+                    self.tell_dropped(Arc::clone(&property), OWN_PROTOCOL, told, (now_ms, &mut prepared));
+                    continue;
+                }
+            };
             let into = (None, &mut prepared);
-            self.encode(hit, (&property, pipeline), &sender, (moment, &salts.salts), into);
+            self.encode(&hit, (&property, pipeline), &sender, (moment, &salts.salts), into);
         }
         // In the block of the last hits: whoever waits for these also has what the mark closes.
         if let Some(until_ms) = request.import_until_ms {

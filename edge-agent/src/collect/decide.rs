@@ -14,6 +14,7 @@ use property::Property;
 use protocol::{Code, Dropped, Entry, HitTime, Outcome, ParsedHit, Protocol, Refusal, Sent};
 
 use super::accept::{Acceptor, Moment, Now, Prepared, SECRET_HEADER, Sender, bearer, not_counted};
+use super::consent;
 
 use crate::tail::Told;
 
@@ -84,7 +85,7 @@ impl Acceptor {
                 Entry::Dropped { site, reason } => {
                     if let Some(property) = owners.find_known(&site) {
                         let told = (reason.as_str(), reason.message());
-                        self.tell_dropped(property, protocol, told, (now_ms, &mut prepared));
+                        self.tell_dropped(property, protocol.as_str(), told, (now_ms, &mut prepared));
                     }
                     outcomes.push(Outcome::Dropped(reason));
                     continue;
@@ -92,7 +93,7 @@ impl Acceptor {
                 Entry::Refused(refusal) => {
                     if let Some(property) = owners.by_host.clone() {
                         let told = (refusal.code.as_str(), refusal.message.as_str());
-                        self.tell_dropped(property, protocol, told, (now_ms, &mut prepared));
+                        self.tell_dropped(property, protocol.as_str(), told, (now_ms, &mut prepared));
                     }
                     outcomes.push(Outcome::Refused(refusal));
                     continue;
@@ -119,39 +120,41 @@ impl Acceptor {
             Ok(pipeline) => pipeline,
             Err(refusal) => {
                 let told = (refusal.code.as_str(), refusal.message.as_str());
-                self.tell_dropped(property, *protocol, told, (*now_ms, prepared));
+                self.tell_dropped(property, protocol.as_str(), told, (*now_ms, prepared));
                 return Outcome::Refused(refusal);
             }
         };
         let has_secret = has_secret(&property, headers, *secret, *now_ms);
-        match admit(hit, has_secret, *now_ms) {
+        let policy = property.current_rules().privacy.consent;
+        let admitted = admit(hit, has_secret, *now_ms);
+        match admitted.and_then(|moment| Ok((moment, consent::usable(hit, policy)?))) {
             Err(reason) => {
                 let told = (reason.as_str(), reason.message());
-                self.tell_dropped(property, *protocol, told, (*now_ms, prepared));
+                self.tell_dropped(property, protocol.as_str(), told, (*now_ms, prepared));
                 Outcome::Dropped(reason)
             }
-            Ok(moment) => {
+            Ok((moment, hit)) => {
                 if let Err(refusal) = self.count(&property, 1, *now_ms, prepared) {
                     let told = (refusal.code.as_str(), refusal.message.as_str());
-                    self.tell_dropped(property, *protocol, told, (*now_ms, prepared));
+                    self.tell_dropped(property, protocol.as_str(), told, (*now_ms, prepared));
                     return Outcome::Refused(refusal);
                 }
                 let into = (Some(*protocol), prepared);
-                self.encode(hit, (&property, pipeline), sender, (moment, salts), into)
+                self.encode(&hit, (&property, pipeline), sender, (moment, salts), into)
             }
         }
     }
 
     /// An entry of a property that is not taken: counted when the others are committed, and told if somebody looks.
-    fn tell_dropped(
+    pub(super) fn tell_dropped(
         &self,
         property: Arc<Property>,
-        protocol: Protocol,
+        protocol: &str,
         (reason, message): (&'static str, &str),
         (now_ms, prepared): (u64, &mut Prepared),
     ) {
         if self.tail.is_on() {
-            let line = not_counted("dropped", protocol.as_str(), reason, message);
+            let line = not_counted("dropped", protocol, reason, message);
             self.tail.tell(Told { property_id: property.property_id.clone(), line }, now_ms);
         }
         prepared.not_counted.push((property, reason));

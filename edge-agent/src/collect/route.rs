@@ -13,7 +13,7 @@ use protocol::own::claim::{self, Claim};
 use protocol::{Code, Endpoint, Outcome, Refusal, Reply, pixel, scripts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::accept::{Acceptor, Prepared};
+use super::accept::{Acceptor, OWN_PROTOCOL, Prepared};
 use super::answer::{self, Answer};
 use super::body;
 use super::decide::Decided;
@@ -133,8 +133,7 @@ impl Routes {
             };
             self.told(prepared, || claim::of_body(&bytes))?
         };
-        let hits = self.acceptor.commit(prepared).await?;
-        self.metrics.hits.inc_by(u64::from(hits));
+        self.commit_own(prepared).await?;
         Ok(answer::taken())
     }
 
@@ -158,9 +157,17 @@ impl Routes {
             Err(refusal) => Err(refusal),
         };
         let prepared = self.told(prepared, || pixel::claim(query))?;
+        self.commit_own(prepared).await?;
+        Ok(answer::pixel())
+    }
+
+    /// Commits the hits of a request of our own protocol, and counts them and those that the property's rules do not let in.
+    async fn commit_own(&self, prepared: Prepared) -> Result<(), Refusal> {
+        let dropped: Vec<&'static str> = prepared.not_counted.iter().map(|(_, reason)| *reason).collect();
         let hits = self.acceptor.commit(prepared).await?;
         self.metrics.hits.inc_by(u64::from(hits));
-        Ok(answer::pixel())
+        dropped.into_iter().for_each(|reason| self.metrics.dropped(OWN_PROTOCOL, reason));
+        Ok(())
     }
 
     /// A request in another product's protocol.
@@ -268,8 +275,12 @@ impl Routes {
         for outcome in &outcomes {
             match outcome {
                 Outcome::Taken { .. } => {}
-                Outcome::Dropped(reason) => self.metrics.dropped(endpoint.protocol(), reason.as_str()),
-                Outcome::Refused(refusal) => self.metrics.dropped(endpoint.protocol(), refusal.code.as_str()),
+                Outcome::Dropped(reason) => {
+                    self.metrics.dropped(endpoint.protocol().as_str(), reason.as_str());
+                }
+                Outcome::Refused(refusal) => {
+                    self.metrics.dropped(endpoint.protocol().as_str(), refusal.code.as_str());
+                }
             }
         }
         match turned_away {

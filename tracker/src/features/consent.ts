@@ -78,6 +78,7 @@ const fill = (hit: Hit): void => {
   now.seen_at_ms = hit.at_ms
   hit.client_id ||= now.client_id
   hit.session_id = now.session_id
+  hit.consent = 'granted'
   if (now.is_new) hit.first_visit = true
   now.is_new = false
   if (hit.event == 'page_view') {
@@ -111,7 +112,7 @@ const deny = (): void => {
   writeWaiting(
     settings.consent == 'require'
       ? []
-      : readWaiting().map(({ client_id, session_id, first_visit, ...hit }) => {
+      : readWaiting().map(({ client_id, session_id, first_visit, consent, ...hit }) => {
           const { session_number, first_visit_at_ms, first_source, ...params } = hit.params
           return { ...hit, params }
         })

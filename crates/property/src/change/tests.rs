@@ -74,6 +74,8 @@ fn bad_rules_are_refused_by_field() {
         ("session_timeout_s = 0", "session_timeout_s is \"0\""),
         ("[session]\npassive_events = [\"page_view\"]", "session.passive_events[0] is \"page_view\""),
         ("time_zone = \"Mars/Olympus\"", "time_zone is \"Mars/Olympus\""),
+        ("[privacy]\naddress = \"some\"", "line 2 of the rules file, \"address = "),
+        ("[privacy]\nconsent = \"asked\"", "line 2 of the rules file, \"consent = "),
         ("[tracker]\nconsent = \"maybe\"", "tracker.consent is \"maybe\""),
     ] {
         let message = set(&before, text).unwrap_err().to_string();

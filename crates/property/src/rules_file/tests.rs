@@ -1,6 +1,8 @@
 //! Texts as people write them, good and bad.
 
-use hit::rules::{CustomDimension, CustomMetric, CustomScope, PageGroup, TrailingSlash};
+use hit::rules::{
+    AddressPolicy, ConsentPolicy, CustomDimension, CustomMetric, CustomScope, PageGroup, TrailingSlash,
+};
 
 use super::*;
 use crate::tracker::Setting;
@@ -25,6 +27,10 @@ internal_networks = ["203.0.113.0/24"]
 spam_referrers = ["Spam.example"]
 allowed_referrers = ["Partner.example"]
 ignored_referrers = ["bank.example"]
+
+[privacy]
+address = "none"
+consent = "for_client_id"
 
 [urls]
 hostnames = ["Shop.example"]
@@ -95,7 +101,8 @@ fn every_key_is_read_and_written_back() {
     let (rules, tracker) = file.over(&present());
     assert_eq!((rules.version, rules.time_zone.as_str()), (7, "Europe/Berlin"));
     assert_eq!((rules.session_timeout_s, rules.session_grace_s), (600, 0));
-    assert_eq!(rules.session.engaged_after_s, 30);
+    let privacy = PrivacyRules { address: AddressPolicy::None, consent: ConsentPolicy::ForClientId };
+    assert_eq!((rules.session.engaged_after_s, rules.privacy), (30, privacy));
     assert_eq!(rules.traffic.spam_referrers, ["spam.example"]);
     assert_eq!(rules.traffic.allowed_referrers, ["partner.example"]);
     assert_eq!(rules.urls.hostnames, ["shop.example"]);
@@ -159,6 +166,8 @@ fn defaults_are_written_and_read_back() {
         "session_timeout_s = 1800",
         "engaged_after_s = 10",
         "consent = false",
+        "address = \"truncated\"",
+        "consent = \"not_needed\"",
     ] {
         assert!(text.lines().any(|written| written == line), "{line} is not in {text}");
     }

@@ -39,16 +39,21 @@ fn ids_of_a_visitor_who_allows_no_storage_are_not_taken() {
             "v=2&tid=G-1&cid=1.2&uid=u&sid=17&sct=3&_fv=1&gcs={state}&dl=https%3A%2F%2Fa.example%2F&en=page_view"
         )
     };
-    let denied = "G-1: page_view url=https://a.example/";
-    let granted = "G-1: page_view url=https://a.example/ client=1.2 session=17 first ga_session_number=3";
+    let denied = "G-1: page_view url=https://a.example/ consent=Denied";
+    let known = |consent: &str| {
+        format!(
+            "G-1: page_view url=https://a.example/ client=1.2 session=17 first{consent} ga_session_number=3"
+        )
+    };
+    let (granted, silent) = (known(" consent=Granted"), known(""));
     for (state, expected) in [
         ("G100", denied),
         ("G110", denied),
-        ("G101", granted),
-        ("G111", granted),
-        ("G1--", granted),
-        ("G1", granted),
-        ("", granted),
+        ("G101", &granted),
+        ("G111", &granted),
+        ("G1--", &silent),
+        ("G1", &silent),
+        ("", &silent),
     ] {
         assert_eq!(shown(parse(&request(&query(state), ""))), expected, "{state}");
     }

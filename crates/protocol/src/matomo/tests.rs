@@ -49,6 +49,9 @@ fn requests_of_its_clients_are_read() {
         // Unix time by GNU date: `date -u -d '2011-04-05 00:11:42' +%s`.
         ("&cdt=2011-04-05%2000%3A11%3A42", format!("7: page_view {SHOWN} Claimed(1301962302000) ua=UA")),
         ("&cdt=yesterday", "refused invalid_field cdt".to_owned()),
+        ("&consent=1", format!("7: page_view {SHOWN} consent=Granted ua=UA")),
+        ("&consent=0", format!("7: page_view {SHOWN} consent=Denied ua=UA")),
+        ("&consent=yes&cookie=1", format!("7: page_view {SHOWN} ua=UA")),
         ("&cip=nowhere", "refused invalid_field cip".to_owned()),
         ("&rec=0", "refused invalid_field rec".to_owned()),
         ("&idsite=x", "refused invalid_field idsite".to_owned()),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::parsed::Consent;
 use crate::pixel;
 
 /// A request with one hit of these fields (JSON without the braces).
@@ -24,7 +25,7 @@ fn a_full_hit_is_taken_as_it_is() {
         r#""event":"sign_up","url":"https://shop.example.com/a?b=1","referrer":"https://x.example/","title":"T",
         "language":"en-GB","screen":"1440x900","client_id":"c","session_id":"s","first_visit":true,"engagement_ms":1200,
         "age_ms":5,"id":"i","attempt":2,"params":{"color":"red","size":4,"less":-1.5,"new":true},"ip":"203.0.113.7",
-        "user_agent":"UA""#,
+        "user_agent":"UA","consent":"granted""#,
     );
     let request = collect(&body).unwrap();
     assert_eq!(request.measurement_id, "M-1");
@@ -34,7 +35,7 @@ fn a_full_hit_is_taken_as_it_is() {
     assert_eq!((hit.language.as_ref(), hit.screen.as_ref()), ("en-GB", "1440x900"));
     assert_eq!((hit.client_id.as_ref(), hit.session_id.as_ref()), ("c", "s"));
     assert_eq!((hit.first_visit, hit.engagement_ms, hit.time), (Some(true), 1200, HitTime::Age(5)));
-    assert_eq!((hit.id.as_ref(), hit.attempt), ("i", 2));
+    assert_eq!((hit.id.as_ref(), hit.attempt, hit.consent), ("i", 2, Some(Consent::Granted)));
     let keys: Vec<&str> = hit.params.iter().map(|param| param.key.as_str()).collect();
     assert_eq!(keys, ["color", "size", "less", "new"]);
     assert_eq!(hit.params[2].value, Some(hit::parameter::Value::Number(-1.5)));
@@ -170,6 +171,8 @@ fn impossible_fields_are_refused_by_name_and_value() {
         ("ip", "\"203.0.113\"", "203.0.113"),
         ("ip", "5", "5"),
         ("user_agent", "true", "true"),
+        ("consent", "\"yes\"", "yes"),
+        ("consent", "true", "true"),
     ] {
         let (code, path, found) = refused(&with_hit(&format!(r#""{field}":{value}"#)));
         let expected = ("invalid_field", format!("hits[0].{field}"));

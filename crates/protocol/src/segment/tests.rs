@@ -51,6 +51,25 @@ fn client_hints_of_a_page_are_kept() {
 }
 
 #[test]
+fn the_category_of_analytics_is_the_consent() {
+    for (preferences, expected) in [
+        (r#"{"Advertising":false,"Analytics":true}"#, " consent=Granted"),
+        (r#"{"Advertising":true,"analytics":false}"#, " consent=Denied"),
+        (r#"{"Advertising":true}"#, ""),
+        (r#"{"Analytics":"true"}"#, ""),
+        ("[]", ""),
+        ("null", ""),
+    ] {
+        let context =
+            format!(r#""context":{{"userAgent":"UA","consent":{{"categoryPreferences":{preferences}}}}}"#);
+        let body = format!(r#"{{"batch":[{{"type":"page","userId":"u",{context}}}]}}"#);
+        let mut headers = HeaderMap::new();
+        let expected = format!("WRITEKEY1: page_view client=u{expected} ua=UA");
+        assert_eq!(shown(parse_batch(&with_key(&mut headers, &body))), expected, "{preferences}");
+    }
+}
+
+#[test]
 fn the_age_of_a_call_is_the_difference_of_its_own_times() {
     let parsed = |times: &str, sent_at: &str| {
         let body = format!(r#"{{"batch":[{{"type":"page","userId":"u"{times}}}]{sent_at}}}"#);

@@ -61,6 +61,9 @@ fn shown_hit(hit: &ParsedHit<'_>) -> String {
     if hit.first_visit == Some(true) {
         text.push_str(" first");
     }
+    if let Some(consent) = hit.consent {
+        let _infallible = write!(text, " consent={consent:?}");
+    }
     if let Some(user_agent) = &hit.user_agent {
         let _infallible = write!(text, " ua={user_agent}");
     }

@@ -19,12 +19,16 @@ use url::Url;
 pub const PROBE_KEY: &str = "probe/create-if-absent";
 
 /// Where services put objects, from the top down; made when a directory is opened.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 17] = [
     "checkpoints",
     "checkpoints/0",
     "config",
     "config/log",
     "config/snapshots",
+    "erased",
+    "erased/0",
+    "erasures",
+    "erasures/open",
     "plans",
     "plans/0",
     "probe",
@@ -39,8 +43,20 @@ const FOLDERS: [&str; 13] = [
 /// itself, but not those that another PUT, or a process that was killed, made a moment ago: an object of a PUT that
 /// succeeded could be lost with its folder. And a killed process may have created a plan that is there, is going to be
 /// carried out, and is not durable.
-const SYNCED: [&str; 8] =
-    ["", "checkpoints", "config", "config/log", "plans", "segments", "plans/0", "salts"];
+const SYNCED: [&str; 12] = [
+    "",
+    "checkpoints",
+    "config",
+    "config/log",
+    "erased",
+    "erased/0",
+    "erasures",
+    "erasures/open",
+    "plans",
+    "segments",
+    "plans/0",
+    "salts",
+];
 
 /// The `[store]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

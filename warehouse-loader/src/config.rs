@@ -10,6 +10,7 @@ use warehouse::WarehouseConfig;
 
 use crate::consume::ConsumeConfig;
 use crate::consume::feed::FeedConfig;
+use crate::erase::EraseConfig;
 use crate::insert::InsertConfig;
 use crate::plan::Limits;
 use crate::retire::RetireConfig;
@@ -37,6 +38,8 @@ pub struct Config {
     pub plan: PlanConfig,
     /// Sending rows.
     pub insert: InsertConfig,
+    /// Carrying out erasures.
+    pub erase: EraseConfig,
     /// Checkpoints and deletion.
     pub retire: RetireConfig,
     /// Logs.
@@ -75,6 +78,7 @@ impl Default for Config {
             feed: FeedConfig::default(),
             plan: PlanConfig::default(),
             insert: InsertConfig::default(),
+            erase: EraseConfig::default(),
             retire: RetireConfig::default(),
             log: LogConfig::default(),
         }
@@ -103,6 +107,7 @@ impl ServiceConfig for Config {
             ("plan.limits.max_insert_rows", as_u64(limits.max_insert_rows)),
             ("insert.not_after_s", self.insert.not_after_s),
             ("insert.retry_min_ms", self.insert.retry_min_ms),
+            ("erase.list_interval_ms", self.erase.list_interval_ms),
             ("retire.checkpoint_plans", self.retire.checkpoint_plans),
             ("retire.keep_checkpoints", as_u64(self.retire.keep_checkpoints)),
         ];

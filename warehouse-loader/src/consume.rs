@@ -16,6 +16,7 @@ use proto::batch::Lane;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Plan, Stream};
+use crate::erased::leave_out;
 use crate::metrics::ConsumeMetrics;
 
 pub mod index;
@@ -323,7 +324,7 @@ impl Consumer {
     }
 }
 
-/// The rows of a plan's batches without those it skips. Runs long: call it on a thread that may block.
+/// The rows of a plan's batches without those it skips or leaves out. Runs long: call it on a thread that may block.
 ///
 /// # Errors
 /// When a batch that is not skipped does not decode.
@@ -346,5 +347,6 @@ pub fn rows_of(plan: &Plan, batches: &[SealedBatch]) -> Result<RollupRows, Consu
         })?;
         all.append(rows);
     }
+    leave_out(&mut all, &plan.without.iter().cloned().collect());
     Ok(all)
 }

@@ -2,12 +2,13 @@
 //!
 //! Constraints: an object is created once and never changed; a reader that meets a format or field it does not know
 //! stops. Keys: `plans/{shard}/{n:020}.json`, `plans/{shard}/{n:020}.done.json`, `plans/{shard}/{n:020}.repair.json`,
-//! `checkpoints/{shard}/{n:020}.json`.
+//! `checkpoints/{shard}/{n:020}.json`, `erased/{shard}/{n:020}.json`.
 //! Recovery: state is the newest checkpoint plus the takes of the plans after it that are done.
 
 use std::fmt;
 use std::str::FromStr;
 
+use erasure::{JobId, What};
 use hit::{EdgeId, Epoch};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -52,6 +53,70 @@ pub struct Plan {
     pub skips: Vec<Skip>,
     /// Every INSERT, in the order in which they are sent.
     pub inserts: Vec<InsertStep>,
+    /// Properties in its takes that were deleted before it: their rows are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// What it removes; it takes nothing then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase: Option<Erase>,
+}
+
+/// What a plan removes of all that plans before it inserted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erase {
+    /// The job it carries out.
+    pub job: JobId,
+    /// When the job was requested, unix milliseconds.
+    pub requested_at_ms: u64,
+    /// What goes.
+    pub what: What,
+}
+
+/// What plan `n` removed, copied to `erased/{shard}/{n:020}.json` before its first statement: it outlives the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Shard.
+    pub shard: u16,
+    /// The plan.
+    pub n: u64,
+    /// Its `rows_plan`: rows with a smaller one were to go.
+    pub rows_plan: u64,
+    /// When the plan was created, unix milliseconds.
+    pub created_at_ms: u64,
+    /// What went.
+    pub erase: Erase,
+    /// Of visitors: hours that are rebuilt from minutes, as found before the first statement changed those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<GroupDate>,
+    /// Of visitors: hours that cannot be rebuilt any more, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
+}
+
+/// Hours of one plan group and date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupDate {
+    /// The group.
+    pub group: u64,
+    /// The date.
+    pub date: LocalDate,
+}
+
+/// Hours of an hourly table whose minutes are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The table.
+    pub table: String,
+    /// First local date.
+    pub from: LocalDate,
+    /// Last local date.
+    pub to: LocalDate,
 }
 
 /// Consecutive batches of one edge and epoch.
@@ -78,6 +143,9 @@ pub struct Take {
     pub crc32c: u32,
     /// Segments that hold the batches, each once.
     pub segments: Vec<String>,
+    /// Hits of the properties that the plan leaves out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub erased_hits: u64,
 }
 
 /// A batch that is taken without its rows.
@@ -136,6 +204,9 @@ pub struct Mark {
     pub complete_until_ms: u64,
     /// Hits in batches that were skipped, since the epoch began.
     pub quarantined_hits: u64,
+    /// Hits of deleted properties that were left out, since the epoch began.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub erased_hits: u64,
 }
 
 /// The state after plan `n`.
@@ -173,7 +244,7 @@ const EPOCH: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
 impl fmt::Display for LocalDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // 65,535 days from 1970 end in 2149, which jiff holds: the addition saturates for form's sake only.
-        write!(f, "{}", EPOCH.saturating_add(jiff::Span::new().days(i64::from(self.0))))
+        write!(f, "{}", self.civil())
     }
 }
 
@@ -203,6 +274,17 @@ impl From<LocalDate> for String {
 }
 
 impl LocalDate {
+    /// The date, or the first or last one that the warehouse can hold.
+    pub fn near(date: jiff::civil::Date) -> Self {
+        let days = (date - EPOCH).get_days();
+        Self(u16::try_from(days.max(0)).unwrap_or(u16::MAX))
+    }
+
+    /// The date as a civil one.
+    pub fn civil(self) -> jiff::civil::Date {
+        EPOCH.saturating_add(jiff::Span::new().days(i64::from(self.0)))
+    }
+
     /// `201505`: the partition of the hourly tables.
     pub fn month(self) -> String {
         self.to_string().replace('-', "").chars().take(6).collect()
@@ -243,6 +325,11 @@ impl Plan {
     pub fn steps_of(&self, table: MinuteTable) -> impl Iterator<Item = &InsertStep> {
         self.inserts.iter().filter(move |step| step.table == table.name())
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields so
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The part of a plan's tokens that changes with what it takes.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! consume (list, feed) -> plan (create if absent) -> insert -> verify -> done -> retire (checkpoint, delete)
+//! open erasures        -> plan                    -> erase  -> verify -> done
 //! ```
 //!
 //! In: segments of the rollup lane. Out: rows in ClickHouse, watermarks, checkpoints. Its only state is in the object
@@ -12,11 +13,13 @@ pub mod consume;
 pub mod plan;
 pub mod insert;
 pub mod verify;
+pub mod erase;
 pub mod retire;
 pub mod load;
 pub mod document;
 pub mod plan_log;
 pub mod rows;
+pub mod erased;
 pub mod send;
 pub mod metrics;
 pub mod status;
@@ -32,6 +35,9 @@ use tokio::sync::Notify;
 pub use config::Config;
 
 use consume::Consumer;
+use erase::Eraser;
+use erased::Erased;
+use erasure::Jobs;
 use insert::Backoff;
 use load::{Loader, Parts};
 use metrics::LoaderMetrics;
@@ -93,6 +99,8 @@ async fn build(
     let ledger = checkpoint.as_ref().map_or_else(|| Ledger::empty(SHARD), Ledger::from_checkpoint);
     tracing::info!(plan = ledger.last(), "going on after the newest checkpoint");
     let in_doubt = log.plans_with_repair().await.context("cannot read the plans that were repaired")?;
+    let parts = log.parts().await.context("cannot read what erasures removed")?;
+    let ledger_last = ledger.last();
     let sender = Sender::new(
         &config.warehouse,
         config.plan.limits.max_insert_rows,
@@ -112,6 +120,9 @@ async fn build(
         verifier: Verifier::new(&config.warehouse, log.clone(), sender.clone(), metrics.insert.clone())?,
         sender,
         in_doubt,
+        jobs: Jobs::new(Arc::clone(&store), timeout),
+        eraser: Eraser::new(&config.warehouse)?,
+        erased: Erased::from_parts(parts, ledger_last, context.clock.monotonic_ms()),
         retirer: Retirer::new(
             Arc::clone(&store),
             log,

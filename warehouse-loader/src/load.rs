@@ -11,9 +11,14 @@ use service::SharedClock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use erasure::Jobs;
+
 use crate::config::{Config, PlanConfig};
 use crate::consume::{ConsumeError, Consumer};
 use crate::document::Plan;
+use crate::erase::Eraser;
+use crate::erase::turn::Times;
+use crate::erased::Erased;
 use crate::insert::{Backoff, InsertConfig};
 use crate::metrics::{DropLabels, DropReason, LoaderMetrics, PlanLabels, PlanResult};
 use crate::plan::{Action, Event, LedgerError, Planner, Progress};
@@ -25,9 +30,13 @@ use crate::status::{LoaderStatus, lag_seconds, positions};
 use crate::verify::{Verifier, VerifyError};
 
 mod choose;
+mod erasing;
+mod holds;
 mod owed;
+mod run_erase;
 mod run_plan;
 
+use erasing::Erasing;
 use owed::Owed;
 
 /// Why a step did not succeed. It is repeated.
@@ -48,6 +57,20 @@ pub enum LoadError {
     /// Comparison and repair.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// Jobs of erasures.
+    #[error(transparent)]
+    Jobs(#[from] erasure::JobError),
+    /// Counting and removing.
+    #[error(transparent)]
+    Warehouse(#[from] warehouse::WarehouseError),
+    /// A statement that removes did not.
+    #[error("{rows} rows of {table} that were to go are still there")]
+    Left {
+        /// The table.
+        table: &'static str,
+        /// How many.
+        rows: u64,
+    },
     /// A document cannot be written.
     #[error("a plan cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -64,7 +87,9 @@ impl LoadError {
             Self::Log(LogError::Store { .. } | LogError::Timeout { .. }) => true,
             Self::Verify(VerifyError::Warehouse(error)) => error.is_retryable(),
             Self::Verify(VerifyError::Log(LogError::Store { .. } | LogError::Timeout { .. })) => true,
-            Self::Verify(VerifyError::Busy(_)) => true,
+            Self::Verify(VerifyError::Busy(_)) | Self::Left { .. } => true,
+            Self::Jobs(error) => error.is_retryable(),
+            Self::Warehouse(error) => error.is_retryable(),
             _ => false,
         }
     }
@@ -103,6 +128,10 @@ pub struct Loader {
     sender: Sender,
     verifier: Verifier,
     retirer: Retirer,
+    erasing: Erasing,
+    erased: Erased,
+    /// `erased` is that of before a jump.
+    erased_is_old: bool,
     metrics: LoaderMetrics,
     status: LoaderStatus,
     prepared: Option<Prepared>,
@@ -141,6 +170,12 @@ pub struct Parts {
     pub in_doubt: Vec<Plan>,
     /// Writes checkpoints and deletes.
     pub retirer: Retirer,
+    /// Open erasures.
+    pub jobs: Jobs,
+    /// Removes from the warehouse.
+    pub eraser: Eraser,
+    /// What was removed.
+    pub erased: Erased,
     /// All metrics.
     pub metrics: LoaderMetrics,
     /// What `/status` says.
@@ -165,6 +200,15 @@ impl Loader {
             sender: parts.sender,
             verifier: parts.verifier,
             retirer: parts.retirer,
+            erasing: Erasing::new(
+                config.erase.clone(),
+                times(config),
+                parts.jobs,
+                parts.eraser,
+                parts.metrics.erase.clone(),
+            ),
+            erased: parts.erased,
+            erased_is_old: false,
             metrics: parts.metrics,
             status: parts.status,
             prepared: None,
@@ -222,6 +266,11 @@ impl Loader {
 
     /// One action of the planner.
     async fn step(&mut self) -> Result<Next, LoadError> {
+        if self.erased_is_old {
+            let (last, now_ms) = (self.planner.ledger().last(), self.clock.monotonic_ms());
+            self.erased = Erased::from_parts(self.log.parts().await?, last, now_ms);
+            self.erased_is_old = false;
+        }
         match self.planner.action() {
             Action::Look { n } => {
                 let event = match self.log.read(n).await? {
@@ -252,6 +301,7 @@ impl Loader {
             Progress::None => {}
             Progress::Applied(plan) => {
                 self.count_plan(result);
+                self.erased.on_done(&plan, self.clock.monotonic_ms());
                 self.book(&plan);
                 if self.retirer.is_due(plan.n) {
                     self.retire().await?;
@@ -260,6 +310,7 @@ impl Loader {
             Progress::Jumped => {
                 self.count_plan(result);
                 self.prepared = None;
+                self.erased_is_old = true;
                 self.sync_with_ledger();
             }
         }
@@ -276,9 +327,11 @@ impl Loader {
             let loaded = self.consumer.index_mut().on_loaded(&stream, take.seq_to, take.complete_until_ms);
             let known = loaded.hits;
             self.metrics.consume.hits_in.inc_by(take.hits().saturating_sub(known));
-            self.metrics.plan.hits_out.inc_by(take.hits().saturating_sub(dropped));
-            let labels = DropLabels { reason: DropReason::quarantined };
-            self.metrics.plan.hits_dropped.get_or_create(&labels).inc_by(dropped);
+            let erased = take.erased_hits;
+            self.metrics.plan.hits_out.inc_by(take.hits().saturating_sub(dropped).saturating_sub(erased));
+            for (reason, hits) in [(DropReason::quarantined, dropped), (DropReason::erased, erased)] {
+                self.metrics.plan.hits_dropped.get_or_create(&DropLabels { reason }).inc_by(hits);
+            }
         }
         self.metrics.plan.batches_quarantined.inc_by(u64::try_from(plan.skips.len()).unwrap_or(u64::MAX));
         self.consumer.forget_loaded();
@@ -338,6 +391,13 @@ impl Loader {
         let work = async {
             self.retirer.checkpoint(&checkpoint).await?;
             self.retirer.delete_segments(&retired).await?;
+            // Whether a job is open is not known before the first look.
+            if self.erasing.has_looked() {
+                let parts =
+                    self.erased.retired(self.retirer.plans_before(checkpoint.n), &self.erasing.open());
+                self.retirer.delete_parts(&parts).await?;
+                parts.iter().for_each(|n| self.erased.forget(*n));
+            }
             self.retirer.delete_raw(now_ms).await
         };
         match work.await {
@@ -352,5 +412,16 @@ impl Loader {
             Err(error) => tracing::warn!(%error, "retiring failed; the next checkpoint tries again"),
         }
         Ok(())
+    }
+}
+
+/// How long things last for erasures.
+fn times(config: &Config) -> Times {
+    Times {
+        wait_received_ms: config.erase.wait_received_ms,
+        // As for plans in doubt.
+        quiet_ms: config.insert.not_after_s.saturating_mul(2_000),
+        raw_retention_ms: config.retire.raw_retention_s.saturating_mul(1_000),
+        rollup_retention_ms: config.retire.segment_retention_s.saturating_mul(1_000),
     }
 }

@@ -47,6 +47,8 @@ pub struct DropLabels {
 pub enum DropReason {
     /// Their batch cannot be used.
     quarantined,
+    /// Their property was deleted.
+    erased,
 }
 
 /// Metrics of `plan`.
@@ -128,6 +130,36 @@ pub struct RepairLabels {
     pub table: &'static str,
 }
 
+/// Metrics of `erase`.
+#[derive(Debug, Clone, Default)]
+pub struct EraseMetrics {
+    /// `loader_erasures{state}`
+    pub jobs: Family<JobLabels, Gauge<u64, AtomicU64>>,
+    /// `loader_erasure_oldest_seconds`
+    pub oldest_seconds: Gauge<f64, AtomicU64>,
+    /// `loader_erasures_done_total`
+    pub done: Counter,
+}
+
+/// Label `state` of erasures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct JobLabels {
+    /// Where they stand.
+    pub state: JobState,
+}
+
+/// Where erasures stand that are not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelValue)]
+#[allow(non_camel_case_types)]
+pub enum JobState {
+    /// For batches, statements or segments of before.
+    waiting,
+    /// Rows are being removed.
+    running,
+    /// Someone must act.
+    failed,
+}
+
 /// Metrics of `retire`.
 #[derive(Debug, Clone, Default)]
 pub struct RetireMetrics {
@@ -156,6 +188,8 @@ pub enum DeletedKind {
     rollup_segment,
     /// A raw segment.
     raw_segment,
+    /// What an erasure removed, that no plan has any more.
+    erased_part,
 }
 
 /// All of them.
@@ -167,6 +201,8 @@ pub struct LoaderMetrics {
     pub plan: PlanMetrics,
     /// `insert` and `verify`
     pub insert: InsertMetrics,
+    /// `erase`
+    pub erase: EraseMetrics,
     /// `retire`
     pub retire: RetireMetrics,
 }
@@ -191,6 +227,7 @@ impl LoaderMetrics {
         metrics.consume.register(registry);
         metrics.plan.register(registry);
         metrics.insert.register(registry);
+        metrics.erase.register(registry);
         metrics.retire.register(registry);
         metrics
     }
@@ -231,7 +268,9 @@ impl PlanMetrics {
         registry.register("loader_plan_number", "Last plan that is done", self.number.clone());
         registry.register("loader_hits_out", "Hits in plans that are done", self.hits_out.clone());
         // From the beginning, so that sums over reasons are never of nothing.
-        drop(self.hits_dropped.get_or_create(&DropLabels { reason: DropReason::quarantined }));
+        for reason in [DropReason::quarantined, DropReason::erased] {
+            drop(self.hits_dropped.get_or_create(&DropLabels { reason }));
+        }
         registry.register(
             "loader_hits_dropped",
             "Hits that are not loaded, by reason",
@@ -260,6 +299,21 @@ impl InsertMetrics {
             self.verifications.clone(),
         );
         registry.register("loader_repairs", "Repairs by table", self.repairs.clone());
+    }
+}
+
+impl EraseMetrics {
+    fn register(&self, registry: &mut Registry) {
+        for state in [JobState::waiting, JobState::running, JobState::failed] {
+            drop(self.jobs.get_or_create(&JobLabels { state }));
+        }
+        registry.register("loader_erasures", "Erasures that are not done, by state", self.jobs.clone());
+        registry.register(
+            "loader_erasure_oldest_seconds",
+            "Age of the oldest erasure that is not done",
+            self.oldest_seconds.clone(),
+        );
+        registry.register("loader_erasures_done", "Erasures that this loader closed", self.done.clone());
     }
 }
 

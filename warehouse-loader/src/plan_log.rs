@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::document::{Checkpoint, FORMAT, Plan};
 
+mod parts;
+
 /// Why the log could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {

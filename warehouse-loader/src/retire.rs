@@ -84,6 +84,11 @@ impl Retirer {
         now_ms.saturating_sub(self.config.segment_retention_s.saturating_mul(1_000))
     }
 
+    /// Plans below this number are deleted once there is a checkpoint of plan `n`.
+    pub fn plans_before(&self, n: u64) -> u64 {
+        n.saturating_sub(self.config.keep_plans)
+    }
+
     /// Writes the checkpoint, then deletes plans and checkpoints below it.
     ///
     /// # Errors
@@ -92,7 +97,7 @@ impl Retirer {
         self.log.put_checkpoint(checkpoint).await?;
         self.metrics.checkpoints.inc();
         tracing::info!(plan = checkpoint.n, "checkpoint written");
-        for n in self.log.numbers_to(checkpoint.n.saturating_sub(self.config.keep_plans)).await? {
+        for n in self.log.numbers_to(self.plans_before(checkpoint.n)).await? {
             self.log.delete_plan(n).await?;
             self.count(DeletedKind::plan);
         }
@@ -116,6 +121,47 @@ impl Retirer {
             self.count(DeletedKind::rollup_segment);
         }
         Ok(())
+    }
+
+    /// Deletes what plans removed, when no plan before them is left.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn delete_parts(&self, numbers: &[u64]) -> Result<(), LogError> {
+        for n in numbers {
+            self.log.delete_part(*n).await?;
+            self.count(DeletedKind::erased_part);
+        }
+        Ok(())
+    }
+
+    /// When the oldest segment of any lane was created, unix milliseconds.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn oldest_segment_ms(&self) -> Result<Option<u64>, LogError> {
+        let mut oldest: Option<u64> = None;
+        for lane in [Lane::Rollup, Lane::Raw] {
+            let prefix = segment::prefix(lane);
+            let path = Path::from(prefix.as_str());
+            let list = self.store.list(Some(&path)).try_fold(None, |oldest: Option<u64>, object| {
+                let created = segment::created_at_ms(object.location.as_ref());
+                std::future::ready(Ok(oldest.into_iter().chain(created).min()))
+            });
+            oldest = oldest.into_iter().chain(self.within(&prefix, list).await?).min();
+        }
+        Ok(oldest)
+    }
+
+    /// Whether any batch is in quarantine.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn has_quarantine(&self) -> Result<bool, LogError> {
+        let prefix = "quarantine";
+        let path = Path::from(prefix);
+        let mut list = self.store.list(Some(&path));
+        Ok(self.within(prefix, list.try_next()).await?.is_some())
     }
 
     /// Deletes raw segments that are old enough, and says what is left.

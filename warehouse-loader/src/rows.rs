@@ -9,7 +9,8 @@ use std::sync::Arc;
 use batch::RollupRows;
 use warehouse::tables::MinuteTable;
 
-use crate::document::{InsertStep, LocalDate, Plan};
+use crate::document::{Erase, InsertStep, LocalDate, Plan};
+use crate::erased::apply;
 
 /// Merged rows, ordered by date.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +52,32 @@ impl PlanData {
     pub fn new(plan: Plan, rows: Arc<PlanRows>) -> Result<Self, MismatchError> {
         let chunks = rows.chunks_as(&plan.inserts)?;
         Ok(Self { plan, rows, chunks })
+    }
+
+    /// What is left of it after erasures, with the INSERTs that carry it; a table and date of which nothing is left stays named.
+    #[must_use]
+    pub fn without(&self, erases: &[&Erase], max_rows: usize) -> Self {
+        let mut left = self.rows.rows().clone();
+        apply(&mut left, erases);
+        let rows = PlanRows::new(left);
+        let hash =
+            self.plan.inserts.first().map_or("", |step| step.token.split('-').next().unwrap_or_default());
+        let cut = rows.chunks(max_rows);
+        let mut inserts: Vec<InsertStep> = cut.iter().map(|chunk| chunk.step(hash)).collect();
+        let mut chunks = cut;
+        for step in &self.plan.inserts {
+            let is_there = |kept: &InsertStep| kept.table == step.table && kept.local_date == step.local_date;
+            if let Some(chunk) = self
+                .chunks
+                .iter()
+                .find(|chunk| chunk.table.name() == step.table && chunk.local_date == step.local_date)
+                && !inserts.iter().any(is_there)
+            {
+                inserts.push(InsertStep { chunk: 0, rows: 0, hits: 0, ..step.clone() });
+                chunks.push(Chunk { chunk: 0, range: 0..0, hits: 0, ..chunk.clone() });
+            }
+        }
+        Self { plan: Plan { inserts, ..self.plan.clone() }, rows: Arc::new(rows), chunks }
     }
 
     /// The INSERTs with what they carry, in the order in which they are sent.

@@ -86,6 +86,9 @@ pub fn positions<'a>(marks: impl Iterator<Item = &'a Mark>) -> Vec<EdgePosition>
         if mark.quarantined_hits > 0 {
             counters.dropped.insert("quarantined".to_owned(), mark.quarantined_hits);
         }
+        if mark.erased_hits > 0 {
+            counters.dropped.insert("erased".to_owned(), mark.erased_hits);
+        }
         EdgePosition {
             edge: mark.edge.to_string(),
             epoch: mark.epoch.to_string(),
@@ -137,6 +140,7 @@ mod tests {
             position: 70,
             complete_until_ms: 0,
             quarantined_hits: 5,
+            erased_hits: 0,
         };
         status.update(|snapshot| {
             snapshot.positions = positions([mark].iter());

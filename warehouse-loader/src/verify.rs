@@ -71,6 +71,17 @@ pub struct HourDifference {
     pub date: LocalDate,
 }
 
+/// Hours of a group to compare besides those that plans touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherHours {
+    /// The group.
+    pub group: u64,
+    /// A time, unix milliseconds, at which all of its minute rows were there.
+    pub group_started_at_ms: u64,
+    /// Its dates.
+    pub dates: Vec<LocalDate>,
+}
+
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
@@ -138,11 +149,20 @@ impl Verifier {
     /// # Errors
     /// When the warehouse does not answer, or is still at work on earlier statements.
     pub async fn compare(&self, plans: &[Plan]) -> Result<Differences, VerifyError> {
+        self.compare_with(plans, &[]).await
+    }
+
+    /// Compares plans with their tables, and further hours with their minutes.
+    ///
+    /// # Errors
+    /// When the warehouse does not answer, or is still at work on earlier statements.
+    pub async fn compare_with(
+        &self,
+        plans: &[Plan],
+        further: &[FurtherHours],
+    ) -> Result<Differences, VerifyError> {
         self.metrics.verifications.inc();
-        let running: u64 = self.within("SELECT", self.client.query_raw(&sql::running()).fetch_one()).await?;
-        if running > 0 {
-            return Err(VerifyError::Busy(running));
-        }
+        self.check_idle().await?;
         let mut found = Differences::default();
         for table in MinuteTable::ALL {
             found.minutes.extend(self.compare_minutes(plans, table).await?);
@@ -156,10 +176,33 @@ impl Verifier {
         }
         for plans in groups.values() {
             for table in MinuteTable::ALL.into_iter().flat_map(MinuteTable::hourly) {
-                found.hours.extend(self.compare_hours(plans, table).await?);
+                let dates = dates_of(plans.iter().copied(), table.source);
+                let Some(first) = plans.first() else { continue };
+                let group = (first.group(), first.group_started_at_ms);
+                found.hours.extend(self.compare_hours(group, dates, table).await?);
+            }
+        }
+        for hours in further {
+            for table in MinuteTable::ALL.into_iter().flat_map(MinuteTable::hourly) {
+                let group = (hours.group, hours.group_started_at_ms);
+                let dates = hours.dates.clone();
+                for difference in self.compare_hours(group, dates, table).await? {
+                    if !found.hours.contains(&difference) {
+                        found.hours.push(difference);
+                    }
+                }
             }
         }
         Ok(found)
+    }
+
+    /// Whether no statement of before may still change the tables.
+    ///
+    /// # Errors
+    /// When one may, or the warehouse does not answer.
+    pub async fn check_idle(&self) -> Result<(), VerifyError> {
+        let running: u64 = self.within("SELECT", self.client.query_raw(&sql::running()).fetch_one()).await?;
+        if running > 0 { Err(VerifyError::Busy(running)) } else { Ok(()) }
     }
 
     async fn compare_minutes(
@@ -192,15 +235,15 @@ impl Verifier {
         Ok(found)
     }
 
-    /// `plans`: of one group.
     async fn compare_hours(
         &self,
-        plans: &[&Plan],
+        (group, group_started_at_ms): (u64, u64),
+        dates: Vec<LocalDate>,
         table: &'static HourlyTable,
     ) -> Result<Vec<HourDifference>, VerifyError> {
-        let dates = dates_of(plans.iter().copied(), table.source);
-        let Some(first) = plans.first().filter(|_| !dates.is_empty()) else { return Ok(vec![]) };
-        let (group, group_started_at_ms) = (first.group(), first.group_started_at_ms);
+        if dates.is_empty() {
+            return Ok(vec![]);
+        }
         let from_minutes = self.client.query_raw(&sql::sums_of_minutes(table, group, &dates));
         let expected: Vec<HourlySums> = self.within("SELECT", from_minutes.fetch_all()).await?;
         let from_hours = self.client.query_raw(&sql::sums_of_hours(table, group, &dates));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Format that this build writes and reads.
 pub const FORMAT: u32 = 1;
 /// Most visitors of one request.
-pub const MAX_VISITORS: usize = 10_000;
+pub const MAX_VISITORS: usize = 1_000;
 /// Longest property id, bytes.
 const MAX_PROPERTY_ID_BYTES: usize = 64;
 

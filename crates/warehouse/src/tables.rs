@@ -45,6 +45,14 @@ impl MinuteTable {
         }
     }
 
+    /// The columns that hold visitor ids: all that are `Array(UInt64)`.
+    pub fn visitor_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::HitRollup => &["visitors", "new_visitors"],
+            Self::SessionRollup | Self::ValueRollup | Self::ItemRollup | Self::RefusalRollup => &[],
+        }
+    }
+
     /// The hourly tables that views fill from this one.
     pub fn hourly(self) -> impl Iterator<Item = &'static HourlyTable> {
         HOURLY.iter().copied().filter(move |table| table.source == self)

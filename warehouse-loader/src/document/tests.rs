@@ -37,6 +37,7 @@ fn a_plan_keeps_its_text_for_ever() {
             complete_until_ms: 1_699_999_999_000,
             crc32c: 5,
             segments: vec!["segments/rollup/a.seg".into()],
+            erased_hits: 0,
         }],
         skips: vec![],
         inserts: vec![InsertStep {
@@ -47,6 +48,8 @@ fn a_plan_keeps_its_text_for_ever() {
             hits: 20,
             token: "t".into(),
         }],
+        without: vec![],
+        erase: None,
     };
     let golden = "{\"format\":1,\"shard\":0,\"n\":7,\"created_by\":\"loader-1\",\"created_at_ms\":1700000000000,\
         \"rows_plan\":7,\"group_started_at_ms\":1700000000000,\"takes\":[{\"edge\":\"edge-1\",\

@@ -14,9 +14,11 @@ use service::fail;
 use super::{LoadError, Loader, Next, Prepared};
 use crate::consume::check::{check_range, check_rows};
 use crate::consume::{Candidate, ConsumeError};
+use crate::document::Plan;
 use crate::metrics::PlanResult;
 use crate::plan::{Event, Offer, Selection};
 use crate::plan_log::Created;
+use crate::rows::PlanRows;
 
 /// How often a loader that has nothing to choose looks whether others are further, ms.
 const LOOK_BACK_MS: u64 = 5_000;
@@ -27,6 +29,9 @@ impl Loader {
         if let Some(pause) = self.too_soon(self.created_at_ms, self.config.interval_ms) {
             self.planner.on_waited();
             return Ok(Next::Pause(pause));
+        }
+        if let Some(plan) = self.next_erasure().await {
+            return self.create_plan(plan, PlanRows::default()).await;
         }
         let read_all = self.consumer.refresh(self.clock.monotonic_ms()).await?;
         let (selection, skipped) = self.select().await?;
@@ -66,14 +71,15 @@ impl Loader {
     }
 
     /// What is left of an interval that began at a monotonic time.
-    fn too_soon(&self, since_ms: Option<u64>, interval_ms: u64) -> Option<Duration> {
+    pub(super) fn too_soon(&self, since_ms: Option<u64>, interval_ms: u64) -> Option<Duration> {
         let passed_ms = self.clock.monotonic_ms().saturating_sub(since_ms?);
         (passed_ms < interval_ms).then(|| Duration::from_millis(interval_ms - passed_ms))
     }
 
     /// Takes batches of all streams in turn, until the plan is full or no stream goes on. The second: batches it skips.
     async fn select(&mut self) -> Result<(Selection, Vec<SealedBatch>), LoadError> {
-        let mut selection = Selection::new(self.planner.ledger().clone(), self.config.limits.clone());
+        let mut selection = Selection::new(self.planner.ledger().clone(), self.config.limits.clone())
+            .leaving_out(self.erased.deleted());
         let mut skipped = Vec::new();
         let mut streams = self.consumer.index().streams();
         while !streams.is_empty() && !selection.is_full() {
@@ -115,11 +121,14 @@ impl Loader {
         let (id, now_ms) = (self.id.clone(), self.clock.now_ms());
         // Merging and sorting some hundred thousand rows keeps a core busy.
         let (plan, rows) = tokio::task::spawn_blocking(move || selection.finish(&id, now_ms)).await??;
-        let monotonic_ms = self.clock.monotonic_ms();
-        self.created_at_ms = Some(monotonic_ms);
         if empty {
-            self.empty_at_ms = Some(monotonic_ms);
+            self.empty_at_ms = Some(self.clock.monotonic_ms());
         }
+        self.create_plan(plan, rows).await
+    }
+
+    async fn create_plan(&mut self, plan: Plan, rows: PlanRows) -> Result<Next, LoadError> {
+        self.created_at_ms = Some(self.clock.monotonic_ms());
         self.prepared = Some(Prepared { n: plan.n, rows: Arc::new(rows) });
         fail::point("loader.plan.create.before");
         let created = self.log.create(&plan).await;

@@ -54,6 +54,11 @@ impl Owed {
         self.plans.range(..n).map(|(_, debt)| debt.plan.clone()).collect()
     }
 
+    /// A plan cannot be compared any more.
+    pub(super) fn forget(&mut self, n: u64) {
+        self.plans.remove(&n);
+    }
+
     /// The plans below `n` were found right by a comparison that began at `since_ms` (monotonic).
     pub(super) fn on_equal(&mut self, n: u64, since_ms: u64) {
         self.plans.retain(|number, debt| *number >= n || since_ms < debt.until_ms);
@@ -77,6 +82,8 @@ mod tests {
             takes: vec![],
             skips: vec![],
             inserts: vec![],
+            without: vec![],
+            erase: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! In: a plan that is due, whoever made it. Out: its `done`. It stops between two INSERTs when the loader shuts down, or
 //! when another loader was faster; what is in doubt then is compared under a later plan, for this one is no longer open.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use service::fail;
@@ -10,7 +11,7 @@ use warehouse::WatermarkRow;
 
 use super::{LoadError, Loader, Next};
 use crate::consume;
-use crate::document::Plan;
+use crate::document::{Erase, Plan};
 use crate::insert::{Backoff, note_failure};
 use crate::metrics::PlanResult;
 use crate::plan::Event;
@@ -19,13 +20,21 @@ use crate::verify::{Differences, Repair};
 
 /// How a part of a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// All of it is in the warehouse.
     Complete,
     /// Another loader finished the plan meanwhile.
     Overtaken,
     /// Shutdown.
     Stopped,
+}
+
+/// A plan that is compared.
+#[derive(Debug)]
+struct Suspect {
+    plan: Plan,
+    /// If they were read.
+    rows: Option<Arc<PlanRows>>,
 }
 
 impl Loader {
@@ -57,6 +66,12 @@ impl Loader {
             return Ok(sent);
         }
         let n = data.plan.n;
+        if let Some(erase) = &data.plan.erase {
+            let erased = self.erase(&data.plan, erase).await?;
+            if erased != End::Complete {
+                return Ok(erased);
+            }
+        }
         let must_verify = verify
             || self.unclean == Some(n)
             || !self.owed.below(n).is_empty()
@@ -154,14 +169,15 @@ impl Loader {
     /// Compares and repairs until the warehouse holds the plan, and those before it that are in doubt.
     async fn verify(&mut self, data: &PlanData) -> Result<End, LoadError> {
         let n = data.plan.n;
-        let mut plans = self.owed.below(n);
-        plans.push(data.plan.clone());
+        let mut suspects = self.suspects(data).await?;
+        let plans: Vec<Plan> = suspects.values().map(|data| data.plan.clone()).collect();
+        let further = self.further_hours(&plans).await?;
         let mut backoff = Backoff::new(&self.insert_config);
         let mut repairs = 0_u32;
         let mut settled = true;
         while !self.shutdown.is_cancelled() {
             let since_ms = self.clock.monotonic_ms();
-            let result = match self.verifier.compare(&plans).await {
+            let result = match self.verifier.compare_with(&plans, &further).await {
                 // Once it is done, what was seen may be a later plan half loaded.
                 Ok(_) if self.log.is_over(&data.plan).await? => return Ok(End::Overtaken),
                 Ok(differences) if differences.is_empty() => {
@@ -178,7 +194,7 @@ impl Loader {
                 Ok(differences) => {
                     repairs = repairs.saturating_add(1);
                     settled = false;
-                    self.repair(data, &plans, &differences).await
+                    self.repair(data, &mut suspects, &differences).await
                 }
                 Err(error) => Err(error.into()),
             };
@@ -199,21 +215,64 @@ impl Loader {
         Ok(End::Stopped)
     }
 
-    /// Reads the rows of plans before the open one from their segments.
+    /// The open plan and those before it that are in doubt, as they must be in the warehouse now. The rows of the latter are read
+    /// where an erasure may have changed them since, and otherwise when they are needed.
+    async fn suspects(&mut self, open: &PlanData) -> Result<BTreeMap<u64, Suspect>, LoadError> {
+        let n = open.plan.n;
+        let mut suspects = BTreeMap::new();
+        for plan in self.owed.below(n) {
+            let number = plan.n;
+            if self.erased.between(number, n).is_empty() {
+                suspects.insert(number, Suspect { plan, rows: None });
+                continue;
+            }
+            match self.data_of(&plan, n).await {
+                Ok(data) => {
+                    suspects.insert(number, Suspect { plan: data.plan, rows: Some(data.rows) });
+                }
+                // Nothing could be repaired; what was erased is counted after each erasure.
+                Err(LoadError::Consume(consume::ConsumeError::Missing { .. })) => {
+                    tracing::error!(
+                        plan = number,
+                        "a plan in doubt is compared no more: its segments are retired"
+                    );
+                    self.owed.forget(number);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        suspects.insert(n, Suspect { plan: open.plan.clone(), rows: Some(Arc::clone(&open.rows)) });
+        Ok(suspects)
+    }
+
+    /// The rows of a plan before plan `open`, from its segments and without what was erased since.
+    async fn data_of(&mut self, plan: &Plan, open: u64) -> Result<PlanData, LoadError> {
+        let rows = self.read_rows(plan).await?;
+        let erases: Vec<Erase> = self.erased.between(plan.n, open).into_iter().cloned().collect();
+        if erases.is_empty() {
+            return Ok(PlanData::new(plan.clone(), rows)?);
+        }
+        let (plan, max_rows) = (plan.clone(), self.config.limits.max_insert_rows);
+        // It must be the plan's rows before anything is taken from them.
+        let as_made = PlanData::new(plan.clone(), Arc::clone(&rows))?;
+        let work = move || as_made.without(&erases.iter().collect::<Vec<_>>(), max_rows);
+        Ok(tokio::task::spawn_blocking(work).await?)
+    }
+
+    /// Reads the rows of plans before the open one from their segments, unless they were.
     async fn repair(
         &mut self,
         open: &PlanData,
-        plans: &[Plan],
+        suspects: &mut BTreeMap<u64, Suspect>,
         differences: &Differences,
     ) -> Result<Repair, LoadError> {
         let mut data = Vec::new();
-        for plan in plans.iter().filter(|plan| differences.minutes.iter().any(|found| found.n == plan.n)) {
-            if plan.n == open.plan.n {
-                data.push(open.clone());
-            } else {
-                let rows = self.read_rows(plan).await?;
-                data.push(PlanData::new(plan.clone(), rows)?);
-            }
+        let differing: BTreeSet<u64> = differences.minutes.iter().map(|found| found.n).collect();
+        for suspect in differing.iter().filter_map(|n| suspects.get(n)) {
+            data.push(match &suspect.rows {
+                Some(rows) => PlanData::new(suspect.plan.clone(), Arc::clone(rows))?,
+                None => self.data_of(&suspect.plan, open.plan.n).await?,
+            });
         }
         self.unclean = Some(open.plan.n);
         let signature = (self.id.as_str(), self.clock.now_ms());
@@ -249,7 +308,7 @@ impl Loader {
         false
     }
 
-    async fn pause(&self, pause: std::time::Duration) {
+    pub(super) async fn pause(&self, pause: std::time::Duration) {
         tokio::select! {
             () = self.shutdown.cancelled() => {}
             () = tokio::time::sleep(pause) => {}

@@ -136,6 +136,7 @@ impl Ledger {
             mark.position = take.to;
             mark.complete_until_ms = mark.complete_until_ms.max(take.complete_until_ms);
             mark.quarantined_hits += skipped;
+            mark.erased_hits = mark.erased_hits.saturating_add(take.erased_hits);
         }
         self.last = plan.n;
         self.rows_plan = plan.rows_plan;
@@ -181,6 +182,7 @@ fn empty_mark(take: &Take) -> Mark {
         position: 0,
         complete_until_ms: 0,
         quarantined_hits: 0,
+        erased_hits: 0,
     }
 }
 

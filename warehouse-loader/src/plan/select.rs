@@ -3,12 +3,14 @@
 //! In: batches of each stream in order of seq, with their rows or the reason why they have none that can be used. Out:
 //! the plan and its rows. Invariants: each stream's seqs are consecutive from its watermark on; what is skipped is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use batch::{BatchHeader, RollupRows};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{FORMAT, LANE, Plan, Skip, Stream, Take, hash_of};
+use crate::erased::{LeftOut, leave_out};
 use crate::plan::ledger::Ledger;
 use crate::rows::PlanRows;
 
@@ -50,6 +52,10 @@ pub struct Selection {
     skips: Vec<Skip>,
     rows: RollupRows,
     batches: usize,
+    /// Properties whose rows are left out.
+    deleted: Arc<BTreeSet<String>>,
+    /// Those of them that had rows.
+    without: BTreeSet<String>,
 }
 
 impl Selection {
@@ -62,7 +68,14 @@ impl Selection {
             skips: vec![],
             rows: RollupRows::default(),
             batches: 0,
+            deleted: Arc::default(),
+            without: BTreeSet::new(),
         }
+    }
+
+    /// Leaves out the rows of these properties.
+    pub fn leaving_out(self, deleted: &Arc<BTreeSet<String>>) -> Self {
+        Self { deleted: Arc::clone(deleted), ..self }
     }
 
     /// The seq and position at which a stream goes on.
@@ -97,8 +110,14 @@ impl Selection {
             return Offer::Full;
         }
         let to = header.to.max(position);
+        let mut erased_hits = 0;
         match rows {
-            Ok(rows) => self.rows.append(rows),
+            Ok(mut rows) => {
+                let LeftOut { hits, properties } = leave_out(&mut rows, &self.deleted);
+                erased_hits = hits;
+                self.without.extend(properties);
+                self.rows.append(rows);
+            }
             Err(reason) => self.skips.push(Skip {
                 edge: stream.edge.clone(),
                 epoch: stream.epoch,
@@ -121,9 +140,11 @@ impl Selection {
             complete_until_ms: 0,
             crc32c: 0,
             segments: vec![],
+            erased_hits: 0,
         });
         take.seq_to = seq;
         take.to = to;
+        take.erased_hits = take.erased_hits.saturating_add(erased_hits);
         take.complete_until_ms = take.complete_until_ms.max(header.complete_until_ms);
         take.crc32c = append_crc(take.crc32c, header);
         if take.segments.iter().all(|known| known != segment) {
@@ -164,6 +185,8 @@ impl Selection {
             takes,
             skips: self.skips,
             inserts,
+            without: self.without.into_iter().collect(),
+            erase: None,
         };
         Ok((plan, rows))
     }

@@ -16,6 +16,8 @@ fn plan(n: u64, by: &str) -> Plan {
         takes: vec![],
         skips: vec![],
         inserts: vec![],
+        without: vec![],
+        erase: None,
     }
 }
 

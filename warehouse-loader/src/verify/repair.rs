@@ -67,7 +67,8 @@ impl Verifier {
         self.metrics.repairs.get_or_create(&RepairLabels { table: table.name() }).inc();
         self.execute("ALTER", &sql::delete_minutes(table, rows_plan, date, not_after)).await?;
         for (chunk, step) in data.steps() {
-            if chunk.table == table && chunk.local_date == date {
+            // An erasure may have left none.
+            if chunk.table == table && chunk.local_date == date && !chunk.range.is_empty() {
                 let Some(not_after) = self.open_until(open).await? else { return Ok(Repair::Overtaken) };
                 // A token that any repair of any loader used before would drop the rows.
                 let token = format!("{}-r{:016x}", step.token, rand::random::<u64>());
@@ -89,7 +90,10 @@ impl Verifier {
     }
 
     /// Until when a statement may act; `None`: the plan is not open. First the time, then the question.
-    async fn open_until(&self, open: &Plan) -> Result<Option<u32>, VerifyError> {
+    ///
+    /// # Errors
+    /// When nobody knows whether the plan is open.
+    pub async fn open_until(&self, open: &Plan) -> Result<Option<u32>, VerifyError> {
         let not_after = self.sender.not_after();
         Ok((!self.log.is_over(open).await?).then_some(not_after))
     }

@@ -246,6 +246,14 @@ async fn migrations_run_side_by_side_and_again_and_a_later_build_is_refused() {
         named.sort_unstable();
         assert_eq!(columns, named, "{}", table.name);
     }
+    for table in warehouse::tables::MinuteTable::ALL {
+        let sql = format!(
+            "SELECT name FROM system.columns WHERE database = 'meridian' AND table = '{}' AND type = 'Array(UInt64)'",
+            table.name()
+        );
+        let ids: Vec<String> = engine.client().query_raw(&sql).fetch_all().await.unwrap();
+        assert_eq!(ids, table.visitor_columns(), "{}", table.name());
+    }
     engine.execute("INSERT INTO migrations (number, name, sha256) VALUES (99, 'later', 'x')").await;
     assert!(matches!(migrate(&engine.config).await, Err(MigrateError::Newer(99))));
 }

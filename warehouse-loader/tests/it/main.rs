@@ -16,6 +16,7 @@ mod crash;
 mod calls;
 mod asleep;
 mod void;
+mod erase;
 mod copied;
 mod refused;
 mod power;

@@ -46,6 +46,8 @@ fn plan(n: u64) -> Plan {
         takes: vec![],
         skips: vec![],
         inserts: vec![],
+        without: vec![],
+        erase: None,
     }
 }
 
@@ -160,6 +162,7 @@ async fn batches_of_a_lost_segment_are_read_from_where_they_were_sent_again() {
         complete_until_ms: header.complete_until_ms,
         crc32c: crc32c::crc32c(&header.payload_crc32c.to_le_bytes()),
         segments: vec![lost.clone()],
+        erased_hits: 0,
     });
     store.delete(&Key::from(lost)).await.unwrap();
     let metrics = service::metrics::SharedRegistry::default().register(LoaderMetrics::new).consume;

@@ -46,7 +46,7 @@ async fn a_job_is_open_from_its_request_until_it_is_closed() {
         jobs.close(&earlier.job).await.unwrap();
     }
     assert!(!jobs.create(&earlier).await.unwrap(), "the same request again");
-    assert_eq!(jobs.open().await.unwrap(), [later.job.clone()]);
+    assert_eq!(jobs.open().await.unwrap(), std::slice::from_ref(&later.job));
     assert_eq!(jobs.all().await.unwrap(), [earlier.job.clone(), later.job]);
     let other = Request { what: What::Property { property_id: "p_c".into() }, ..earlier.clone() };
     assert!(matches!(jobs.create(&other).await, Err(JobError::Taken(job)) if job == earlier.job));

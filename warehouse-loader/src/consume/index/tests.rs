@@ -30,6 +30,7 @@ fn mark(edge: &str, seq: u64) -> (Stream, Mark) {
         position: 0,
         complete_until_ms: 0,
         quarantined_hits: 0,
+        erased_hits: 0,
     };
     (stream(edge), mark)
 }

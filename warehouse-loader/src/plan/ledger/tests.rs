@@ -16,6 +16,7 @@ fn take(seq: std::ops::RangeInclusive<u64>, positions: std::ops::Range<u64>) -> 
         complete_until_ms: positions.end,
         crc32c: 0,
         segments: vec![],
+        erased_hits: 0,
     }
 }
 
@@ -31,6 +32,8 @@ fn plan(n: u64, rows_plan: u64, takes: Vec<Take>) -> Plan {
         takes,
         skips: vec![],
         inserts: vec![],
+        without: vec![],
+        erase: None,
     }
 }
 

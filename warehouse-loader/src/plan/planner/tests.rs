@@ -15,6 +15,8 @@ fn plan(n: u64, by: &str) -> Box<Plan> {
         takes: vec![],
         skips: vec![],
         inserts: vec![],
+        without: vec![],
+        erase: None,
     })
 }
 

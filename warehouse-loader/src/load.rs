@@ -393,8 +393,7 @@ impl Loader {
             self.retirer.delete_segments(&retired).await?;
             // Whether a job is open is not known before the first look.
             if self.erasing.has_looked() {
-                let parts =
-                    self.erased.retired(self.retirer.plans_before(checkpoint.n), &self.erasing.open());
+                let parts = self.erased.retired(self.retirer.plans_before(checkpoint.n), self.erasing.open());
                 self.retirer.delete_parts(&parts).await?;
                 parts.iter().for_each(|n| self.erased.forget(*n));
             }

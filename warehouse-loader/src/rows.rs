@@ -259,4 +259,34 @@ mod tests {
         assert!(rows.chunks_as(&steps).is_err());
         assert!(rows.chunks_as(&steps[..1]).is_err(), "rows are left over");
     }
+
+    #[test]
+    fn a_date_of_which_nothing_is_left_is_still_named() {
+        let hits = vec![row(1, "/a", 1), row(1, "/b", 2), row(2, "/a", 4), row(2, "/b", 8)];
+        let rows = PlanRows::new(RollupRows { hits, ..RollupRows::default() });
+        let plan = Plan {
+            format: 1,
+            shard: 0,
+            n: 1,
+            created_by: "a".into(),
+            created_at_ms: 0,
+            rows_plan: 1,
+            group_started_at_ms: 0,
+            takes: vec![],
+            skips: vec![],
+            inserts: rows.chunks(1).iter().map(|chunk| chunk.step("h")).collect(),
+            without: vec![],
+            erase: None,
+        };
+        let before = erasure::Before { date: jiff::civil::date(1970, 1, 3), property_ids: vec!["p".into()] };
+        let what = erasure::What::Retention { before: vec![before] };
+        let erase = Erase { job: erasure::JobId::new(1, 1), requested_at_ms: 1, what };
+        let left = PlanData::new(plan, Arc::new(rows)).unwrap().without(&[&erase], 2);
+        let named: Vec<_> =
+            left.plan.inserts.iter().map(|step| (step.local_date.0, step.rows, step.hits)).collect();
+        assert_eq!(named, [(2, 2, 12), (1, 0, 0)]);
+        let again = PlanData::new(left.plan.clone(), Arc::clone(&left.rows)).unwrap();
+        assert_eq!(again.chunks, left.chunks);
+        assert_eq!((left.chunks[1].range.len(), left.rows.rows().len()), (0, 2));
+    }
 }

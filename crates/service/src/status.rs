@@ -97,7 +97,7 @@ pub struct EdgePosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded: Option<u64>,
     /// Counted since the epoch began. A reason in `dropped` belongs to one kind of service
-    /// (a loader's: `quarantined`), so that edge and loader never count the same hit under the same name.
+    /// (a loader's: `quarantined`, `erased`), so that edge and loader never count the same hit under the same name.
     #[serde(default)]
     pub counters: EdgeCounters,
 }

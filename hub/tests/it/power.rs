@@ -13,10 +13,14 @@ const BATCHES: u64 = 3;
 
 const PROBE: &str = "a probe that is lost is made again, and only whether it is there is looked at";
 const APIS: &str = "apis rely on it";
-const NEEDLESS: [(&str, &str); 8] = [
+const NEEDLESS: [(&str, &str); 12] = [
     ("open: lib/store/checkpoints/", "loaders rely on it"),
     ("open: lib/store/config/", APIS),
     ("open: lib/store/config/log/", APIS),
+    ("open: lib/store/erased/", "loaders rely on it"),
+    ("open: lib/store/erased/*/", "loaders rely on it"),
+    ("open: lib/store/erasures/", APIS),
+    ("open: lib/store/erasures/open/", APIS),
     ("open: lib/store/plans/", "loaders rely on it"),
     ("open: lib/store/plans/*/", "loaders rely on it"),
     ("open: lib/store/salts/", APIS),

@@ -61,3 +61,48 @@ fn a_plan_keeps_its_text_for_ever() {
     assert_eq!(serde_json::from_str::<Plan>(golden).unwrap(), plan);
     assert!(serde_json::from_str::<Plan>(&golden.replace("\"n\"", "\"m\"")).is_err());
 }
+
+#[test]
+fn a_plan_that_leaves_out_or_removes_and_its_part_keep_their_text_for_ever() {
+    let what = What::Property { property_id: "p_a".into() };
+    let erase = Erase { job: JobId::new(1, 2), requested_at_ms: 1, what };
+    let plan = Plan {
+        format: 1,
+        shard: 0,
+        n: 7,
+        created_by: "a".into(),
+        created_at_ms: 5,
+        rows_plan: 9,
+        group_started_at_ms: 4,
+        takes: vec![],
+        skips: vec![],
+        inserts: vec![],
+        without: vec!["p_b".into()],
+        erase: Some(erase.clone()),
+    };
+    let erase_text = "{\"job\":\"e_000000000000000100000002\",\"requested_at_ms\":1,\
+        \"what\":{\"property\":{\"property_id\":\"p_a\"}}}";
+    let golden = format!(
+        "{{\"format\":1,\"shard\":0,\"n\":7,\"created_by\":\"a\",\"created_at_ms\":5,\"rows_plan\":9,\
+         \"group_started_at_ms\":4,\"takes\":[],\"skips\":[],\"inserts\":[],\"without\":[\"p_b\"],\"erase\":{erase_text}}}"
+    );
+    assert_eq!(serde_json::to_string(&plan).unwrap(), golden);
+    assert_eq!(serde_json::from_str::<Plan>(&golden).unwrap(), plan);
+    let part = Part {
+        format: 1,
+        shard: 0,
+        n: 7,
+        rows_plan: 9,
+        created_at_ms: 5,
+        erase,
+        hours: vec![GroupDate { group: 2, date: LocalDate(16_572) }],
+        held: vec![Held { table: "hit_hourly".into(), from: LocalDate(0), to: LocalDate(1) }],
+    };
+    let golden = format!(
+        "{{\"format\":1,\"shard\":0,\"n\":7,\"rows_plan\":9,\"created_at_ms\":5,\"erase\":{erase_text},\
+         \"hours\":[{{\"group\":2,\"date\":\"2015-05-17\"}}],\
+         \"held\":[{{\"table\":\"hit_hourly\",\"from\":\"1970-01-01\",\"to\":\"1970-01-02\"}}]}}"
+    );
+    assert_eq!(serde_json::to_string(&part).unwrap(), golden);
+    assert_eq!(serde_json::from_str::<Part>(&golden).unwrap(), part);
+}

@@ -15,7 +15,7 @@ use crate::metrics::{EraseMetrics, JobLabels, JobState};
 
 /// Jobs that are looked at in one round: later ones wait until earlier ones are done.
 const MAX_JOBS: usize = 10_000;
-/// Rounds between two listings of the segments.
+/// Rounds between two listings of the segments, and between two looks at a progress that should be right.
 const ROUNDS_PER_LISTING: u64 = 12;
 
 /// What the task knows of open jobs.
@@ -29,7 +29,12 @@ pub(super) struct Erasing {
     requests: BTreeMap<JobId, Request>,
     /// Plans after which nothing was left, with the streams that were behind then.
     counted: BTreeMap<u64, BTreeSet<String>>,
-    written: BTreeMap<JobId, Progress>,
+    /// All that were listed last.
+    open: BTreeSet<JobId>,
+    /// What each job was last found to need, and when its progress was made to say so, monotonic.
+    told: BTreeMap<JobId, (Turn, u64)>,
+    /// The last plan made here was one of an erasure: batches come next, however many erasures are due.
+    batches_are_due: bool,
     /// Monotonic.
     looked_at_ms: Option<u64>,
     listed_at_ms: Option<u64>,
@@ -53,7 +58,9 @@ impl Erasing {
             metrics,
             requests: BTreeMap::new(),
             counted: BTreeMap::new(),
-            written: BTreeMap::new(),
+            open: BTreeSet::new(),
+            told: BTreeMap::new(),
+            batches_are_due: false,
             looked_at_ms: None,
             listed_at_ms: None,
             oldest_segment_ms: None,
@@ -61,13 +68,17 @@ impl Erasing {
     }
 
     /// The jobs that are open as far as is known.
-    pub(super) fn open(&self) -> BTreeSet<JobId> {
-        self.requests.keys().cloned().collect()
+    pub(super) fn open(&self) -> &BTreeSet<JobId> {
+        &self.open
     }
 
     /// Whether the jobs were listed at all.
     pub(super) fn has_looked(&self) -> bool {
         self.looked_at_ms.is_some()
+    }
+
+    fn listing_interval_ms(&self) -> u64 {
+        self.config.list_interval_ms.saturating_mul(ROUNDS_PER_LISTING)
     }
 
     /// What a job asks for; read once.
@@ -81,7 +92,7 @@ impl Erasing {
     }
 
     /// Where a job stands, as far as it was written here or by others.
-    pub(super) async fn progress(&mut self, job: &JobId, shard: u16) -> Result<Progress, JobError> {
+    pub(super) async fn progress(&self, job: &JobId, shard: u16) -> Result<Progress, JobError> {
         let fresh = || Progress {
             format: erasure::FORMAT,
             job: job.clone(),
@@ -94,19 +105,6 @@ impl Erasing {
             holds: vec![],
         };
         Ok(self.jobs.progress_of(job, shard).await?.unwrap_or_else(fresh))
-    }
-
-    /// Writes where a job stands, unless the same was written here last.
-    pub(super) async fn put(&mut self, mut progress: Progress, now_ms: u64) -> Result<(), JobError> {
-        progress.updated_at_ms = 0;
-        if self.written.get(&progress.job) == Some(&progress) {
-            return Ok(());
-        }
-        let as_written = progress.clone();
-        progress.updated_at_ms = now_ms;
-        self.jobs.put_progress(&progress).await?;
-        self.written.insert(as_written.job.clone(), as_written);
-        Ok(())
     }
 }
 
@@ -132,11 +130,16 @@ impl Loader {
     /// The plan of an erasure that is due, if it is time to look.
     pub(super) async fn next_erasure(&mut self) -> Option<Plan> {
         let now_ms = self.clock.monotonic_ms();
-        if self.too_soon(self.erasing.looked_at_ms, self.erasing.config.list_interval_ms).is_some() {
+        if std::mem::take(&mut self.erasing.batches_are_due)
+            || self.too_soon(self.erasing.looked_at_ms, self.erasing.config.list_interval_ms).is_some()
+        {
             return None;
         }
         match self.look_at_erasures().await {
-            Ok(Some(plan)) => Some(plan),
+            Ok(Some(plan)) => {
+                self.erasing.batches_are_due = true;
+                Some(plan)
+            }
             Ok(None) => {
                 self.erasing.looked_at_ms = Some(now_ms);
                 None
@@ -151,12 +154,13 @@ impl Loader {
 
     async fn look_at_erasures(&mut self) -> Result<Option<Plan>, LoadError> {
         let mut open = self.erasing.jobs.open().await?;
+        self.erasing.open = open.iter().cloned().collect();
         if open.len() > MAX_JOBS {
             tracing::warn!(open = open.len(), limit = MAX_JOBS, "many erasures are open; later ones wait");
             open.truncate(MAX_JOBS);
         }
-        self.erasing.requests.retain(|job, _| open.contains(job));
-        self.erasing.written.retain(|job, _| open.contains(job));
+        self.erasing.requests.retain(|job, _| self.erasing.open.contains(job));
+        self.erasing.told.retain(|job, _| self.erasing.open.contains(job));
         self.list_segments(!open.is_empty()).await?;
         let mut counts =
             BTreeMap::from([(JobState::waiting, 0_u64), (JobState::running, 0), (JobState::failed, 0)]);
@@ -193,8 +197,7 @@ impl Loader {
     async fn look_at(&mut self, job: &JobId, may_plan: bool) -> Result<(JobState, Option<Plan>), LoadError> {
         // Closed meanwhile by another loader.
         let Some(request) = self.erasing.request(job).await? else { return Ok((JobState::waiting, None)) };
-        let now_ms = self.clock.now_ms();
-        let now = (now_ms, self.clock.monotonic_ms());
+        let now = (self.clock.now_ms(), self.clock.monotonic_ms());
         let marks = self.planner.ledger().marks();
         let behind = behind(marks, request.requested_at_ms);
         let plans = self.erased.plans_of(job);
@@ -206,46 +209,62 @@ impl Loader {
         };
         if left > 0 {
             tracing::warn!(%job, left, "rows that were to go are there, from late batches or statements; another plan follows");
+        }
+        if left > 0 || next == Turn::Plan {
             return Ok((JobState::running, may_plan.then(|| self.erasure_plan(&request))));
         }
-        let mut waits_for = Vec::new();
-        let mut state = State::Waiting;
-        match next {
-            Turn::Plan => return Ok((JobState::running, may_plan.then(|| self.erasure_plan(&request)))),
-            Turn::Received(streams) => waits_for.push(format!(
-                "what was received before the request, of {}; it goes ahead {} s after the request",
-                streams.join(", "),
-                self.erasing.times.wait_received_ms / 1_000
-            )),
-            Turn::Quiet { .. } => {
-                state = State::Running;
-                waits_for.push("the end of statements that were sent before".to_owned());
-            }
-            Turn::Count { n } => {
-                self.erasing.counted.insert(n, behind.clone());
-                state = State::Running;
-            }
-            Turn::Segments { raw_until_ms, rollup_until_ms } => {
-                waits_for.extend(Self::segments_awaited(raw_until_ms, rollup_until_ms));
-            }
-            Turn::Finish { before_ms, .. } if self.segments_before(before_ms) => waits_for
-                .push(format!("segments made until {}, which go with the next checkpoint", time(before_ms))),
-            Turn::Finish { .. } => state = State::Done,
+        if let Turn::Count { n } = next {
+            self.erasing.counted.insert(n, behind.clone());
         }
-        let mut progress = self.erasing.progress(job, self.planner.ledger().shard()).await?;
-        progress.state = state;
-        progress.plans = numbers;
-        progress.waits_for = waits_for;
-        progress.holds = self.holds(&progress.plans, &behind).await?;
-        self.erasing.put(progress, now_ms).await?;
-        if state != State::Done {
-            let label = if state == State::Running { JobState::running } else { JobState::waiting };
+        let (state, waits_for) = self.state_of(&next);
+        let label = if state == State::Running { JobState::running } else { JobState::waiting };
+        let told = self.erasing.told.get(job).filter(|(turn, _)| *turn == next).map(|(_, at_ms)| *at_ms);
+        if state != State::Done && self.too_soon(told, self.erasing.listing_interval_ms()).is_some() {
             return Ok((label, None));
         }
-        self.erasing.jobs.close(job).await?;
-        self.erasing.metrics.done.inc();
-        tracing::info!(%job, "erasure done");
-        Ok((JobState::waiting, None))
+        let there = self.erasing.progress(job, self.planner.ledger().shard()).await?;
+        let holds = self.holds(&numbers, &behind, &next).await?;
+        let progress = Progress { state, plans: numbers, waits_for, holds, ..there.clone() };
+        if progress != there || there.updated_at_ms == 0 {
+            self.erasing.jobs.put_progress(&Progress { updated_at_ms: now.0, ..progress }).await?;
+        }
+        self.erasing.told.insert(job.clone(), (next, now.1));
+        if state == State::Done {
+            self.erasing.jobs.close(job).await?;
+            for carried in self.erased.plans_of(job) {
+                self.erasing.counted.remove(&carried.n);
+            }
+            self.erasing.metrics.done.inc();
+            tracing::info!(%job, "erasure done");
+        }
+        Ok((label, None))
+    }
+
+    /// What the progress says of a turn.
+    fn state_of(&self, turn: &Turn) -> (State, Vec<String>) {
+        match turn {
+            Turn::Plan | Turn::Count { .. } => (State::Running, vec![]),
+            Turn::Quiet { .. } => {
+                (State::Running, vec!["the end of statements that were sent before".to_owned()])
+            }
+            Turn::Received(streams) => {
+                let streams = streams.join(", ");
+                let seconds = self.erasing.times.wait_received_ms / 1_000;
+                let awaited = format!(
+                    "what {streams} received before the request; it goes ahead {seconds} s after the request"
+                );
+                (State::Waiting, vec![awaited])
+            }
+            Turn::Segments { raw_until_ms, rollup_until_ms } => {
+                (State::Waiting, Self::segments_awaited(*raw_until_ms, *rollup_until_ms))
+            }
+            Turn::Finish { before_ms, .. } if self.segments_before(*before_ms) => {
+                let until = time(*before_ms);
+                let awaited = format!("segments made until {until}, which go with the next checkpoints");
+                (State::Waiting, vec![awaited])
+            }
+            Turn::Finish { .. } => (State::Done, vec![]),
+        }
     }
 
     /// Minute rows that plan `n` was to remove and that are there.
@@ -278,7 +297,7 @@ impl Loader {
 
     /// Notes the oldest segment, now and then.
     async fn list_segments(&mut self, wanted: bool) -> Result<(), LoadError> {
-        let interval_ms = self.erasing.config.list_interval_ms.saturating_mul(ROUNDS_PER_LISTING);
+        let interval_ms = self.erasing.listing_interval_ms();
         if !wanted || self.too_soon(self.erasing.listed_at_ms, interval_ms).is_some() {
             return Ok(());
         }

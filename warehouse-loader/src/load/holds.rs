@@ -9,24 +9,36 @@ use erasure::Hold;
 
 use super::erasing::time;
 use super::{LoadError, Loader};
+use crate::erase::turn::Turn;
+
+const RAW: &str = "segments/raw";
+const ROLLUP: &str = "segments/rollup";
 
 impl Loader {
     /// What segments are waited for.
     pub(super) fn segments_awaited(raw_until_ms: u64, rollup_until_ms: u64) -> Vec<String> {
-        [("segments/raw", raw_until_ms), ("segments/rollup", rollup_until_ms)]
+        [(RAW, raw_until_ms), (ROLLUP, rollup_until_ms)]
             .map(|(folder, until_ms)| {
                 format!("{folder}: the newest segment that may hold some of it goes after {}", time(until_ms))
             })
             .to_vec()
     }
 
-    /// What holds some of it, besides segments.
+    /// What holds some of it.
     pub(super) async fn holds(
         &self,
         plans: &[u64],
         behind: &BTreeSet<String>,
+        turn: &Turn,
     ) -> Result<Vec<Hold>, LoadError> {
         let mut holds: Vec<Hold> = Vec::new();
+        if let Turn::Segments { raw_until_ms, rollup_until_ms } = *turn {
+            let what = "hits or rows as edges sent them; nothing reads them but this loader, and no report";
+            for (folder, until_ms) in [(RAW, raw_until_ms), (ROLLUP, rollup_until_ms)] {
+                let (store, until) = (folder.to_owned(), Some(time(until_ms)));
+                holds.push(Hold { store, until, dates: None, what: what.to_owned() });
+            }
+        }
         for n in plans {
             for held in self.log.part(*n).await?.into_iter().flat_map(|part| part.held) {
                 let dates = Some((held.from.civil(), held.to.civil()));

@@ -74,7 +74,7 @@ impl Loader {
     }
 
     async fn remove(
-        &mut self,
+        &self,
         plan: &Plan,
         removal: &Removal,
         progress: &mut Progress,
@@ -101,7 +101,7 @@ impl Loader {
         Ok(End::Complete)
     }
 
-    async fn rebuild(&mut self, plan: &Plan, part: &Part, progress: &mut Progress) -> Result<End, LoadError> {
+    async fn rebuild(&self, plan: &Plan, part: &Part, progress: &mut Progress) -> Result<End, LoadError> {
         for rebuild in rebuilds(part) {
             let before = self.erasing.eraser.count_hours(&rebuild).await?;
             step_of(&mut progress.steps, rebuild.table.name, &rebuild.what, before);
@@ -122,9 +122,9 @@ impl Loader {
         Ok(End::Complete)
     }
 
-    async fn put_progress(&mut self, progress: &Progress) -> Result<(), LoadError> {
-        let now_ms = self.clock.now_ms();
-        Ok(self.erasing.put(progress.clone(), now_ms).await?)
+    async fn put_progress(&self, progress: &Progress) -> Result<(), LoadError> {
+        let progress = Progress { updated_at_ms: self.clock.now_ms(), ..progress.clone() };
+        Ok(self.erasing.jobs.put_progress(&progress).await?)
     }
 
     /// Hours that plans with an erasure may have left other than their minutes: those that they rebuild, and those of their own

@@ -11,7 +11,7 @@ use warehouse_loader::plan_log::PlanLog;
 
 use crate::engine::{Engine, Running, Store};
 use crate::process::LoaderProcess;
-use crate::support::{Edge, Sums, many_rows, put_segment};
+use crate::support::{BASE_MINUTE, Edge, Sums, hit_row, key, many_rows, put_segment};
 
 /// All tables, by whether rows of them carry the plan.
 const MINUTES: [&str; 5] = ["hit_rollup", "session_rollup", "value_rollup", "item_rollup", "refusal_rollup"];
@@ -114,6 +114,15 @@ async fn load(store: &Store, edges: &mut [Edge; 2], loader: &Running) -> Vec<Rol
     all
 }
 
+/// A batch of a property that nothing is erased of.
+async fn one_more(store: &Store, edge: &mut Edge) -> RollupRows {
+    let mut rows = RollupRows::default();
+    rows.hits.push(hit_row(key("p_0", BASE_MINUTE, 0, "/more"), 1, vec![1]));
+    let batch = edge.batch(&rows);
+    put_segment(&store.objects, 30, &[batch]).await;
+    rows
+}
+
 fn sums(all: &[RollupRows], keep: impl Fn(&str, u16) -> bool) -> Sums {
     let mut sums = Sums::default();
     for rows in all {
@@ -172,29 +181,29 @@ async fn a_property_goes_from_every_table_and_nothing_of_it_comes_in_later() {
     let mut edges = [Edge::new("edge-1"), Edge::new("edge-2")];
     let loader = Running::start(config(&store, "loader-1", &engine));
     let mut all = load(&store, &mut edges, &loader).await;
-    let (there, others_before) = (count(&engine, "property = 'p_3'").await, others(&engine, "p_3").await);
+    let (there, others_before) = (count(&engine, "property = 'p_12'").await, others(&engine, "p_12").await);
     assert!(there.iter().all(|(_, rows)| *rows > 0), "{there:?}");
 
-    let job = request(&store, 1, property("p_3")).await;
+    let job = request(&store, 1, property("p_12")).await;
     let found = wait_carried_out(&store, &job).await;
     let told: Vec<_> = found.steps.iter().map(|step| (step.store.as_str(), step.rows_before)).collect();
     assert_eq!(told.len(), there.len());
     // Hourly rows may have been merged since.
     assert_eq!(told[..MINUTES.len()], there[..MINUTES.len()], "what was counted is what was there");
     assert!(found.steps.iter().all(|step| step.rows_after == Some(0)), "{found:?}");
-    assert_eq!(others(&engine, "p_3").await, others_before);
+    assert_eq!(others(&engine, "p_12").await, others_before);
 
     // An edge that was cut off.
     let late = many_rows(9, 400);
     let late_hits: u64 =
-        late.hits.iter().filter(|row| &*row.key.property == "p_3").map(|row| row.events).sum();
+        late.hits.iter().filter(|row| &*row.key.property == "p_12").map(|row| row.events).sum();
     let batch = edges[0].batch(&late);
     put_segment(&store.objects, 9, &[batch]).await;
     all.push(late);
     loader.wait_loaded(&[&edges[0], &edges[1]]).await;
     assert!(late_hits > 0);
-    engine.assert_holds(&sums(&all, |id, _| id != "p_3")).await;
-    assert!(count(&engine, "property = 'p_3'").await.iter().all(|(_, rows)| *rows == 0));
+    engine.assert_holds(&sums(&all, |id, _| id != "p_12")).await;
+    assert!(count(&engine, "property = 'p_12'").await.iter().all(|(_, rows)| *rows == 0));
     let metrics = loader.metrics();
     let total: u64 = all.iter().flat_map(|rows| &rows.hits).map(|row| row.events).sum();
     for line in [
@@ -213,7 +222,7 @@ async fn a_property_goes_from_every_table_and_nothing_of_it_comes_in_later() {
     put_segment(&store.objects, 10, &[batch]).await;
     all.push(late);
     loader.wait_loaded(&[&edges[0], &edges[1]]).await;
-    engine.assert_holds(&sums(&all, |id, _| id != "p_3")).await;
+    engine.assert_holds(&sums(&all, |id, _| id != "p_12")).await;
     assert!(loader.status()["positions"][1]["counters"]["dropped"]["erased"].as_u64() > Some(0));
 
     // The segments are retired with the next checkpoints.
@@ -236,17 +245,46 @@ async fn a_property_goes_from_every_table_and_nothing_of_it_comes_in_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_leaves_rows_out_is_the_same_to_whoever_reads_it_from_segments() {
+    let (engine, store) = (Engine::start(), Store::new());
+    let mut edges = [Edge::new("edge-1"), Edge::new("edge-2")];
+    let mut config = config(&store, "loader-1", &engine);
+    config.retire.checkpoint_plans = 1_000;
+    config.retire.segment_retention_s = 3_600;
+    let loader = Running::start(config.clone());
+    let mut all = load(&store, &mut edges, &loader).await;
+    let job = request(&store, 1, property("p_12")).await;
+    wait_carried_out(&store, &job).await;
+    let late = many_rows(9, 400);
+    let batch = edges[0].batch(&late);
+    put_segment(&store.objects, 9, &[batch]).await;
+    all.push(late);
+    loader.wait_loaded(&[&edges[0], &edges[1]]).await;
+    loader.stop().await;
+    let kept = sums(&all, |id, _| id != "p_12");
+    assert_ne!(kept, sums(&all, |_, _| true));
+    for _ in 0..2 {
+        store.forget_last_done();
+        let loader = Running::start(config.clone());
+        loader.wait_loaded(&[&edges[0], &edges[1]]).await;
+        assert!(loader.metrics().contains("loader_verifications_total 1"), "{}", loader.metrics());
+        loader.stop().await;
+        engine.assert_holds(&kept).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_past_their_retention_go_and_later_ones_stay() {
     let (engine, store) = (Engine::start(), Store::new());
     let mut edges = [Edge::new("edge-1"), Edge::new("edge-2")];
     let loader = Running::start(config(&store, "loader-1", &engine));
     let all = load(&store, &mut edges, &loader).await;
-    let job = request(&store, 1, before(18, &["p_1", "p_2"])).await;
+    let job = request(&store, 1, before(18, &["p_12", "p_2"])).await;
     wait_carried_out(&store, &job).await;
     // 2015-05-18 is day 16,573.
-    let kept = sums(&all, |id, date| !["p_1", "p_2"].contains(&id) || date >= 16_573);
+    let kept = sums(&all, |id, date| !["p_12", "p_2"].contains(&id) || date >= 16_573);
     engine.assert_holds(&kept).await;
-    assert_ne!(kept, sums(&all, |id, _| !["p_1", "p_2"].contains(&id)), "something of them stays");
+    assert_ne!(kept, sums(&all, |id, _| !["p_12", "p_2"].contains(&id)), "something of them stays");
     engine.assert_hours_are_those_of_minutes().await;
     loader.stop().await;
 }
@@ -298,7 +336,8 @@ async fn hours_whose_minutes_may_be_gone_are_left_alone_and_named() {
     let ids: Vec<u64> = ids_of(&engine, "p_3").await.into_iter().collect();
     let job = request(&store, 1, visitors("p_3", &ids)).await;
     wait_carried_out(&store, &job).await;
-    let found = wait(&store, &job, "holds", |progress| !progress.holds.is_empty()).await;
+    let found =
+        wait(&store, &job, "holds", |progress| progress.holds.iter().any(|hold| hold.dates.is_some())).await;
     let named: Vec<_> =
         found.holds.iter().map(|hold| (hold.store.as_str(), hold.until, hold.dates)).collect();
     let dates: Vec<String> = engine
@@ -327,7 +366,7 @@ async fn visitors_that_an_edge_brings_late_go_with_a_second_plan() {
     config.retire.segment_retention_s = 3_600;
     let loader = Running::start(config);
     // In time of the rows, so that those of the second batch lie before the request.
-    let requested_at_ms = u64::from(crate::support::BASE_MINUTE + 4 * 1440) * 60_000;
+    let requested_at_ms = u64::from(BASE_MINUTE + 4 * 1440) * 60_000;
     let rows = many_rows(1, 400);
     edges[0].late_ms = 2 * requested_at_ms;
     let batches = [edges[0].batch(&rows), edges[1].batch(&rows)];
@@ -336,13 +375,15 @@ async fn visitors_that_an_edge_brings_late_go_with_a_second_plan() {
     let ids: Vec<u64> = ids_of(&engine, "p_3").await.into_iter().collect();
     let job = JobId::new(requested_at_ms, 1);
     let request = Request { format: 1, job: job.clone(), requested_at_ms, what: visitors("p_3", &ids) };
-    jobs(&store).create(&request).await.unwrap();
-    let found = wait(&store, &job, "a count", |progress| {
-        !progress.holds.is_empty() && progress.state == State::Waiting
+    assert!(jobs(&store).create(&request).await.unwrap());
+    let found = wait(&store, &job, "a wait for segments", |progress| {
+        progress.state == State::Waiting && !progress.holds.is_empty()
     })
     .await;
     assert_eq!(found.plans.len(), 1);
-    assert!(found.holds[0].store.starts_with("outbox of edge-2-"), "{found:?}");
+    let named: Vec<&str> = found.holds.iter().map(|hold| hold.store.as_str()).collect();
+    assert_eq!(named[..2], ["segments/raw", "segments/rollup"]);
+    assert!(named[2].starts_with("outbox of edge-2-") && named.len() == 3, "{named:?}");
     assert_eq!(ids_of(&engine, "p_3").await, BTreeSet::new());
     edges[1].late_ms = 2 * requested_at_ms;
     let batch = edges[1].batch(&rows);
@@ -446,8 +487,7 @@ async fn two_loaders_that_take_over_from_each_other_erase_exactly() {
     }
     // What one of them sent late is compared by the next that starts.
     let loader = Running::start(self::config(&store, "loader-3", &engine));
-    let batch = edges[1].batch(&RollupRows::default());
-    put_segment(&store.objects, 30, &[batch]).await;
+    all.push(one_more(&store, &mut edges[1]).await);
     loader.wait_loaded(&[&edges[0], &edges[1]]).await;
     loader.stop().await;
     let kept = |id: &str, date: u16| id != "p_4" && (id != "p_5" || date >= 16_573);
@@ -466,7 +506,7 @@ async fn a_repair_of_an_earlier_plan_brings_nothing_back() {
     config.plan.limits.max_batches = 1;
     config.retire.segment_retention_s = 3_600;
     let loader = Running::start(config.clone());
-    let all = load(&store, &mut edges, &loader).await;
+    let mut all = load(&store, &mut edges, &loader).await;
     let ids = ids_of(&engine, "p_8").await;
     let gone: Vec<u64> = ids.iter().copied().take(3).collect();
     let asked = [
@@ -485,8 +525,7 @@ async fn a_repair_of_an_earlier_plan_brings_nothing_back() {
     engine.execute("ALTER TABLE hit_rollup DELETE WHERE plan <= 2 SETTINGS mutations_sync = 2").await;
     engine.execute("ALTER TABLE session_rollup DELETE WHERE plan <= 2 SETTINGS mutations_sync = 2").await;
     let loader = Running::start(config);
-    let batch = edges[0].batch(&RollupRows::default());
-    put_segment(&store.objects, 30, &[batch]).await;
+    all.push(one_more(&store, &mut edges[0]).await);
     loader.wait_loaded(&[&edges[0], &edges[1]]).await;
     assert!(loader.metrics().contains("loader_repairs_total{table=\"hit_rollup\"}"), "{}", loader.metrics());
     loader.stop().await;

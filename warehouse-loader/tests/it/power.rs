@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use erasure::{JobId, What};
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use power_loss::{Case, acknowledged, step};
 use store::StoreConfig;
 use warehouse_loader::consume::{ConsumeConfig, Consumer};
-use warehouse_loader::document::{Checkpoint, FORMAT, LANE, Plan, Take};
+use warehouse_loader::document::{Checkpoint, Erase, FORMAT, LANE, Part, Plan, Take};
 use warehouse_loader::metrics::LoaderMetrics;
 use warehouse_loader::plan_log::{Created, PlanLog};
 use warehouse_loader::retire::{RetireConfig, Retirer};
@@ -23,11 +24,13 @@ const PLANS: u64 = 5;
 const EXISTENCE: &str = "only whether it is there is looked at";
 const PROBE: &str = "a probe that is lost is made again, and only whether it is there is looked at";
 const APIS: &str = "apis rely on it";
-const NEEDLESS: [(&str, &str); 8] = [
+const NEEDLESS: [(&str, &str); 10] = [
     ("mark a repair: lib/store/plans/*/*.json#", EXISTENCE),
     ("mark as done: lib/store/plans/*/*.json#", EXISTENCE),
     ("open: lib/store/config/", APIS),
     ("open: lib/store/config/log/", APIS),
+    ("open: lib/store/erasures/", APIS),
+    ("open: lib/store/erasures/open/", APIS),
     ("open: lib/store/salts/", APIS),
     ("open: lib/store/segments/", "hubs rely on it"),
     ("probe: lib/store/probe/", PROBE),
@@ -49,6 +52,13 @@ fn plan(n: u64) -> Plan {
         without: vec![],
         erase: None,
     }
+}
+
+/// What it removes, were it a plan of an erasure.
+fn part(n: u64) -> Part {
+    let what = What::Property { property_id: format!("p_{n}") };
+    let erase = Erase { job: JobId::new(n, 1), requested_at_ms: n, what };
+    Part { format: FORMAT, shard: 0, n, rows_plan: n, created_at_ms: n, erase, hours: vec![], held: vec![] }
 }
 
 fn open(root: &Path) -> Result<(Arc<dyn ObjectStore>, PlanLog), store::StoreError> {
@@ -77,6 +87,11 @@ async fn work(root: &Path) {
         assert_eq!(log.read(n).await.unwrap(), Some(plan(n)));
         // From now on its rows may be in the warehouse.
         acknowledged(format!("plan {n}"));
+        if n.is_multiple_of(2) {
+            step("keep what it removes");
+            log.put_part(&part(n)).await.unwrap();
+            acknowledged(format!("part {n}"));
+        }
         if n.is_multiple_of(3) {
             step("mark a repair");
             log.put_repair(n, "loader-1", n).await.unwrap();
@@ -121,10 +136,16 @@ async fn check(root: &Path, acknowledged: &[String]) -> Result<(), String> {
     if let Some(gap) = (checkpoint + 1..=last).find(|n| !plans.contains(n)) {
         return Err(format!("plan {gap} is missing below plan {last}"));
     }
+    let parts = log.parts().await.map_err(|error| error.to_string())?;
+    if let Some(found) = parts.iter().find(|found| **found != part(found.n)) {
+        return Err(format!("part {} is another one", found.n));
+    }
     for promised in acknowledged {
         let (kind, n) = promised.split_once(' ').unwrap();
         let n: u64 = n.parse().unwrap();
         let is_there = match kind {
+            // It outlives its plan.
+            "part" => parts.iter().any(|found| found.n == n),
             _ if n <= checkpoint => true,
             "plan" => plans.contains(&n),
             "done" => log.is_done(n).await.map_err(|error| error.to_string())?,

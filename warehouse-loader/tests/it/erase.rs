@@ -96,7 +96,7 @@ async fn wait_carried_out(store: &Store, job: &JobId) -> Progress {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    found
+    progress(store, job).await.unwrap()
 }
 
 /// Segments of two edges with rows of 40 properties; what the rows are.

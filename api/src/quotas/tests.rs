@@ -14,7 +14,7 @@ async fn property(running: &Running, time_zone: &str, daily_hits: u64) -> String
     let quota = QuotaChange { daily_hits: Some(daily_hits), hits_per_second: None };
     let new =
         NewProperty { name: "Shop".into(), time_zone: time_zone.into(), quota, ..NewProperty::default() };
-    let make = move |draft: &mut Draft<'_>| create(draft, &new, "", NOW_MS);
+    let make = move |draft: &mut Draft<'_>| create(draft, &new, "", 0, NOW_MS);
     running.history.change(by("CreateProperty"), make).await.unwrap().property_id
 }
 
@@ -24,7 +24,7 @@ async fn set_quota(running: &Running, property_id: &str, daily_hits: u64) {
         let before = stored::property(draft, &property_id)?.unwrap();
         let quota = QuotaChange { daily_hits: Some(daily_hits), hits_per_second: None };
         let update = PropertyUpdate { quota, ..PropertyUpdate::default() };
-        let (property, name) = before.property.updated(&before.name, update).unwrap();
+        let (property, name) = before.property.updated(&before.name, update, NOW_MS).unwrap();
         let after = stored::NamedProperty { property, name, ..before.clone() };
         put_property(draft, &before, &after);
         Ok(())

@@ -168,8 +168,7 @@ pub fn for_edges(key: &str, value: &[u8]) -> Result<Option<Vec<u8>>, StoredError
 /// Whether a record goes to edges at all.
 pub fn is_for_edges(key: &str) -> bool {
     let prefixes = [PROPERTY, RULES, ALIAS, quota::OVER_QUOTA, streams::STREAM];
-    prefixes.iter().any(|prefix| key.starts_with(prefix))
-        || key == DEPLOYMENT
+    prefixes.iter().any(|prefix| key.starts_with(prefix)) || key == DEPLOYMENT
 }
 
 /// A property of the api's records, with all its rules.

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!((after.quota.daily_hits, after.quota.hits_per_second), (1_000, 5));
         let none = QuotaChange { daily_hits: Some(0), hits_per_second: None };
         let update = PropertyUpdate { quota: none, ..PropertyUpdate::default() };
-        let (after, _) = after.updated("Shop", update).unwrap();
+        let (after, _) = after.updated("Shop", update, 1).unwrap();
         assert_eq!((after.quota.daily_hits, after.quota.hits_per_second), (0, 5));
     }
 

@@ -16,6 +16,7 @@ use proto::config as wire;
 use crate::replica::{Records, ReplicaError};
 
 pub mod access;
+pub mod erasures;
 pub mod quota;
 pub mod streams;
 
@@ -167,7 +168,7 @@ pub fn for_edges(key: &str, value: &[u8]) -> Result<Option<Vec<u8>>, StoredError
 
 /// Whether a record goes to edges at all.
 pub fn is_for_edges(key: &str) -> bool {
-    let prefixes = [PROPERTY, RULES, ALIAS, quota::OVER_QUOTA, streams::STREAM];
+    let prefixes = [PROPERTY, RULES, ALIAS, erasures::ERASURE, quota::OVER_QUOTA, streams::STREAM];
     prefixes.iter().any(|prefix| key.starts_with(prefix)) || key == DEPLOYMENT
 }
 
@@ -375,6 +376,7 @@ mod tests {
             rules_key("p_a", 1),
             format!("{ALIAS}ga4//G-1"),
             DEPLOYMENT.to_owned(),
+            erasures::erasure_key("e_1"),
             quota::key("p_a"),
             streams::stream_key("M-A"),
         ] {

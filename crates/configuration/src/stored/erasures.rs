@@ -1,0 +1,71 @@
+//! Records of erasures: what edges have to forget.
+//!
+//! In: checked values. Out: records, and back with every field checked again. Edges get them as they are: there is nothing in them but ids.
+
+use property::is_property_id;
+use prost::Message as _;
+use proto::config as wire;
+
+use super::{StoredError, decode, wrong};
+
+/// `erasure/e_…`: [`wire::StoredErasure`].
+pub const ERASURE: &str = "erasure/";
+
+/// An erasure of visitors of a property, or of a whole property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// `e_…`
+    pub job: String,
+    /// `p_…`
+    pub property_id: String,
+    /// Empty: the whole property.
+    pub visitor_ids: Vec<u64>,
+    /// Unix milliseconds.
+    pub requested_at_ms: u64,
+}
+
+/// Key of an erasure.
+pub fn erasure_key(job: &str) -> String {
+    format!("{ERASURE}{job}")
+}
+
+/// Value of an erasure.
+pub fn erasure_value(erasure: &Erasure) -> Vec<u8> {
+    let Erasure { job, property_id, visitor_ids, requested_at_ms } = erasure.clone();
+    wire::StoredErasure { job, property_id, visitor_ids, requested_at_ms }.encode_to_vec()
+}
+
+/// An erasure as it is stored.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_erasure(key: &str, value: &[u8]) -> Result<Erasure, StoredError> {
+    let wire::StoredErasure { job, property_id, visitor_ids, requested_at_ms } = decode(key, value)?;
+    if !is_property_id(&property_id) {
+        return Err(wrong(key, "property_id is none"));
+    }
+    if key != erasure_key(&job) {
+        return Err(wrong(key, "it is that of another erasure"));
+    }
+    Ok(Erasure { job, property_id, visitor_ids, requested_at_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_comes_out_as_it_went_in_or_is_refused_with_its_key() {
+        let erasure = Erasure {
+            job: "e_1".into(),
+            property_id: "p_abcdefghijkl".into(),
+            visitor_ids: vec![1, u64::MAX],
+            requested_at_ms: 7,
+        };
+        let value = erasure_value(&erasure);
+        assert_eq!(read_erasure("erasure/e_1", &value), Ok(erasure.clone()));
+        assert_eq!(read_erasure("erasure/e_2", &value).unwrap_err().key, "erasure/e_2");
+        let nobodys = erasure_value(&Erasure { property_id: String::new(), ..erasure });
+        assert!(read_erasure("erasure/e_1", &nobodys).is_err());
+    }
+}

@@ -47,6 +47,8 @@ pub struct PageCounts {
     pages: u64,
     /// Numbers with fresh pages.
     dirty: BTreeSet<u64>,
+    /// Numbers of hours that were forgotten before their turn since the last seal.
+    gone: Vec<u64>,
     other: Arc<str>,
 }
 
@@ -74,6 +76,8 @@ pub struct PageChange {
     pub next_number: u64,
     /// Hours with new pages, by number.
     pub hours: Vec<HourChange>,
+    /// Numbers of hours that were forgotten before their turn, in order.
+    pub gone: Vec<u64>,
 }
 
 impl PageCounts {
@@ -87,6 +91,7 @@ impl PageCounts {
             next_number: 0,
             pages: 0,
             dirty: BTreeSet::new(),
+            gone: Vec::new(),
             other: OTHER.into(),
         }
     }
@@ -170,7 +175,9 @@ impl PageCounts {
                 hours.push(hour.change(number, pages));
             }
         }
-        self.change(hours)
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.sort_unstable();
+        PageChange { gone, ..self.change(hours) }
     }
 
     /// Everything.
@@ -191,6 +198,7 @@ impl PageCounts {
         while self.hours.first_key_value().is_some_and(|(number, _)| *number < change.oldest) {
             self.forget_oldest();
         }
+        change.gone.iter().for_each(|number| self.forget(*number));
         self.next_number = change.next_number;
         for from in &change.hours {
             self.name(&from.property, from.local_hour, from.number);
@@ -216,7 +224,7 @@ impl PageCounts {
 
     fn change(&self, hours: Vec<HourChange>) -> PageChange {
         let oldest = self.hours.first_key_value().map_or(self.next_number, |(number, _)| *number);
-        PageChange { oldest, next_number: self.next_number, hours }
+        PageChange { oldest, next_number: self.next_number, hours, gone: Vec::new() }
     }
 
     fn hour_of(&mut self, dimensions: &Dimensions, received_at_ms: u64) -> u64 {
@@ -248,8 +256,22 @@ impl PageCounts {
         }
     }
 
+    /// Forgets what was counted of a property.
+    pub fn forget_property(&mut self, property: &str) {
+        for (_, number) in self.numbers.get(property).cloned().unwrap_or_default() {
+            self.forget(number);
+            self.gone.push(number);
+        }
+    }
+
     fn forget_oldest(&mut self) {
-        if let Some((number, hour)) = self.hours.pop_first() {
+        if let Some(number) = self.hours.first_key_value().map(|(number, _)| *number) {
+            self.forget(number);
+        }
+    }
+
+    fn forget(&mut self, number: u64) {
+        if let Some(hour) = self.hours.remove(&number) {
             self.pages -= count(hour.pages.len());
             self.dirty.remove(&number);
             if let Some(named) = self.numbers.get_mut(&hour.property) {

@@ -5,7 +5,8 @@
 //! that a replay of the archive gives the same rows.
 //!
 //! A hit goes through the modules in their order; stages do not know each other, [`processor`] names them all:
-//! `deduplicate → enrich → fold → recognise → sessionize → aggregate`, with `state` as what outlives a crash.
+//! `deduplicate → enrich → fold → recognise → sessionize → aggregate`, with `state` as what outlives a crash. `forget` knows
+//! which erasures were applied to it.
 
 pub mod limits;
 pub mod totals;
@@ -16,6 +17,7 @@ pub mod fold;
 pub mod recognise;
 pub mod sessionize;
 pub mod aggregate;
+pub mod forget;
 pub mod state;
 pub mod processor;
 

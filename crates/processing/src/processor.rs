@@ -4,16 +4,18 @@
 //! loses only what the WAL still has: restore the state of the last seal, replay the blocks since, and the rows
 //! are the same bytes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use batch::RollupRows;
-use hit::{BlockView, EdgeId, Epoch, HitView, RulesSource, known_reason};
+use hit::{BlockView, EdgeId, Epoch, ForgetView, HitView, RulesSource, known_reason};
 
 use crate::aggregate::Aggregator;
 use crate::deduplicate::{BYTES_PER_ID, IdWindow};
 use crate::enrich::Enricher;
 use crate::enrich::user_agent::Detection;
 use crate::fold::PageCounts;
+use crate::forget::AppliedJobs;
 use crate::handover::EnrichedHit;
 use crate::limits::Limits;
 use crate::recognise::KnownVisitors;
@@ -95,6 +97,8 @@ pub struct Processor {
     visitors: KnownVisitors,
     sessions: Sessions,
     aggregator: Aggregator,
+    jobs: AppliedJobs,
+    erasures_applied: u64,
 }
 
 impl Processor {
@@ -113,6 +117,8 @@ impl Processor {
             visitors: KnownVisitors::new(epoch, limits.max_known_visitors),
             sessions: Sessions::new(limits.max_open_sessions),
             aggregator: Aggregator::default(),
+            jobs: AppliedJobs::default(),
+            erasures_applied: 0,
             cursor: Cursor::default(),
             at_seal: Cursor::default(),
             totals: Totals::default(),
@@ -159,12 +165,17 @@ impl Processor {
         let received_at_ms = block.header.received_at_ms;
         self.ids.begin_block(received_at_ms);
         self.pages.begin_block(received_at_ms);
+        self.visitors.begin_block(received_at_ms);
         self.sessions.begin_block(received_at_ms);
+        self.jobs.begin_block(received_at_ms);
         for hit in &block.hits {
             self.on_hit(hit, received_at_ms);
         }
         for mark in &block.import_marks {
             self.sessions.on_import_mark(mark.property_id, mark.event_time_ms, received_at_ms);
+        }
+        for forget in &block.forgets {
+            self.on_forget(forget, received_at_ms);
         }
         for refusals in &block.refusals {
             let of = (refusals.property_id, refusals.rules_version);
@@ -206,6 +217,7 @@ impl Processor {
             pages: self.pages.take_change(),
             visitors: self.visitors.take_change(),
             sessions: self.sessions.take_change(),
+            jobs: self.jobs.take_change(),
         };
         let sealed = Sealed {
             rows: self.aggregator.take(),
@@ -235,6 +247,7 @@ impl Processor {
             pages: self.pages.whole(),
             visitors: self.visitors.whole(),
             sessions: self.sessions.whole(),
+            jobs: self.jobs.whole(),
         };
         state::encode(Kind::Checkpoint, &self.edge, self.epoch, &whole)
     }
@@ -254,6 +267,16 @@ impl Processor {
         &self.totals
     }
 
+    /// Erasures that were applied and are kept, in that order.
+    pub fn applied_jobs(&self) -> impl Iterator<Item = &str> {
+        self.jobs.iter()
+    }
+
+    /// Erasures that were applied since this was made or restored.
+    pub fn erasures_applied(&self) -> u64 {
+        self.erasures_applied
+    }
+
     /// How full the state is, as of the last block processed.
     pub fn gauges(&self) -> Gauges {
         let reach = |oldest| self.cursor.received_at_ms.saturating_sub(oldest);
@@ -265,6 +288,7 @@ impl Processor {
             id_window_bytes: self.ids.entries() * BYTES_PER_ID,
             id_window_reach_ms: self.ids.oldest_received_at_ms().map_or(0, reach),
             counted_pages: self.pages.pages(),
+            applied_jobs: self.jobs.len(),
         }
     }
 
@@ -310,6 +334,25 @@ impl Processor {
         true
     }
 
+    /// Forgets what an erasure names: visitors of a property, or all that can be told to be the property's. Ids of hits cannot: they go by
+    /// themselves within 24 h. Rows that wait for the seal stay: erasing rows is the warehouse's part.
+    fn on_forget(&mut self, forget: &ForgetView<'_>, received_at_ms: u64) {
+        let property = forget.property_id;
+        if !self.jobs.apply(forget.job, received_at_ms) {
+            return;
+        }
+        self.erasures_applied += 1;
+        if forget.visitor_ids.is_empty() {
+            let visitors = self.sessions.forget_property(property);
+            self.visitors.forget(property, visitors);
+            self.pages.forget_property(property);
+        } else {
+            let visitor_ids: BTreeSet<u64> = forget.visitor_ids.iter().copied().collect();
+            self.sessions.forget_visitors(property, &visitor_ids);
+            self.visitors.forget(property, visitor_ids);
+        }
+    }
+
     fn check(&self, block: &BlockView<'_>) -> Result<(), ProcessError> {
         let header = &block.header;
         let Cursor { next_block, next_position, received_at_ms } = self.cursor;
@@ -340,11 +383,13 @@ impl Processor {
         if !self.ids.apply(&snapshot.ids) {
             return Err(StateError::Damaged("its ids do not follow those before".to_owned()));
         }
-        if !self.visitors.apply(&snapshot.visitors) {
+        let received_at_ms = snapshot.cursor.received_at_ms;
+        if !self.visitors.apply(&snapshot.visitors, received_at_ms) {
             return Err(StateError::Damaged("its visitors do not follow those before".to_owned()));
         }
         self.pages.apply(&snapshot.pages);
         self.sessions.apply(snapshot.sessions);
+        self.jobs.restore(snapshot.jobs, received_at_ms);
         self.totals = snapshot.totals;
         self.cursor = snapshot.cursor;
         self.at_seal = self.cursor;
@@ -352,5 +397,7 @@ impl Processor {
     }
 }
 
+#[cfg(test)]
+mod forget_tests;
 #[cfg(test)]
 mod tests;

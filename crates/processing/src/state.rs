@@ -16,6 +16,7 @@ use hit::{EdgeId, Epoch};
 
 use crate::deduplicate::IdChange;
 use crate::fold::PageChange;
+use crate::forget::AppliedJob;
 use crate::recognise::VisitorChange;
 use crate::sessionize::SessionChange;
 use crate::totals::Totals;
@@ -132,6 +133,8 @@ pub struct Snapshot {
     pub visitors: VisitorChange,
     /// Sessions.
     pub sessions: SessionChange,
+    /// Erasures that were applied.
+    pub jobs: Vec<AppliedJob>,
 }
 
 /// The bytes of a snapshot.

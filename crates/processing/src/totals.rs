@@ -51,4 +51,6 @@ pub struct Gauges {
     pub id_window_reach_ms: u64,
     /// Pages, titles, hosts and custom values that are counted in hours, see `fold`.
     pub counted_pages: u64,
+    /// Erasures that were applied, see `forget`.
+    pub applied_jobs: u64,
 }

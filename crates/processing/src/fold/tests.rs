@@ -171,3 +171,20 @@ fn counts_restored_from_changes_are_the_same() {
     whole.apply(&pages.whole());
     assert_eq!(whole.whole(), pages.whole());
 }
+
+#[test]
+fn erased_propertys_pages_are_counted_anew() {
+    let (mut pages, mut restored) = (counts(1, 100), counts(1, 100));
+    fold(&mut pages, "p_a", 0, "/1", 0);
+    fold(&mut pages, "p_a", 90, "/1", 0);
+    fold(&mut pages, "p_b", 0, "/1", 0);
+    restored.apply(&pages.take_change());
+    fold(&mut pages, "p_a", 0, "/2", 0);
+    pages.forget_property("p_a");
+    pages.forget_property("p_none");
+    assert_eq!(pages.pages(), 1);
+    assert_eq!(fold(&mut pages, "p_a", 0, "/3", 0), "/3");
+    assert_eq!(fold(&mut pages, "p_b", 0, "/3", 0), OTHER, "of others they stay");
+    restored.apply(&pages.take_change());
+    assert_eq!((restored.whole(), restored.pages()), (pages.whole(), pages.pages()));
+}

@@ -17,7 +17,7 @@ impl RulesSource for OneProperty {
 }
 
 const EPOCH: Epoch = Epoch([3; 16]);
-const START_MS: u64 = 1_780_272_000_000;
+pub(super) const START_MS: u64 = 1_780_272_000_000;
 
 fn detection() -> Arc<Detection> {
     let yaml = "
@@ -28,15 +28,15 @@ device_parsers: [{regex: 'Spider', device_replacement: 'Spider'}]
     Arc::new(Detection::new(yaml, r#"[{"pattern": "bot"}]"#).unwrap())
 }
 
-fn edge() -> EdgeId {
+pub(super) fn edge() -> EdgeId {
     "edge-1".parse().unwrap()
 }
 
-fn new(limits: Limits) -> Processor {
+pub(super) fn new(limits: Limits) -> Processor {
     Processor::new(edge(), EPOCH, detection(), Arc::new(OneProperty), limits)
 }
 
-fn restore(checkpoint: Option<&[u8]>, changes: &[Vec<u8>]) -> Result<Processor, StateError> {
+pub(super) fn restore(checkpoint: Option<&[u8]>, changes: &[Vec<u8>]) -> Result<Processor, StateError> {
     restore_within(Limits::default(), checkpoint, changes)
 }
 
@@ -49,7 +49,7 @@ fn restore_within(
 }
 
 /// Page views of these visitors, received `number` minutes after the start.
-fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
+pub(super) fn block(number: u64, from: u64, visitors: &[u64]) -> Block {
     let received_at_ms = START_MS + number * 60_000;
     let hit = |visitor: &u64| RawHit {
         property_id: "p_a".to_owned(),

@@ -154,12 +154,12 @@ fn memory_restored_from_changes_is_the_same() {
             for visitor in 0..round {
                 known.remember(&hit(visitor * round % 7), true);
             }
-            assert!(restored.apply(&known.take_change()));
+            assert!(restored.apply(&known.take_change(), 0));
             assert_eq!(restored.whole(), known.whole(), "limit {limit}, round {round}");
             assert_eq!(restored.known, known.known);
         }
         let mut whole = memory(limit);
-        assert!(whole.apply(&known.whole()));
+        assert!(whole.apply(&known.whole(), 0));
         assert_eq!(whole.whole(), known.whole());
         assert_eq!(whole.take_change().added, Vec::<u64>::new());
     }
@@ -172,9 +172,78 @@ fn change_that_does_not_follow_is_refused() {
     known.remember(&hit(2), true);
     let second = known.take_change();
     let mut restored = memory(10);
-    assert!(restored.apply(&first));
-    assert!(!restored.apply(&first));
-    assert!(restored.apply(&second));
+    assert!(restored.apply(&first, 0));
+    assert!(!restored.apply(&first, 0));
+    assert!(restored.apply(&second, 0));
     let twice = VisitorChange { added: vec![5, 5], ..VisitorChange::default() };
-    assert!(!memory(10).apply(&twice), "nobody is remembered twice");
+    assert!(!memory(10).apply(&twice, 0), "nobody is remembered twice");
+}
+
+#[test]
+fn who_is_forgotten_is_new_again_in_every_class() {
+    let mut known = of(10, &[1, 2, 3]);
+    let mut crawler = hit(2);
+    crawler.dimensions.traffic = TrafficReason::CrawlerUserAgent;
+    known.remember(&crawler, true);
+    known.forget("p_b", [1, 2, 3]);
+    assert_eq!(known.len(), 4, "visitors of another property");
+    known.forget("p_a", [2, 9]);
+    let types = [1, 2, 3].map(|visitor| known.visitor_type(&hit(visitor)));
+    assert_eq!(types, [KnownToEdge, NewToEdge, KnownToEdge]);
+    assert_eq!((known.visitor_type(&crawler), known.len()), (NewToEdge, 2));
+    let place = known.hash_of(&hit(2), 2);
+    assert!(!known.whole().added.contains(&place), "nothing of it is stored");
+    known.remember(&hit(2), true);
+    assert_eq!((known.visitor_type(&hit(2)), known.len()), (KnownToEdge, 3));
+}
+
+#[test]
+fn memory_with_empty_places_is_restored_the_same() {
+    for limit in [1, 2, 3, 100] {
+        let (mut known, mut restored) = (memory(limit), memory(limit));
+        for round in 0..12_u64 {
+            for visitor in 0..round {
+                let day = EnrichedHit { received_at_ms: round / 3 * DAY_MS, ..hit(visitor * round % 7) };
+                known.remember(&day, true);
+            }
+            known.forget("p_a", [round % 5, round % 7]);
+            assert!(restored.apply(&known.take_change(), 0));
+            assert_eq!(restored.whole(), known.whole(), "limit {limit}, round {round}");
+            assert_eq!((restored.known.clone(), &restored.days), (known.known.clone(), &known.days));
+        }
+        let mut whole = memory(limit);
+        assert!(whole.apply(&known.whole(), 0));
+        assert_eq!((whole.whole(), whole.known), (known.whole(), known.known));
+    }
+}
+
+#[test]
+fn everybody_is_forgotten_after_400_days() {
+    let mut known = memory(10);
+    let on = |day: u64, visitor| EnrichedHit { received_at_ms: day * DAY_MS + 5, ..hit(visitor) };
+    known.remember(&on(0, 1), true);
+    known.remember(&on(1, 2), true);
+    // Coming again makes nobody younger.
+    known.remember(&on(300, 1), true);
+    known.begin_block(401 * DAY_MS - 1);
+    assert_eq!(known.len(), 2);
+    known.begin_block(401 * DAY_MS);
+    assert_eq!([1, 2].map(|visitor| known.visitor_type(&hit(visitor))), [NewToEdge, KnownToEdge]);
+    known.begin_block(402 * DAY_MS);
+    assert_eq!((known.len(), known.whole().days), (0, vec![]));
+}
+
+/// What builds before this one wrote has no days: it counts from when it was written.
+#[test]
+fn visitors_without_days_are_of_the_day_of_their_state() {
+    let mut known = memory(10);
+    let change = VisitorChange { added: vec![5, 6], ..VisitorChange::default() };
+    assert!(known.apply(&change, 7 * DAY_MS));
+    assert_eq!(known.whole().days, [Day { day: 7, visitors: 2 }]);
+    let day = |visitors| VisitorChange { days: vec![Day { day: 7, visitors }], ..change.clone() };
+    for wrong in [1, 3] {
+        assert!(!memory(10).apply(&day(wrong), 0), "{wrong} days for two visitors");
+    }
+    let beyond = VisitorChange { emptied: vec![2], added_from: 2, ..VisitorChange::default() };
+    assert!(!known.apply(&beyond, 0), "nobody has this number yet");
 }

@@ -61,6 +61,12 @@ impl Imports {
         }
     }
 
+    /// The slots of a property's open sessions, in no order.
+    pub(super) fn slots(&self, property: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.properties.get(&property).map_or(NONE, |of_property| of_property.first);
+        self.links.iter(first)
+    }
+
     /// The first session of the property that a mark of this time closes; `due_of` gives the mark that closes the
     /// session in a slot.
     pub(super) fn first(

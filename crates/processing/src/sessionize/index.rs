@@ -190,6 +190,29 @@ impl Index {
         self.open.first_over_by_import(property, event_time_ms, &self.interned)
     }
 
+    /// Takes out the open sessions of a property that are known by such ids, the one that opened first ahead.
+    pub(super) fn take_open_of(&mut self, property: &str, is_meant: impl Fn(u64) -> bool) -> Vec<Session> {
+        let Some(property) = self.interned.properties.find(property) else { return Vec::new() };
+        let mut found = self.open.of_visitors(property, is_meant);
+        found.sort_unstable();
+        found.into_iter().filter_map(|(_, slot)| self.remove(slot)).collect()
+    }
+
+    /// Forgets the remembered sessions of a property that are known by such ids; gives all ids they were known by.
+    pub(super) fn forget_remembered_of(
+        &mut self,
+        property: &str,
+        is_meant: impl Fn(u64) -> bool,
+    ) -> Vec<u64> {
+        let Some(property) = self.interned.properties.find(property) else { return Vec::new() };
+        let mut visitors = Vec::new();
+        for slot in self.remembered.of_visitors(property, is_meant) {
+            visitors.extend(self.remembered.visitors(slot));
+            self.forget(slot);
+        }
+        visitors
+    }
+
     pub(super) fn take_change(&mut self) -> SessionChange {
         let mut change = SessionChange {
             next_number: self.next_number,

@@ -190,6 +190,16 @@ impl OpenSessions {
         })
     }
 
+    /// Numbers and slots of a property's sessions that are known by such ids, in no order.
+    pub(super) fn of_visitors(&self, property: u32, is_meant: impl Fn(u64) -> bool) -> Vec<(u64, u32)> {
+        let known_by = |slot: u32| {
+            let record = self.records.get(slot)?;
+            let mut visitors = self.keys.visitors(slot, &record.key()).into_iter();
+            visitors.any(&is_meant).then_some((record.number, slot))
+        };
+        self.imports.slots(property).filter_map(known_by).collect()
+    }
+
     /// A session as it is now.
     pub(super) fn session(&self, slot: u32, interned: &Interned) -> Option<Session> {
         let record = self.records.get(slot)?;

@@ -117,6 +117,20 @@ impl RememberedSessions {
         Some(note.number)
     }
 
+    /// Slots of a property's sessions that are known by such ids, in no order.
+    pub(super) fn of_visitors(&self, property: u32, is_meant: impl Fn(u64) -> bool) -> Vec<u32> {
+        let of_property = self.notes.slots().filter(|slot| {
+            let key = self.notes.get(*slot).filter(|note| note.property == property).map(Note::key);
+            key.is_some_and(|key| self.keys.visitors(*slot, &key).into_iter().any(&is_meant))
+        });
+        of_property.collect()
+    }
+
+    /// The visitor ids that a session is known by.
+    pub(super) fn visitors(&self, slot: u32) -> Vec<u64> {
+        self.notes.get(slot).map_or_else(Vec::new, |note| self.keys.visitors(slot, &note.key()))
+    }
+
     /// Every session, in no order.
     pub(super) fn all<'a>(&'a self, interned: &'a Interned) -> impl Iterator<Item = Remembered> + 'a {
         self.notes.slots().filter_map(|slot| self.session(slot, interned))

@@ -438,3 +438,59 @@ fn passive_event_opens_no_session() {
     assert_eq!(&*all.place(&remembered, || acquired("own")).acquisition.source, "any");
     assert_eq!(all.open_count(), 0);
 }
+
+fn of(visitor_id: u64, session_id: Option<u64>) -> EnrichedHit {
+    EnrichedHit { visitor_id, session_id, ..hit(START) }
+}
+
+#[test]
+fn forgotten_visitors_sessions_are_over_and_named_by_nothing() {
+    let mut all = sessions();
+    opens(&mut all, &of(1, None));
+    opens(&mut all, &of(1, Some(7)));
+    opens(&mut all, &of(2, Some(7)));
+    // Known as 3, too, from the day before.
+    opens(&mut all, &of(3, None));
+    assert!(!opens(&mut all, &EnrichedHit { previous_visitor_id: Some(3), ..of(4, None) }));
+    let mut elsewhere = of(1, None);
+    elsewhere.dimensions.property = "p_b".into();
+    opens(&mut all, &elsewhere);
+    all.forget_visitors("p_a", &[1, 4].into());
+    assert_eq!(closed(&mut all), [(1, 1, 0), (1, 1, 0), (2, 2, 0)], "their hits count");
+    assert_eq!((all.open_count(), all.remembered_count()), (2, 0));
+    assert!(opens(&mut all, &of(1, Some(7))), "the session id names nothing any more");
+    assert!(opens(&mut all, &of(3, None)), "and neither does the other id of the same session");
+    assert!(!opens(&mut all, &of(2, Some(7))), "of others it does");
+    assert!(!opens(&mut all, &elsewhere), "as at other properties");
+}
+
+#[test]
+fn remembered_sessions_of_forgotten_visitors_are_not_named_any_more() {
+    let mut all = sessions();
+    opens(&mut all, &of(1, Some(7)));
+    opens(&mut all, &of(2, Some(7)));
+    all.on_time(START + HOUR);
+    assert_eq!((all.open_count(), all.remembered_count()), (0, 2));
+    all.take_closed();
+    all.forget_visitors("p_a", &[1].into());
+    assert_eq!((closed(&mut all), all.remembered_count()), (vec![], 1), "it was booked before");
+    assert!(opens(&mut all, &of(1, Some(7))));
+    assert!(!opens(&mut all, &of(2, Some(7))));
+}
+
+#[test]
+fn erased_propertys_sessions_are_booked_nowhere() {
+    let mut all = sessions();
+    opens(&mut all, &of(1, Some(7)));
+    all.on_time(START + HOUR);
+    all.take_closed();
+    opens(&mut all, &of(2, None));
+    let mut elsewhere = of(3, None);
+    elsewhere.dimensions.property = "p_b".into();
+    opens(&mut all, &elsewhere);
+    let mut visitors = all.forget_property("p_a");
+    visitors.sort_unstable();
+    assert_eq!(visitors, [1, 2]);
+    assert_eq!((closed(&mut all), all.open_count(), all.remembered_count()), (vec![], 1, 0));
+    assert_eq!(all.forget_property("p_none"), [0; 0]);
+}

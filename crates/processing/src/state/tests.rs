@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fold::HourChange;
+use crate::forget::AppliedJob;
 use crate::handover::{
     Acquisition, Client, Dimensions, DropReason, Place, SessionTerms, TrafficClass, TrafficReason,
     VisitorType,
 };
-use crate::recognise::VisitorChange;
+use crate::recognise::{Day, VisitorChange};
 use crate::sessionize::Remembered;
 use crate::sessionize::session::{Exit, Session};
 
@@ -23,7 +24,15 @@ fn edge() -> EdgeId {
 /// Every field differs from its default.
 fn snapshot() -> Snapshot {
     let mut snapshot = golden();
-    snapshot.visitors = VisitorChange { oldest: 3, added_from: 4, added: vec![u64::MAX, 1] };
+    snapshot.visitors = VisitorChange {
+        oldest: 3,
+        added_from: 5,
+        added: vec![u64::MAX, 0, 1],
+        days: vec![Day { day: 20_000, visitors: 2 }, Day { day: 20_001, visitors: 1 }],
+        emptied: vec![3, 4],
+    };
+    snapshot.pages.gone = vec![7, 9];
+    snapshot.jobs = vec![AppliedJob { job: "e_1".into(), applied_at_ms: 12 }];
     snapshot.totals.dropped = DropReason::ALL.map(|reason| (reason, 10)).into();
     snapshot.totals.refused_without_rules = 11;
     let session = &mut snapshot.sessions.open[0];
@@ -89,7 +98,7 @@ fn golden() -> Snapshot {
             refused_without_rules: 0,
         },
         ids: IdChange { oldest: 30, added_from: 31, added: vec![(32, vec![33; 32])] },
-        pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour] },
+        pages: PageChange { oldest: 10, next_number: 14, hours: vec![hour], gone: Vec::new() },
         visitors: VisitorChange::default(),
         sessions: SessionChange {
             next_number: 6,
@@ -97,6 +106,7 @@ fn golden() -> Snapshot {
             remembered: vec![remembered],
             gone: vec![1, 2],
         },
+        jobs: Vec::new(),
     }
 }
 

@@ -2,12 +2,17 @@
 //!
 //! Rules as in `proto`: fields are only ever added, a number is never used again. Time is unix milliseconds.
 
+mod forgotten;
+mod remembered;
+
 use std::sync::Arc;
 
 use hit::{EdgeId, Epoch};
 use prost::Message;
 use prost::encoding::{DecodeContext, decode_key, message, skip_field};
 
+use self::forgotten::Forgotten;
+use self::remembered::Remembered;
 use super::{Cursor, Snapshot, StateError};
 use crate::deduplicate::IdChange;
 use crate::fold::{HourChange, PageChange};
@@ -75,6 +80,9 @@ pub(super) struct State {
     visitors: Vec<u64>,
     #[prost(uint64, tag = "24")]
     refused_without_rules: u64,
+    /// None: nothing was forgotten before its turn, and nobody is known.
+    #[prost(message, optional, tag = "25")]
+    forgotten: Option<Forgotten>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -208,24 +216,6 @@ struct Session {
     has_key_event: bool,
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-struct Remembered {
-    #[prost(uint64, tag = "1")]
-    number: u64,
-    #[prost(string, tag = "2")]
-    property: String,
-    #[prost(string, tag = "3")]
-    traffic_class: String,
-    #[prost(fixed64, repeated, tag = "4")]
-    visitors: Vec<u64>,
-    #[prost(fixed64, tag = "5")]
-    session_id: u64,
-    #[prost(uint64, tag = "6")]
-    forgotten_at_ms: u64,
-    #[prost(message, optional, tag = "7")]
-    acquisition: Option<Acquisition>,
-}
-
 /// Tag of [`State::open`].
 const OPEN: u32 = 18;
 
@@ -264,7 +254,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(State, Vec<sessionize::session::Se
 
 impl State {
     fn without_open_sessions(edge: &EdgeId, epoch: Epoch, snapshot: &Snapshot) -> Self {
-        let Snapshot { from_block, cursor, totals, ids, pages, visitors, sessions } = snapshot;
+        let Snapshot { from_block, cursor, totals, ids, pages, visitors, sessions, jobs: _ } = snapshot;
         let count = |label: &str, count: u64| Count { label: label.to_owned(), count };
         Self {
             edge: edge.as_str().to_owned(),
@@ -291,6 +281,7 @@ impl State {
             visitors_added_from: visitors.added_from,
             visitors: visitors.added.clone(),
             refused_without_rules: totals.refused_without_rules,
+            forgotten: Forgotten::of(snapshot),
         }
     }
 
@@ -302,6 +293,7 @@ impl State {
         let class = |entry: &Count| Ok((class_of(&entry.label)?, entry.count));
         let reason = |entry: &Count| Ok((reason_of(&entry.label)?, entry.count));
         let added = |group: IdGroup| (group.received_at_ms, group.ids);
+        let forgotten = self.forgotten.unwrap_or_default();
         Ok(Snapshot {
             from_block: self.from_block,
             cursor: Cursor {
@@ -325,11 +317,14 @@ impl State {
                 oldest: self.hours_oldest,
                 next_number: self.next_hour,
                 hours: self.hours.into_iter().map(Hour::into_change).collect(),
+                gone: forgotten.hours,
             },
             visitors: VisitorChange {
                 oldest: self.visitors_oldest,
                 added_from: self.visitors_added_from,
                 added: self.visitors,
+                days: forgotten.days.into_iter().map(Into::into).collect(),
+                emptied: forgotten.visitors,
             },
             sessions: SessionChange {
                 next_number: self.next_session,
@@ -341,6 +336,7 @@ impl State {
                     .collect::<Result<_, _>>()?,
                 gone: self.gone,
             },
+            jobs: forgotten.jobs.into_iter().map(Into::into).collect(),
         })
     }
 }
@@ -538,35 +534,6 @@ impl Session {
             events: self.events,
             engagement_ms: self.engagement_ms,
             has_key_event: self.has_key_event,
-        })
-    }
-}
-
-impl From<&sessionize::Remembered> for Remembered {
-    fn from(from: &sessionize::Remembered) -> Self {
-        Self {
-            number: from.number,
-            property: from.property.to_string(),
-            traffic_class: from.traffic_class.as_str().to_owned(),
-            visitors: from.visitors.clone(),
-            session_id: from.session_id,
-            forgotten_at_ms: from.forgotten_at_ms,
-            acquisition: Some(Acquisition::from(from.acquisition.as_ref())),
-        }
-    }
-}
-
-impl Remembered {
-    fn into_remembered(self) -> Result<sessionize::Remembered, StateError> {
-        let acquisition = self.acquisition.ok_or_else(|| missing("a remembered session's acquisition"))?;
-        Ok(sessionize::Remembered {
-            number: self.number,
-            property: self.property.into(),
-            traffic_class: class_of(&self.traffic_class)?,
-            visitors: self.visitors,
-            session_id: self.session_id,
-            forgotten_at_ms: self.forgotten_at_ms,
-            acquisition: acquisition.into_shared()?,
         })
     }
 }

@@ -35,6 +35,7 @@ fn visits(minutes: &[u64]) -> Vec<Step> {
             hits: vec![hit],
             marks: Vec::new(),
             refusals: Vec::new(),
+            forgets: Vec::new(),
             after: After::default(),
         }
     };

@@ -1,6 +1,6 @@
 //! Random days of a small world: few visitors, few ids, times on a coarse grid, so that everything collides.
 
-use hit::{ImportMark, ParamValue, Parameter, RawHit, Refusals, parameter};
+use hit::{Forget, ImportMark, ParamValue, Parameter, RawHit, Refusals, parameter};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -165,6 +165,13 @@ fn refusals() -> impl Strategy<Value = Refusals> {
     })
 }
 
+/// Of a few visitors of a property or of all; a job may come twice.
+fn forget() -> impl Strategy<Value = Forget> {
+    (1_u8..9, select(PROPERTIES.to_vec()), vec(1_u64..4, 0..3)).prop_map(|(job, property, visitor_ids)| {
+        Forget { job: format!("e_{job}"), property_id: property.to_owned(), visitor_ids }
+    })
+}
+
 fn after() -> impl Strategy<Value = After> {
     (proptest::bool::weighted(0.3), proptest::bool::weighted(0.3), proptest::bool::weighted(0.2))
         .prop_map(|(seal, checkpoint, crash)| After { seal, checkpoint, crash })
@@ -174,13 +181,14 @@ fn after() -> impl Strategy<Value = After> {
 pub(crate) fn case(max_blocks: usize) -> impl Strategy<Value = Case> {
     let mark = (select(PROPERTIES.to_vec()), select(vec![0_u64, 10 * MINUTE, HOUR]));
     let refused = prop_oneof![3 => Just(Vec::new()), 1 => vec(refusals(), 1..4)];
-    let block = (select(PAUSES.to_vec()), vec(hit(), 0..5), weighted(0.15, mark), refused, after());
+    let forgets = prop_oneof![5 => Just(Vec::new()), 1 => vec(forget(), 1..3)];
+    let block = (select(PAUSES.to_vec()), vec(hit(), 0..5), weighted(0.15, mark), refused, forgets, after());
     let start = (select(INSTANTS.to_vec()), 0_u64..4);
     (world(), bounds(), start, vec(block, 1..max_blocks)).prop_map(
         |(world, bounds, (instant, ahead), blocks)| {
             let mut now = u64::try_from(instant).unwrap() * SECOND - ahead * 20 * MINUTE;
             let mut steps = Vec::new();
-            for (pause, hits, mark, refusals, after) in blocks {
+            for (pause, hits, mark, refusals, forgets, after) in blocks {
                 now += pause;
                 let at = |(age, hit): (u64, RawHit)| RawHit { event_time_ms: now - age, ..hit };
                 let mark_of = |(property, age): (&str, u64)| ImportMark {
@@ -192,6 +200,7 @@ pub(crate) fn case(max_blocks: usize) -> impl Strategy<Value = Case> {
                     hits: hits.into_iter().map(at).collect(),
                     marks: mark.into_iter().map(mark_of).collect(),
                     refusals,
+                    forgets,
                     after,
                 });
             }

@@ -2,6 +2,7 @@
 //!
 //! It keeps every hit and every session for ever and computes everything anew from these lists.
 
+mod forgets;
 mod items;
 mod mistakes;
 mod metrics;
@@ -128,6 +129,8 @@ pub(crate) struct Oracle<'a> {
     hours: Vec<Hour>,
     /// Everybody who was ever remembered: property, class and id, never forgotten here.
     known: Vec<(String, &'static str, u64)>,
+    /// Jobs of erasures that came.
+    jobs: BTreeSet<String>,
     pub(crate) booked: Booked,
     pub(crate) repeated: u64,
     pub(crate) dropped: u64,
@@ -145,6 +148,7 @@ impl<'a> Oracle<'a> {
             sessions: Vec::new(),
             hours: Vec::new(),
             known: Vec::new(),
+            jobs: BTreeSet::new(),
             booked: Booked::default(),
             repeated: 0,
             dropped: 0,
@@ -172,6 +176,7 @@ impl<'a> Oracle<'a> {
                 (of.sessions[at].property == mark.property_id && over <= mark.event_time_ms).then_some(over)
             });
         }
+        block.body.forgets.iter().for_each(|forget| self.forget(forget));
         self.close_all(now, |of, at| Some(of.due(at)).filter(|due| *due <= now));
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hit::{Block, BlockBody, BlockHeader, BlockView, EdgeId, Epoch, ImportMark, RawHit, Refusals};
+use hit::{Block, BlockBody, BlockHeader, BlockView, EdgeId, Epoch, Forget, ImportMark, RawHit, Refusals};
 use processing::deduplicate::BYTES_PER_ID;
 use processing::{Limits, Processor, Sealed};
 
@@ -19,13 +19,14 @@ pub(crate) struct After {
     pub(crate) crash: bool,
 }
 
-/// Hits, import marks and refusals received at a time.
+/// Hits, import marks, refusals and what is to be forgotten, received at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) received_at_ms: u64,
     pub(crate) hits: Vec<RawHit>,
     pub(crate) marks: Vec<ImportMark>,
     pub(crate) refusals: Vec<Refusals>,
+    pub(crate) forgets: Vec<Forget>,
     pub(crate) after: After,
 }
 
@@ -36,8 +37,8 @@ pub(crate) fn blocks(steps: &[Step]) -> Vec<Block> {
         let hits = u32::try_from(step.hits.len()).unwrap();
         let header = BlockHeader { block: number as u64, from, hits, received_at_ms: step.received_at_ms };
         from = header.to();
-        let Step { hits, marks, refusals, .. } = step.clone();
-        Block { header, body: BlockBody { hits, import_marks: marks, refusals } }
+        let Step { hits, marks, refusals, forgets, .. } = step.clone();
+        Block { header, body: BlockBody { hits, import_marks: marks, refusals, forgets } }
     });
     numbered.collect()
 }

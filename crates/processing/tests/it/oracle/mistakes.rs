@@ -82,10 +82,17 @@ pub(crate) enum Mistake {
     RefusedAtTheTimeOfTheEvent,
     RefusedInUtc,
     UnknownReasonsStay,
+    ErasuresAreAppliedTwice,
+    ForgottenSessionsStayOpen,
+    ForgottenSessionsAreNotBooked,
+    SessionIdsOfForgottenVisitorsStay,
+    ForgottenVisitorsAreKnown,
+    SessionsOfErasedPropertiesAreBooked,
+    PagesOfErasedPropertiesStayCounted,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 79] = [
+    pub(crate) const ALL: [Self; 86] = [
         Self::TimeoutOf29InsteadOf30Minutes,
         Self::HitAtTheTimeoutIsLater,
         Self::SessionMayLastLongerThanADay,
@@ -165,5 +172,12 @@ impl Mistake {
         Self::RefusedAtTheTimeOfTheEvent,
         Self::RefusedInUtc,
         Self::UnknownReasonsStay,
+        Self::ErasuresAreAppliedTwice,
+        Self::ForgottenSessionsStayOpen,
+        Self::ForgottenSessionsAreNotBooked,
+        Self::SessionIdsOfForgottenVisitorsStay,
+        Self::ForgottenVisitorsAreKnown,
+        Self::SessionsOfErasedPropertiesAreBooked,
+        Self::PagesOfErasedPropertiesStayCounted,
     ];
 }

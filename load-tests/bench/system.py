@@ -22,6 +22,8 @@ READY_WITHIN_S = 180
 # A batch waits for company at most 10 s; then hub, plan and INSERT. What takes longer had piled up.
 KEEPS_UP_WITHIN_S = 20
 SERVICES = ("edge", "hub", "loader", "warehouse", "api")
+# As `meridian dev` calls them; what is said of "edge" is of the first, which alone is restarted and sent loads.
+EDGES = ("edge", "edge-2", "edge-3")
 POLL_S = 0.1
 
 Cost = collections.namedtuple("Cost", "result hits us counted settled_s")
@@ -30,8 +32,9 @@ Cost = collections.namedtuple("Cost", "result hits us counted settled_s")
 class System:
     """All services, each a process, on a data directory that is removed in the end. Use it in a `with`."""
 
-    def __init__(self, bench, store):
+    def __init__(self, bench, store, edges=1):
         self.bench = bench
+        self.edges = EDGES[:edges]
         self.data = pathlib.Path(tempfile.mkdtemp(dir=bench.directory, prefix="system-"))
         shutil.copytree(store, self.data / "store")
         self.log = bench.directory / "meridian.log"
@@ -43,16 +46,18 @@ class System:
         any_port = [part for name in ("--http", "--grpc", "--api", "--admin") for part in (name, "127.0.0.1:0")]
         command = [self.bench.binaries / "meridian", "dev", "--processes", "--data", self.data]
         command += ["--assets", self.bench.assets, "--log-level", "warn", *any_port]
+        command += ["--edges", str(len(self.edges))]
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         threading.Thread(target=self._read_events, daemon=True).start()
         try:
             ready = self._event("ready")
             self.collect, self.grpc, self.api, self.admin = (ready[name] for name in ("collect", "grpc", "api", "admin"))
-            self.pids = {service: ready["pids"][service] for service in SERVICES}
+            services = dict.fromkeys((*SERVICES, *self.edges))
+            self.pids = {service: ready["pids"][service] for service in services}
             self.key_file = ready["admin_key_file"]
             self.key = pathlib.Path(self.key_file).read_text().strip()
-            self.admins = {service: "http://" + self.configured(service, "admin_listen") for service in SERVICES}
+            self.admins = {service: "http://" + self.configured(service, "admin_listen") for service in services}
             self.warehouse = Warehouse("http://" + self.configured("warehouse", "listen"))
         except BaseException:
             self.__exit__()
@@ -100,6 +105,11 @@ class System:
         """A text field before the first table of a service's configuration file."""
         text = (self.data / "config" / f"{service}.toml").read_text()
         return re.search(rf'^{field} = "(.*)"', text, re.M)[1]
+
+    def collects(self):
+        """Where each edge takes hits."""
+        texts = ((self.data / "config" / f"{edge}.toml").read_text() for edge in self.edges)
+        return ["http://" + json.loads(re.search(field_of("collect", "listen"), text, re.M)[2]) for text in texts]
 
     def edge_number(self, table, field):
         """A number of the edge's configuration."""

@@ -1,11 +1,14 @@
 """What can be tested of the bench without running it: searches, slopes, goals, configuration, what is refused."""
 
+import http.server
 import re
 import tempfile
+import threading
+import time
 import unittest
 
 from . import properties, table
-from .figures import peak
+from .figures import change, peak
 from .load import NotMeasured, check_taken
 from .system import field_of
 
@@ -112,6 +115,44 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(results.last("nginx_us_per_204"), 7)
         with self.assertRaises(NotMeasured):
             results.needed("nginx_us_per_204")
+
+    def test_a_change_is_everywhere_when_the_last_edge_takes_a_hit(self):
+        self.assertAlmostEqual(change.last_after(10.0, [10.1, 10.5, 10.2]), 500)
+        with self.assertRaises(NotMeasured):
+            change.last_after(10.0, [10.1, NotMeasured("an edge is gone")])
+
+    def test_a_hit_is_taken_when_the_edge_says_that_it_dropped_none(self):
+        # (status, what was dropped) of one answer after the other.
+        answers = [(204, "1 unknown_site"), (204, "1 unknown_site"), (204, None), (503, None)]
+
+        class Answers(http.server.BaseHTTPRequestHandler):
+            """An edge as far as it is asked here."""
+
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                """The next answer."""
+                status, dropped = answers.pop(0)
+                self.send_response(status)
+                if dropped:
+                    self.send_header(change.DROPPED, dropped)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_arguments):
+                """Nothing."""
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            edge = change.Edge(f"http://127.0.0.1:{server.server_port}")
+            self.assertFalse(edge.takes("G-1"))
+            begun = time.monotonic()
+            self.assertGreater(edge.taken_at("G-1", begun + 60), begun)
+            self.assertEqual(len(answers), 1)
+            with self.assertRaises(NotMeasured):
+                edge.takes("G-1")
+            edge.connection.close()
+            server.shutdown()
 
     def test_property_ids_have_their_form_and_differ(self):
         self.assertEqual(properties.ids(31), ("p_aaaaaaaaaaa7", "M-AAAAAAAAA7"))

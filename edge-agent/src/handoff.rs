@@ -1,10 +1,11 @@
 //! What one stage hands to the next: submissions and counts of refused hits from collect to the committer, answers back, committed
-//! blocks to processing.
+//! blocks to processing; and what is to be forgotten, to the committer.
 //!
 //! The answers of a commit go back to each accept thread as one message, and wake it once; on the thread they are handed
 //! to the requests that wait. Both queues are bounded. A full intake refuses (503 `overloaded`); a full feed drops the hint, for processing
 //! then reads the block from its WAL file. Invariant: an answer of `Ok` is sent only after the commit.
 
+pub(crate) mod forgets;
 pub(crate) mod refused;
 pub(crate) mod regions;
 

@@ -2,12 +2,13 @@
 //!
 //! A hit goes through the stages in this order; stages do not know each other: `collect → wal → (204) → process → outbox → ship`. Those behind
 //! collect are a [`pipeline`], one for each data region; [`run`] puts collect before them. `disk` is what they keep, `handoff` what they pass on,
-//! `ledger` the accounts, `tail` what somebody looks at; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
+//! `ledger` the accounts, `tail` what somebody looks at, `erasures` what is to be forgotten; `rehearse` is for measuring. Invariant: a 2xx leaves only after the hit is in a committed transaction.
 
 pub mod config;
 pub(crate) mod handoff;
 pub(crate) mod disk;
 pub(crate) mod properties;
+pub(crate) mod erasures;
 pub(crate) mod ledger;
 pub(crate) mod tail;
 pub(crate) mod metrics;
@@ -282,13 +283,16 @@ fn spawn_collect(
     }
 }
 
-/// What is kept up beside the hits: salts of the day, properties, and the files that tell where clients are.
+/// What is kept up beside the hits: salts of the day, properties, erasures, and the files that tell where clients are.
 fn spawn_watchers(tasks: &mut TaskGroup, config: &Config, context: &Context, opened: &Opened) {
     let (salts, clock, shutdown) = (opened.salts.clone(), context.clock.clone(), context.shutdown.clone());
     let missing = context.registry.register(metrics::salts_missing);
     tasks.spawn("salts", salts::watch(salts, clock, missing, shutdown));
     tasks.spawn("origins", origin::watch(opened.origins.clone(), context.shutdown.clone()));
     tasks.spawn("properties", opened.properties.clone().rest(context.shutdown.clone()));
+    let forgets = opened.pipelines.iter().map(|pipeline| pipeline.forgets().clone()).collect();
+    let (replica, tail) = (opened.replica.clone(), opened.tail.clone());
+    tasks.spawn("erasures", erasures::watch(replica, forgets, tail, context.shutdown.clone()));
     let follower = Follower {
         config: config.config.clone(),
         tls: config.tls.clone(),

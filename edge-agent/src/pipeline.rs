@@ -20,6 +20,7 @@ use transport::Endpoint;
 
 use crate::disk::state::Progress;
 use crate::disk::{self, DataDir};
+use crate::handoff::forgets::Forgets;
 use crate::handoff::refused::{self, RefusedHits};
 use crate::handoff::regions::Entrance;
 use crate::handoff::{self, Gate, IntakeReceiver};
@@ -105,6 +106,7 @@ pub(crate) struct Pipeline {
     gate: Arc<Gate>,
     intake: IntakeReceiver,
     refused: Arc<RefusedHits>,
+    forgets: Arc<Forgets>,
     metrics: PipelineMetrics,
     hub: CurrentHub,
     found: Found,
@@ -147,6 +149,7 @@ impl Pipeline {
             gate,
             intake,
             refused,
+            forgets: Arc::default(),
             metrics: PipelineMetrics::default(),
             hub: CurrentHub::default(),
             entrances: entrances.into_iter(),
@@ -170,6 +173,11 @@ impl Pipeline {
         &self.ledger
     }
 
+    /// Where it is told what is to be forgotten.
+    pub(crate) fn forgets(&self) -> &Arc<Forgets> {
+        &self.forgets
+    }
+
     /// What `/status` says of it.
     pub(crate) fn status(&self) -> PipelineStatus {
         PipelineStatus {
@@ -180,6 +188,7 @@ impl Pipeline {
             ship: self.metrics.ship.clone(),
             hub: self.hub.clone(),
             found: self.found,
+            forgets: self.forgets.clone(),
             queue_submissions: self.settings.queue_submissions,
             max_bytes: self.settings.wal.max_bytes,
         }
@@ -206,6 +215,7 @@ impl Pipeline {
             disk: self.disk.clone(),
             intake: self.intake,
             refused: self.refused,
+            forgets: self.forgets.clone(),
             gate: self.gate,
             feed,
             ledger: self.ledger.clone(),
@@ -223,6 +233,7 @@ impl Pipeline {
             replica: shared.replica.clone(),
             rules: shared.rules.clone(),
             feed: feed_receiver,
+            forgets: self.forgets,
             ledger: self.ledger.clone(),
             clock: context.clock.clone(),
             metrics: self.metrics.process,

@@ -1,4 +1,4 @@
-//! A loss of power at any call loses no hit that was answered, no flush, no acknowledged batch and no salt.
+//! A loss of power at any call loses no hit that was answered, no mark of an erasure before it, no flush, no acknowledged batch and no salt.
 //!
 //! The stages themselves do the work, one after the other, in a process that is recorded; the disk is then laid out as a
 //! loss of power may have left it, and opened as at a start. See `crates/power-loss`.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use batch::Lane;
 use configuration::Salt;
 use configuration::salts::{self, SALT_BYTES};
-use hit::BlockView;
+use hit::{BlockView, Forget};
 use power_loss::{Case, acknowledged, step};
 use prometheus_client::metrics::counter::Counter;
 use service::TestClock;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::collect::salts::Salts;
 use crate::disk::DataDir;
 use crate::fixture::{NOW_MS, block, open, page_view, processor, try_open};
+use crate::handoff::forgets::Forgets;
 use crate::handoff::refused::RefusedHits;
 use crate::handoff::{Gate, feed, intake};
 use crate::ledger::Ledger;
@@ -136,8 +137,13 @@ fn commit(disk: &Arc<DataDir>) -> u64 {
     runtime.spawn(answers.deliver());
     let (feed, _fed) = feed(100, end.block);
     let ledger = ledger(disk);
+    let forgets = Arc::<Forgets>::default();
+    forgets.are_marked(std::iter::empty());
+    let job = format!("e_{}", end.position);
+    forgets.want(vec![Forget { job: job.clone(), property_id: "p_a".into(), visitor_ids: vec![1] }]);
     let parts = committer::Parts {
         refused: Arc::new(RefusedHits::new(0, Counter::default())),
+        forgets,
         config: crate::wal::Config { file_bytes: 300, gather_us: 0, ..Default::default() },
         disk: disk.clone(),
         intake,
@@ -152,6 +158,8 @@ fn commit(disk: &Arc<DataDir>) -> u64 {
     for hit in end.position..end.position + HITS {
         runtime.block_on(sender.commit(page_view(hit), 1)).unwrap();
         acknowledged(format!("hits {}", hit + 1));
+        // It rode along with the first of them, or came before.
+        acknowledged(format!("mark {job}"));
     }
     drop(sender);
     thread.join().unwrap().unwrap();
@@ -173,6 +181,7 @@ fn flush(disk: &Arc<DataDir>, committed: u64) {
         disk: disk.clone(),
         // The committer has ended: everything is in the files.
         feed: feed(1, committed).1,
+        forgets: Arc::default(),
         processor: processor(disk),
         ledger: ledger(disk),
         clock: TestClock::new(NOW_MS).shared(),
@@ -263,6 +272,8 @@ fn check(root: &Path, acknowledged: &[String]) -> Result<(), String> {
         let block = BlockView::parse(header, &body).map_err(|error| text(&error))?;
         processor.on_block(&block).map_err(|error| text(&error))?;
     }
+    let is_applied = |job: &&str| processor.applied_jobs().any(|applied| applied == *job);
+    expect("the mark of an erasure", promises.numbers.get("mark").is_none_or(is_applied))?;
     check_salts(&root, &promises)
 }
 

@@ -26,6 +26,7 @@ use self::raw::RawBatches;
 use crate::disk::DataDir;
 use crate::disk::entry::{Note, RollupEntry};
 use crate::disk::state::{Flush, Progress, StateWrite};
+use crate::handoff::forgets::Forgets;
 use crate::handoff::{CommittedBlock, FeedReceiver};
 use crate::ledger::{Ledger, REPEATED};
 use crate::metrics::pipeline::ProcessMetrics;
@@ -77,6 +78,8 @@ pub(crate) struct Parts {
     pub(crate) disk: Arc<DataDir>,
     /// Committed blocks.
     pub(crate) feed: FeedReceiver,
+    /// Told which erasures have their mark.
+    pub(crate) forgets: Arc<Forgets>,
     /// The processor as of the last flush.
     pub(crate) processor: Processor,
     /// Accounts.
@@ -103,6 +106,8 @@ pub(crate) struct Process {
     changes_bytes: u64,
     /// Monotonic time at which a stopping edge leaves the rest of the WAL to the next start, milliseconds.
     stops_at_ms: Option<u64>,
+    /// The committer knows which erasures have their mark.
+    told_of_marks: bool,
 }
 
 impl Process {
@@ -124,7 +129,7 @@ impl Process {
         );
         parts.ledger.counted(parts.processor.totals());
         parts.ledger.restored();
-        Ok(Self {
+        let mut process = Self {
             raw: RawBatches::new(parts.config.raw_batch_bytes),
             parts,
             progress,
@@ -133,7 +138,18 @@ impl Process {
             checkpoint_bytes,
             changes_bytes,
             stops_at_ms: None,
-        })
+            told_of_marks: false,
+        };
+        process.tell_of_marks();
+        Ok(process)
+    }
+
+    /// Lets the committer mark erasures once all that the WAL held at the start is processed: some of it may be such marks.
+    fn tell_of_marks(&mut self) {
+        if !self.told_of_marks && self.parts.processor.next_block() >= self.parts.disk.wal.end().block {
+            self.parts.forgets.are_marked(self.parts.processor.applied_jobs());
+            self.told_of_marks = true;
+        }
     }
 
     /// Runs until the committer has ended and every block is in a batch, or the time to stop has come: what is in no
@@ -209,6 +225,8 @@ impl Process {
         let (header, body) = hit::block::open(bytes)?;
         let block = BlockView::parse(header, &body)?;
         self.parts.processor.on_block(&block)?;
+        self.tell_of_marks();
+        self.parts.metrics.erased(self.parts.processor.erasures_applied());
         self.raw.push(&block.header, bytes);
         self.unsealed_since_ms.get_or_insert_with(|| self.parts.clock.monotonic_ms());
         if block.header.hits > 0 {

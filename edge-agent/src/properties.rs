@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use configuration::replica::{Install, Records, View};
+use configuration::stored::erasures::{ERASURE, read_erasure};
 use configuration::stored::quota::{self, OVER_QUOTA, OverQuota};
 use configuration::stored::streams::{STREAM, read_stream, stream_key};
 use configuration::stored::{ALIAS, PROPERTY, RULES};
@@ -114,6 +115,9 @@ impl Properties {
                 read_stream(key, value).map(|stream| all.set_key(key, Some(&stream.property_id)))
             } else if key.starts_with(OVER_QUOTA) {
                 quota::read(key, value).map(|(id, over)| all.set_over_quota(&id, Some(over)))
+            } else if key.starts_with(ERASURE) {
+                // Others make use of it; a version with one that cannot be read is refused here.
+                read_erasure(key, value).map(drop)
             } else {
                 all.fill();
                 Ok(())
@@ -150,6 +154,8 @@ impl Properties {
                 let read = record.value.as_ref().map(|value| quota::read(key, value));
                 let over = read.transpose().map_err(|error| error.to_string())?.map(|(_, over)| over);
                 changes.over_quota.push((id.to_owned(), over));
+            } else if let Some(value) = record.value.as_ref().filter(|_| key.starts_with(ERASURE)) {
+                read_erasure(key, value).map_err(|error| error.to_string())?;
             }
         }
         changes.properties = ids

@@ -101,6 +101,7 @@ fn process(config: &Config, disk: &Arc<DataDir>) -> anyhow::Result<()> {
         replica,
         rules: Arc::new(properties),
         feed,
+        forgets: Arc::default(),
         ledger: Arc::new(ledger),
         clock: SystemClock::shared(),
         metrics: ProcessMetrics::default(),

@@ -2,9 +2,10 @@
 //! `replay_hits` says how much of the WAL is still to be processed again.
 //!
 //! Out: the JSON of a `service::status::ServiceReport`, with an object `edge` beside it: `hub` (the one it ships to; absent
-//! while there is none), `found` (the work that the process before this one left on disk) and `geo_databases` (what the location databases in force
+//! while there is none), `found` (the work that the process before this one left on disk), `erasures` (how many of the configuration's have a mark in the
+//! WAL and how many wait for one) and `geo_databases` (what the location databases in force
 //! are called, and when they were built). A further region has a position of its own, queues and stores that begin with its name and a dot, and
-//! its `hub` and `found` in `edge.regions`.
+//! its `hub`, `found` and `erasures` in `edge.regions`.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use service::status::{EdgeCounters, EdgePosition, QueueStatus, ServiceReport, Se
 use crate::collect::origin::Origins;
 use crate::disk::Owner;
 use crate::handoff::IntakeLevel;
+use crate::handoff::forgets::Forgets;
 use crate::ledger::{Accounts, Ledger};
 use crate::metrics::pipeline::ShipMetrics;
 use crate::ship::CurrentHub;
@@ -52,6 +54,8 @@ pub(crate) struct PipelineStatus {
     pub(crate) hub: CurrentHub,
     /// What was found at start.
     pub(crate) found: Found,
+    /// For erasures.
+    pub(crate) forgets: Arc<Forgets>,
     /// Limit of the intake.
     pub(crate) queue_submissions: usize,
     /// Limit of the disk.
@@ -124,10 +128,11 @@ impl EdgeStatus {
 }
 
 impl PipelineStatus {
-    /// The hub it ships to, and the work that was found.
+    /// The hub it ships to, the work that was found, and erasures.
     fn way_out(&self) -> Map<String, Value> {
         let hub = self.hub.id().map(|hub| ("hub".to_owned(), json!(hub)));
-        hub.into_iter().chain([("found".to_owned(), json!(self.found))]).collect()
+        let rest = [("found", json!(self.found)), ("erasures", json!(self.forgets.counts()))];
+        hub.into_iter().chain(rest.map(|(name, value)| (name.to_owned(), value))).collect()
     }
 
     fn position(&self, accounts: &Accounts) -> EdgePosition {

@@ -96,6 +96,13 @@ impl Tail {
         Some(kept.lines.iter().cloned().collect())
     }
 
+    /// Forgets the lines of a property; whoever looks goes on with those that come.
+    pub(crate) fn forget(&self, property_id: &str) {
+        if let Some(kept) = self.lock().properties.get_mut(property_id) {
+            kept.lines.clear();
+        }
+    }
+
     /// Keeps a line, if somebody looks at its property.
     pub(crate) fn tell(&self, told: Told, now_ms: u64) {
         let mut watched = self.lock();
@@ -175,6 +182,21 @@ mod tests {
         tail.tell(told("p_a", 3), 2_000 + KEPT_MS + 1);
         assert!(!tail.is_on());
         assert_eq!(tail.look("p_a", 2_000 + KEPT_MS + 2), Some(vec![]));
+    }
+
+    #[test]
+    fn lines_of_a_property_are_forgotten() {
+        let tail = Tail::new("edge-1");
+        for (n, property_id) in ["p_a", "p_b"].into_iter().enumerate() {
+            tail.look(property_id, 0);
+            tail.tell(told(property_id, n), 0);
+        }
+        tail.forget("p_a");
+        tail.forget("p_nobody_looks_at");
+        assert_eq!(tail.look("p_a", 0), Some(vec![]));
+        assert_eq!(tail.look("p_b", 0), Some(vec![json!({"n": 1, "id": "edge-1-1"})]));
+        tail.tell(told("p_a", 2), 0);
+        assert_eq!(tail.look("p_a", 0), Some(vec![json!({"n": 2, "id": "edge-1-2"})]));
     }
 
     #[test]

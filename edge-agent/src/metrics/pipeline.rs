@@ -81,7 +81,9 @@ impl Pipelines {
         let told = ("edge_process_id_window_entries", "Hit ids that are remembered");
         show(encoder, told, &self.of(|pipeline| &pipeline.process.id_window_entries))?;
         let told = ("edge_process_id_window_reach_seconds", "Age of the oldest hit id");
-        show(encoder, told, &self.of(|pipeline| &pipeline.process.id_window_reach_seconds))
+        show(encoder, told, &self.of(|pipeline| &pipeline.process.id_window_reach_seconds))?;
+        let told = ("edge_erasures_applied", "Erasures that processing has applied");
+        show(encoder, told, &self.of(|pipeline| &pipeline.process.erasures_applied))
     }
 
     fn show_ship(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -154,6 +156,7 @@ pub(crate) struct ProcessMetrics {
     known_visitors: Gauge,
     id_window_entries: Gauge,
     id_window_reach_seconds: Gauge,
+    erasures_applied: Counter,
 }
 
 impl Default for ProcessMetrics {
@@ -165,11 +168,23 @@ impl Default for ProcessMetrics {
             known_visitors: Gauge::default(),
             id_window_entries: Gauge::default(),
             id_window_reach_seconds: Gauge::default(),
+            erasures_applied: Counter::default(),
         }
     }
 }
 
 impl ProcessMetrics {
+    /// Erasures that were applied since the start.
+    #[cfg(test)]
+    pub(crate) fn applied(&self) -> u64 {
+        self.erasures_applied.get()
+    }
+
+    /// So many erasures were applied since the start.
+    pub(crate) fn erased(&self, since_start: u64) {
+        self.erasures_applied.inc_by(since_start.saturating_sub(self.erasures_applied.get()));
+    }
+
     /// A flush is durable.
     pub(crate) fn flushed(&self, flush: &Flush, took_ms: u64, gauges: &Gauges) {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

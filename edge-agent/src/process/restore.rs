@@ -19,6 +19,7 @@ use super::{Config, Parts, Process};
 use crate::disk::DataDir;
 use crate::disk::state::Progress;
 use crate::handoff::FeedReceiver;
+use crate::handoff::forgets::Forgets;
 use crate::ledger::Ledger;
 use crate::metrics::pipeline::ProcessMetrics;
 use crate::tail::Tail;
@@ -73,6 +74,8 @@ pub(crate) struct Restore {
     pub(crate) replica: Arc<Replica>,
     /// The rules that hits name.
     pub(crate) rules: Arc<dyn RulesSource>,
+    /// Told which erasures have their mark.
+    pub(crate) forgets: Arc<Forgets>,
     /// Committed blocks.
     pub(crate) feed: FeedReceiver,
     /// Accounts.
@@ -137,6 +140,7 @@ impl Restore {
             drain_ms: self.drain_ms,
             disk: self.disk,
             feed: self.feed,
+            forgets: self.forgets,
             processor,
             ledger: self.ledger,
             clock: self.clock,

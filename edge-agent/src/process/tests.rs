@@ -36,6 +36,7 @@ fn start(disk: &Arc<DataDir>, committed: u64) -> Process {
         processor: fixture::processor(disk),
         disk: disk.clone(),
         feed,
+        forgets: Arc::default(),
         ledger: Arc::new(ledger),
         clock: TestClock::new(NOW_MS).shared(),
         metrics: ProcessMetrics::default(),

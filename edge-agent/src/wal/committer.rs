@@ -1,7 +1,7 @@
 //! The committer: the one thread that writes the WAL.
 //!
 //! It drains the intake, waits a few milliseconds for company, stamps and writes one block, and answers everybody in
-//! it. Hits that collect refused ride along as counts; without company they get a block of their own, at most one a second. Limits: the disk budget and a clock that went back shut the gate (503); a failed commit answers everybody with an
+//! it. Hits that collect refused ride along as counts, and what is to be forgotten as marks; without hits they get a block of their own, at most one a second. Limits: the disk budget and a clock that went back shut the gate (503); a failed commit answers everybody with an
 //! error and ends the process, for redb refuses further writes.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::Config;
 use super::stamp::Stamp;
 use crate::disk::DataDir;
 use crate::disk::wal_file::{self, Start, WalFile};
+use crate::handoff::forgets::Forgets;
 use crate::handoff::refused::{Refused, RefusedHits};
 use crate::handoff::{CommitRefused, CommittedBlock, Feed, Gate, IntakeReceiver, Submission};
 use crate::ledger::Ledger;
@@ -42,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) intake: IntakeReceiver,
     /// What collect refused.
     pub(crate) refused: Arc<RefusedHits>,
+    /// What is to be forgotten.
+    pub(crate) forgets: Arc<Forgets>,
     /// Shut when the committer cannot take hits.
     pub(crate) gate: Arc<Gate>,
     /// Where committed blocks go.
@@ -198,16 +201,16 @@ impl Committer {
             self.roll()?;
         }
         let since = self.parts.clock.monotonic_ms().saturating_sub(self.last_block_ms);
-        if ends_file || since >= self.parts.config.tick_ms || self.has_refusals() {
+        if ends_file || since >= self.parts.config.tick_ms || self.has_company() {
             self.tick(stamp)?;
         }
         Ok(())
     }
 
-    /// The last block: what was refused since the one before.
+    /// The last block: what rides along and came since the one before.
     fn end(mut self) -> anyhow::Result<()> {
         match self.stamp() {
-            Ok(stamp) if self.has_refusals() => self.tick(stamp),
+            Ok(stamp) if self.has_company() => self.tick(stamp),
             _ => Ok(()),
         }
     }
@@ -218,9 +221,10 @@ impl Committer {
         Ok(())
     }
 
-    /// Whether refused hits may be written. Not beyond the budget: whoever sends what is refused must not fill the disk.
-    fn has_refusals(&self) -> bool {
-        !self.over_budget && self.parts.refused.are_waiting()
+    /// Whether anything waits that rides along with hits and needs none. Refused hits do not beyond the budget: whoever sends what is
+    /// refused must not fill the disk. Erasures do, as ticks: they make room.
+    fn has_company(&self) -> bool {
+        (!self.over_budget && self.parts.refused.are_waiting()) || self.parts.forgets.are_waiting()
     }
 
     /// The stamp of a block with hits, unless the budget is used up or the clock is not to be trusted.
@@ -248,13 +252,16 @@ impl Committer {
         self.parts.gate.set(state);
     }
 
-    /// Writes a block with what was refused; if that fails it waits on.
+    /// Writes a block with what was refused and what is to be forgotten; if that fails both wait on.
     fn write(&mut self, mut body: Vec<u8>, hits: u32, received_at_ms: u64) -> anyhow::Result<CommittedBlock> {
         let refused = if self.over_budget { Refused::default() } else { self.parts.refused.take() };
         refused.push_to(&mut body);
+        let forgets = self.parts.forgets.take();
+        forgets.push_to(&mut body);
         let written = self.append(&body, hits, received_at_ms);
         if written.is_err() {
             self.parts.refused.put_back(refused);
+            self.parts.forgets.put_back(forgets);
         }
         written
     }

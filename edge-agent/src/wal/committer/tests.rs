@@ -1,6 +1,6 @@
 //! Answers come after the commit, stamps never decrease, and a shut gate is said to everybody.
 
-use hit::{BlockBody, Refusals};
+use hit::{BlockBody, Forget, Refusals};
 use prometheus_client::metrics::counter::Counter;
 use service::TestClock;
 use tokio::runtime::Runtime;
@@ -17,6 +17,7 @@ struct Bench {
     feed: FeedReceiver,
     ledger: Arc<Ledger>,
     refused: Arc<RefusedHits>,
+    forgets: Arc<Forgets>,
     thread: std::thread::JoinHandle<anyhow::Result<()>>,
     runtime: Runtime,
 }
@@ -32,6 +33,7 @@ fn parts(disk: &Arc<DataDir>, clock: &TestClock, config: Config) -> (Parts, (Int
         disk: disk.clone(),
         intake,
         refused: Arc::new(RefusedHits::new(10, Counter::default())),
+        forgets: Arc::default(),
         gate,
         feed,
         ledger: Arc::new(Ledger::opened(&disk.wal.end(), &progress, OutboxContents::default())),
@@ -46,10 +48,10 @@ fn bench(root: &std::path::Path, now_ms: u64, config: Config) -> Bench {
     let (parts, (intake, answers), feed) = parts(&disk, &clock, config);
     let runtime = Runtime::new().unwrap();
     runtime.spawn(answers.deliver());
-    let (ledger, refused) = (parts.ledger.clone(), parts.refused.clone());
+    let (ledger, refused, forgets) = (parts.ledger.clone(), parts.refused.clone(), parts.forgets.clone());
     let committer = Committer::new(parts).unwrap();
     let thread = std::thread::spawn(|| committer.run());
-    Bench { clock, disk, intake, feed, ledger, refused, thread, runtime }
+    Bench { clock, disk, intake, feed, ledger, refused, forgets, thread, runtime }
 }
 
 impl Bench {
@@ -235,6 +237,23 @@ fn what_was_refused_last_is_written_before_the_end() {
     bench.refused.add("p_a", 1, "kind", 3);
     bench.end();
     assert_eq!(refusals_from(root.path(), 1), [(0, vec!["kind 3".to_owned()])]);
+}
+
+/// Also with the disk full: erasing makes room.
+#[test]
+fn what_is_to_be_forgotten_gets_a_block_without_any_hit() {
+    let root = tempfile::tempdir().unwrap();
+    for (job, max_bytes) in [("e_1", u64::MAX), ("e_2", 1)] {
+        let bench = bench(root.path(), NOW_MS, Config { max_bytes, ..Config::default() });
+        let forget = Forget { job: job.into(), property_id: "p_a".into(), visitor_ids: vec![7] };
+        bench.forgets.want(vec![forget.clone()]);
+        bench.forgets.are_marked(std::iter::empty());
+        let written = bench.feed.receiver.iter().map(|tick| block::decode(&tick.bytes).unwrap());
+        let marked = written.map(|block| block.body.forgets).find(|forgets| !forgets.is_empty());
+        assert_eq!(marked, Some(vec![forget]));
+        assert!(!bench.forgets.are_waiting());
+        bench.end();
+    }
 }
 
 #[test]

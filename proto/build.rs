@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use protox::Compiler;
 
 /// Every service and message file, relative to this folder.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "meridian/hit/v1/hit.proto",
     "meridian/batch/v1/batch.proto",
     "meridian/feed/v1/feed.proto",
     "meridian/report/v1/report.proto",
     "meridian/config/v1/property.proto",
     "meridian/config/v1/stream.proto",
+    "meridian/config/v1/erasure.proto",
     "meridian/config/v1/organisation.proto",
     "meridian/config/v1/key.proto",
     "meridian/config/v1/distribution.proto",

@@ -17,6 +17,7 @@ use service::SharedClock;
 
 use crate::admit::Admission;
 use crate::authorize::{Action, Authorizer, Caller, Place, denied};
+use crate::erasures::Erasing;
 use crate::history::draft::Draft;
 use crate::history::{Attribution, History, unreadable};
 use crate::metrics::{Method, RequestMetrics};
@@ -40,6 +41,8 @@ pub struct ConfigCalls {
     pub keys_dir: Option<PathBuf>,
     /// How long new properties keep what was counted.
     pub retention: RetentionConfig,
+    /// How data goes.
+    pub erasing: Erasing,
     /// Counts.
     pub metrics: RequestMetrics,
 }

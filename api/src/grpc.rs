@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use http::HeaderMap;
+use proto::config::erasure_service_server::ErasureServiceServer;
 use proto::config::key_service_server::KeyServiceServer;
 use proto::config::organisation_service_server::OrganisationServiceServer;
 use proto::config::property_service_server::PropertyServiceServer;
@@ -30,6 +31,7 @@ use crate::rest::Services;
 mod mask;
 mod property;
 mod stream;
+mod erasure;
 mod organisation;
 mod key;
 
@@ -52,9 +54,10 @@ impl Grpc {
             .max_encoding_message_size(config.limits.max_response_bytes);
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ReportServiceServer<ReportCalls>>().await;
-        let Configuring { property, stream, organisation, key } = configuring;
+        let Configuring { property, stream, erasure, organisation, key } = configuring;
         health.set_serving::<PropertyServiceServer<ConfigCalls>>().await;
         health.set_serving::<StreamServiceServer<ConfigCalls>>().await;
+        health.set_serving::<ErasureServiceServer<ConfigCalls>>().await;
         health.set_serving::<OrganisationServiceServer<ConfigCalls>>().await;
         health.set_serving::<KeyServiceServer<ConfigCalls>>().await;
         let reflection = || {
@@ -69,6 +72,7 @@ impl Grpc {
             .add_service(report)
             .add_service(property)
             .add_service(stream)
+            .add_service(erasure)
             .add_service(organisation)
             .add_service(key);
         Ok(Self { router })
@@ -85,6 +89,7 @@ impl Grpc {
 pub struct Configuring {
     property: PropertyServiceServer<ConfigCalls>,
     stream: StreamServiceServer<ConfigCalls>,
+    erasure: ErasureServiceServer<ConfigCalls>,
     organisation: OrganisationServiceServer<ConfigCalls>,
     key: KeyServiceServer<ConfigCalls>,
 }
@@ -98,6 +103,9 @@ impl Configuring {
                 .max_decoding_message_size(request)
                 .max_encoding_message_size(response),
             stream: StreamServiceServer::new(calls.clone())
+                .max_decoding_message_size(request)
+                .max_encoding_message_size(response),
+            erasure: ErasureServiceServer::new(calls.clone())
                 .max_decoding_message_size(request)
                 .max_encoding_message_size(response),
             organisation: OrganisationServiceServer::new(calls.clone())
@@ -114,6 +122,7 @@ impl Configuring {
         services
             .add_service(self.property.clone())
             .add_service(self.stream.clone())
+            .add_service(self.erasure.clone())
             .add_service(self.organisation.clone())
             .add_service(self.key.clone())
     }

@@ -38,6 +38,7 @@ pub mod properties;
 pub mod retention;
 pub mod aliases;
 pub mod streams;
+pub mod erasures;
 pub mod rules;
 pub mod organisations;
 pub mod members;
@@ -57,6 +58,7 @@ pub use config::Config;
 use admit::Admission;
 use authorize::Authorizer;
 use calls::ConfigCalls;
+use erasures::Erasing;
 use history::History;
 use limit::CallLimits;
 use metrics::{ConfigMetrics, RequestMetrics};
@@ -73,8 +75,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let admission = Admission::new(config.limits.max_requests);
     let (history, author, store) = open_history(&config, &context).await?;
     let salts = Salts::default();
+    let store_timeout = Duration::from_millis(config.config.store_timeout_ms);
+    let warehouse = warehouse::client(&config.warehouse)?;
+    let erasing = Erasing::new(store.clone(), store_timeout, salts.clone(), warehouse);
     let keeper = Keeper::new(&config.config, store, salts.clone(), &context);
-    let (reports, config_calls) = calls(&config, &context, &admission, &history)?;
+    let erasures = erasures::Keeper::new(history.clone(), erasing.clone(), &context);
+    let (reports, config_calls) = calls(&config, &context, &admission, (&history, erasing))?;
     let mesh = match &config.mesh {
         Some(mesh) => Some(mesh::Mesh::bind(mesh).await?),
         None => None,
@@ -104,6 +110,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let watcher = quotas::Watcher::new(&config.quotas, client, history.clone(), &context);
     group.spawn("quotas", watcher.run(context.shutdown.clone()));
     group.spawn("salts", keeper.run(context.shutdown.clone()));
+    group.spawn("erasures", erasures.run(context.shutdown.clone()));
     let configuring = grpc::Configuring::new(&config.limits, config_calls);
     let server = grpc::Grpc::new(&config, reports.clone(), configuring.clone()).await?;
     let shutdown = context.shutdown.clone();
@@ -142,7 +149,7 @@ fn calls(
     config: &Config,
     context: &Context,
     admission: &Admission,
-    history: &History,
+    (history, erasing): (&History, Erasing),
 ) -> anyhow::Result<(Reports, ConfigCalls)> {
     let authorizer = Authorizer::new(
         history.clone(),
@@ -174,6 +181,7 @@ fn calls(
         usual_quota: config.quotas.usual(),
         keys_dir: config.keys_dir.clone(),
         retention: config.retention.clone(),
+        erasing,
         metrics,
     };
     Ok((reports, config_calls))

@@ -36,6 +36,16 @@ pub enum Method {
     RemoveAlias,
     /// Aliases.
     ListAliases,
+    /// A property less, with all that was counted.
+    DeleteProperty,
+    /// Visitors that go.
+    EraseVisitors,
+    /// Erasures.
+    ListErasures,
+    /// One erasure.
+    GetErasure,
+    /// What is past its retention goes.
+    RunRetention,
     /// A new data stream.
     CreateStream,
     /// Data streams.
@@ -91,6 +101,11 @@ impl Method {
             Self::AddAlias => ("AddAlias", "add_alias"),
             Self::RemoveAlias => ("RemoveAlias", "remove_alias"),
             Self::ListAliases => ("ListAliases", "list_aliases"),
+            Self::DeleteProperty => ("DeleteProperty", "delete_property"),
+            Self::EraseVisitors => ("EraseVisitors", "erase_visitors"),
+            Self::ListErasures => ("ListErasures", "list_erasures"),
+            Self::GetErasure => ("GetErasure", "get_erasure"),
+            Self::RunRetention => ("RunRetention", "run_retention"),
             Self::CreateStream => ("CreateStream", "create_stream"),
             Self::ListStreams => ("ListStreams", "list_streams"),
             Self::UpdateStream => ("UpdateStream", "update_stream"),

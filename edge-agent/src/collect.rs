@@ -16,7 +16,6 @@ pub(crate) mod locate;
 pub(crate) mod network;
 pub(crate) mod origin;
 pub(crate) mod salts;
-pub(crate) mod visitor;
 mod consent;
 pub(crate) mod quota;
 pub(crate) mod accept;

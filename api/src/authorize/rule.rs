@@ -47,6 +47,10 @@ pub enum Action {
     SetQuota,
     /// Change for how long what was counted of a property is kept: a shorter time destroys it.
     ChangeRetention,
+    /// Delete a property with all that was counted.
+    DeleteProperty,
+    /// Erase visitors of a property, and see how far erasures are.
+    EraseVisitors,
     /// Replace the API secret of a property.
     RotateApiSecret,
     /// See an organisation.
@@ -65,6 +69,8 @@ pub enum Action {
     ReadAudit,
     /// Make organisations.
     CreateOrganisation,
+    /// Erase what is past its retention.
+    RunRetention,
 }
 
 /// What an action needs.
@@ -84,6 +90,8 @@ impl Action {
             Self::ReadOrganisation => (Some(Role::Viewer), None),
             Self::CreateProperty | Self::ChangeProperty => (Some(Role::Editor), None),
             Self::ChangeRetention
+            | Self::DeleteProperty
+            | Self::EraseVisitors
             | Self::RotateApiSecret
             | Self::ChangeOrganisation
             | Self::ReadMembers
@@ -91,7 +99,7 @@ impl Action {
             | Self::ReadKeys
             | Self::ChangeKeys
             | Self::ReadAudit => (Some(Role::Owner), None),
-            Self::CreateOrganisation | Self::SetQuota => (None, None),
+            Self::CreateOrganisation | Self::RunRetention | Self::SetQuota => (None, None),
         };
         Needs { role, scope }
     }

@@ -18,7 +18,7 @@ static MESSAGES: LazyLock<Result<DescriptorPool, DescriptorError>> =
     LazyLock::new(|| DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET));
 
 /// The records that are shown, and what they hold. Earlier rules are not: what changed of them is among the fields of the property.
-const SHOWN: [(&str, &str); 7] = [
+const SHOWN: [(&str, &str); 8] = [
     (access::ORGANISATION, "StoredOrganisation"),
     (access::MEMBER, "StoredMember"),
     (access::KEY, "StoredKey"),
@@ -26,6 +26,7 @@ const SHOWN: [(&str, &str); 7] = [
     (stored::ALIAS, "StoredAlias"),
     (stored::streams::STREAM, "StoredStream"),
     (stored::quota::OVER_QUOTA, "StoredOverQuota"),
+    (stored::erasures::ERASURE, "StoredErasure"),
 ];
 
 /// Bytes with this at the end of their name hold JSON.

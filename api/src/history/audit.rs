@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use configuration::replica::Records;
 use configuration::stored::{self, ReadError, access, decode, property_id_of_rules};
 use prost::Message as _;
-use proto::config::{Actor, StoredAlias, StoredAudit, StoredKey, StoredProperty, Write};
+use proto::config::{Actor, StoredAlias, StoredAudit, StoredErasure, StoredKey, StoredProperty, Write};
 
 use super::StartError;
 
@@ -63,7 +63,13 @@ fn about(after: &dyn Records, write: &Write) -> Result<About, ReadError> {
         let StoredProperty { organisation_id, .. } = decode(key, value)?;
         return Ok(About { organisation_id: Some(organisation_id), property_ids: vec![id.to_owned()] });
     }
-    let property_id = if key.starts_with(stored::ALIAS) {
+    if key.starts_with(stored::erasures::ERASURE) {
+        let StoredErasure { organisation_id, property_id, .. } = decode(key, value)?;
+        return Ok(About { organisation_id: Some(organisation_id), property_ids: vec![property_id] });
+    }
+    let property_id = if key.starts_with(stored::streams::STREAM) {
+        stored::streams::read_stream(key, value)?.property_id
+    } else if key.starts_with(stored::ALIAS) {
         let StoredAlias { property_id, .. } = decode(key, value)?;
         property_id
     } else if let Some(property_id) = property_id_of_rules(key) {

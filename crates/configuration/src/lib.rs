@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `position` says which state of which history, `stored` what records mean, `replica` keeps them in a redb file, `snapshot` is a whole
-//! state in pieces, `serve` and `follow` are the two ends of the way between services. `salts` go the same way, and are in no replica. Invariant: a replica holds a version whole, with
+//! state in pieces, `serve` and `follow` are the two ends of the way between services. `salts` go the same way, and are in no replica; with them `visitor` finds ids. Invariant: a replica holds a version whole, with
 //! the checksum it was announced with, or it stays at the version it has: what is empty, older, corrupt, foreign or of a newer schema is
 //! refused and told.
 
@@ -15,6 +15,7 @@ pub mod refusal;
 pub mod replica;
 pub mod snapshot;
 pub mod salts;
+pub mod visitor;
 pub mod serve;
 pub mod follow;
 pub mod fixture;

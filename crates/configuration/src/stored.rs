@@ -163,6 +163,9 @@ pub fn for_edges(key: &str, value: &[u8]) -> Result<Option<Vec<u8>>, StoredError
     if key.starts_with(streams::STREAM) {
         return streams::for_edges(key, value).map(Some);
     }
+    if key.starts_with(erasures::ERASURE) {
+        return erasures::for_edges(key, value).map(Some);
+    }
     Ok(is_for_edges(key).then(|| value.to_vec()))
 }
 
@@ -186,6 +189,14 @@ pub fn property(records: &dyn Records, property_id: &str) -> Result<Option<Named
     check_retention_days(retention_days)
         .map_err(|problem| wrong(&key, &format!("retention_days is {retention_days}, {problem}")))?;
     Ok(Some(NamedProperty { property, name, organisation_id, retention_days }))
+}
+
+/// For how many local days the property of this record keeps what was counted; 0: for ever.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn retention_days(key: &str, value: &[u8]) -> Result<u32, StoredError> {
+    Ok(decode::<wire::StoredProperty>(key, value)?.retention_days)
 }
 
 /// A property from its record at an edge and its earlier rules.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use configuration::SaltMap;
+use configuration::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use hit::{HitView, ItemView, ParamValue, ParamView, block, limits};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, USER_AGENT};
@@ -25,7 +26,6 @@ use super::network::Network;
 use super::origin::{Maps, Origins};
 use super::quota::{At, Counted, Quotas};
 use super::salts::{InForce, Salts};
-use super::visitor::{self, PropertyKeys, Traits, VisitorIds};
 use crate::handoff::CommitRefused;
 use crate::handoff::regions::{Body, PipelineIndex, Refused, Regions};
 use crate::properties::Properties;

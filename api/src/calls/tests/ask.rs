@@ -1,5 +1,6 @@
 //! Every RPC that a key opens, as a value: so that tables and generators can send any of them.
 
+use proto::config::erasure_service_client::ErasureServiceClient;
 use proto::config::key_service_client::KeyServiceClient;
 use proto::config::organisation_service_client::OrganisationServiceClient;
 use proto::config::property_service_client::PropertyServiceClient;
@@ -56,6 +57,11 @@ asks! {
     AddAlias(AddAliasRequest) = PropertyServiceClient.add_alias;
     RemoveAlias(RemoveAliasRequest) = PropertyServiceClient.remove_alias;
     ListAliases(ListAliasesRequest) = PropertyServiceClient.list_aliases;
+    DeleteProperty(DeletePropertyRequest) = ErasureServiceClient.delete_property;
+    EraseVisitors(EraseVisitorsRequest) = ErasureServiceClient.erase_visitors;
+    ListErasures(ListErasuresRequest) = ErasureServiceClient.list_erasures;
+    GetErasure(GetErasureRequest) = ErasureServiceClient.get_erasure;
+    RunRetention(RunRetentionRequest) = ErasureServiceClient.run_retention;
     CreateStream(CreateStreamRequest) = StreamServiceClient.create_stream;
     ListStreams(ListStreamsRequest) = StreamServiceClient.list_streams;
     UpdateStream(UpdateStreamRequest) = StreamServiceClient.update_stream;

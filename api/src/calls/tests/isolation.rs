@@ -54,6 +54,7 @@ struct Pool {
     members: Vec<String>,
     keys: Vec<String>,
     streams: Vec<String>,
+    erasures: Vec<String>,
 }
 
 impl Pool {
@@ -63,7 +64,14 @@ impl Pool {
             ids.clone().filter(|id| id.starts_with(prefix)).cloned().chain([nobodys]).collect::<Vec<_>>()
         };
         let organisations = [all("o_"), vec![String::new()]].concat();
-        Self { organisations, properties: all("p_"), members: all("u_"), keys: all("k_"), streams: all("M-") }
+        Self {
+            organisations,
+            properties: all("p_"),
+            members: all("u_"),
+            keys: all("k_"),
+            streams: all("M-"),
+            erasures: all("e_"),
+        }
     }
 
     fn mask(random: &mut Random, fields: &[&str]) -> Option<prost_types::FieldMask> {
@@ -79,6 +87,7 @@ impl Pool {
         let member_id = random.one(&self.members).clone();
         let key_id = random.one(&self.keys).clone();
         let measurement_id = random.one(&self.streams).clone();
+        let job = random.one(&self.erasures).clone();
         let name = format!("fresh-{nth:06}");
         let page_size = u32::try_from(random.below(4)).unwrap();
         let token = [&self.properties, &self.members, &self.keys][random.below(3)];
@@ -121,6 +130,21 @@ impl Pool {
             "ListAliases" => Ask::ListAliases(ListAliasesRequest {
                 property_id: if random.coin() { property_id } else { String::new() },
             }),
+            "DeleteProperty" if random.below(4) == 0 => {
+                Ask::DeleteProperty(DeletePropertyRequest { property_id })
+            }
+            "EraseVisitors" | "DeleteProperty" => Ask::EraseVisitors(EraseVisitorsRequest {
+                property_id,
+                client_ids: vec![name],
+                ..EraseVisitorsRequest::default()
+            }),
+            "ListErasures" => Ask::ListErasures(ListErasuresRequest {
+                property_id: if random.coin() { property_id } else { String::new() },
+                page_size,
+                page_token: String::new(),
+            }),
+            "GetErasure" => Ask::GetErasure(GetErasureRequest { job }),
+            "RunRetention" => Ask::RunRetention(RunRetentionRequest { dry_run: random.coin() }),
             "CreateStream" if random.coin() => Ask::CreateStream(CreateStreamRequest { property_id, name }),
             "ListStreams" | "CreateStream" => Ask::ListStreams(ListStreamsRequest { property_id }),
             "UpdateStream" => Ask::UpdateStream(UpdateStreamRequest { property_id, measurement_id, name }),
@@ -210,6 +234,11 @@ fn ids_of(state: &State, organisation_id: &str) -> BTreeSet<String> {
     let own = streams.filter(|(property_id, _)| ids.contains(*property_id));
     let own: Vec<_> = own.map(|(_, measurement_id)| measurement_id.to_owned()).collect();
     ids.extend(own);
+    for (key, value) in state.iter().filter(|(key, _)| key.starts_with("erasure/")) {
+        use prost::Message as _;
+        let stored = StoredErasure::decode(&value[..]).unwrap();
+        ids.extend((stored.organisation_id == organisation_id).then(|| key["erasure/".len()..].to_owned()));
+    }
     ids
 }
 

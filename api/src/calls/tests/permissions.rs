@@ -78,6 +78,18 @@ async fn request(world: &World, tenant: &Tenant, rpc: &str, nth: usize) -> Ask {
             Ask::RemoveAlias(RemoveAliasRequest { alias: Some(alias) })
         }
         "ListAliases" => Ask::ListAliases(ListAliasesRequest { property_id }),
+        "DeleteProperty" => {
+            let property_id = world.property(ADMIN, &id, &organisation_id).await.property_id;
+            Ask::DeleteProperty(DeletePropertyRequest { property_id })
+        }
+        "EraseVisitors" => Ask::EraseVisitors(EraseVisitorsRequest {
+            property_id,
+            client_ids: vec![id],
+            ..EraseVisitorsRequest::default()
+        }),
+        "ListErasures" => Ask::ListErasures(ListErasuresRequest::default()),
+        "GetErasure" => Ask::GetErasure(GetErasureRequest { job: world.erasure(&property_id).await }),
+        "RunRetention" => Ask::RunRetention(RunRetentionRequest { dry_run: true }),
         "CreateStream" => Ask::CreateStream(CreateStreamRequest { property_id, name: id }),
         "ListStreams" => Ask::ListStreams(ListStreamsRequest { property_id }),
         "UpdateStream" => {
@@ -162,7 +174,7 @@ async fn is_allowed(world: &World, ask: Ask, caller: &str, key: &str) -> bool {
     let code = said.as_ref().err().map(tonic::Status::code);
     match (rpc, code) {
         (_, None)
-        | ("RunReport", Some(Code::Unavailable))
+        | ("RunReport" | "RunRetention", Some(Code::Unavailable))
         | ("CreateFirstOwner", Some(Code::AlreadyExists)) => true,
         (_, Some(Code::Unauthenticated)) => {
             assert!(["nobody", "unknown", "expired"].contains(&caller), "{rpc} {caller}: {said:?}");

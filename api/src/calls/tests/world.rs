@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use configuration::Salts;
 use configuration::replica::Records as _;
 use property::KeyHash;
+use proto::config::erasure_service_client::ErasureServiceClient;
 use proto::config::key_service_client::KeyServiceClient;
 use proto::config::organisation_service_client::OrganisationServiceClient;
 use proto::config::property_service_client::PropertyServiceClient;
@@ -24,6 +26,7 @@ use crate::admit::Admission;
 use crate::authorize::{Authorizer, Rule, allows};
 use crate::calls::ConfigCalls;
 use crate::config::Config;
+use crate::erasures::Erasing;
 use crate::grpc::{Configuring, Grpc};
 use crate::history::tests::{NOW_MS, Running};
 use crate::limit::CallLimits;
@@ -113,6 +116,12 @@ impl World {
             clock: clock.shared(),
             usual_quota: config.quotas.usual(),
             keys_dir: None,
+            erasing: Erasing::new(
+                Arc::new(object_store::memory::InMemory::new()),
+                Duration::from_secs(10),
+                Salts::default(),
+                warehouse::client(&warehouse).unwrap(),
+            ),
             retention: RetentionConfig { days: 400 },
             metrics,
         };
@@ -130,6 +139,17 @@ impl World {
         let request = CreateStreamRequest { property_id: property_id.into(), name: "till".into() };
         let mut client = StreamServiceClient::new(self.channel.clone());
         client.create_stream(with(key, request)).await.unwrap().into_inner().measurement_id
+    }
+
+    /// The job of a new erasure.
+    pub(super) async fn erasure(&self, property_id: &str) -> String {
+        let request = EraseVisitorsRequest {
+            property_id: property_id.into(),
+            client_ids: vec!["client".into()],
+            ..EraseVisitorsRequest::default()
+        };
+        let mut client = ErasureServiceClient::new(self.channel.clone());
+        client.erase_visitors(with(ADMIN, request)).await.unwrap().into_inner().job
     }
 
     pub(super) fn organisations(&self) -> OrganisationServiceClient<Channel> {

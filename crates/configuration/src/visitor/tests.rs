@@ -1,6 +1,6 @@
 //! Who is the same visitor, and until when.
 
-use configuration::Salt;
+use crate::Salt;
 
 use super::*;
 

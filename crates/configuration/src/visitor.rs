@@ -4,64 +4,67 @@
 //! registrable domain of the page, address, user agent) under the salt of the local date of the event, so that the same
 //! visitor is another one on the next day; a date without a salt has a key derived from property and date. Every field
 //! is hashed with its length before it (`u64`, little endian), so that no two lists of fields read the same.
+//!
+//! Edges find ids of hits, and an api those of a visitor who is to be erased: one code for both, or the wrong one would be erased.
 
 use std::hash::Hasher;
 use std::net::IpAddr;
 
-use configuration::SaltMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128;
 
+use crate::SaltMap;
+
 /// The property's part of a visitor id.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PropertyKeys<'a> {
+pub struct PropertyKeys<'a> {
     /// Property id.
-    pub(crate) property_id: &'a str,
+    pub property_id: &'a str,
     /// Its permanent key.
-    pub(crate) visitor_key: &'a [u8; 16],
+    pub visitor_key: &'a [u8; 16],
     /// Its zone.
-    pub(crate) zone: &'a TimeZone,
+    pub zone: &'a TimeZone,
     /// Session time-out, milliseconds: how long after midnight the day before still counts.
-    pub(crate) session_timeout_ms: u64,
+    pub session_timeout_ms: u64,
 }
 
 /// What a cookieless visitor is told by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Traits<'a> {
+pub struct Traits<'a> {
     /// Host of the page; empty: none.
-    pub(crate) host: &'a str,
+    pub host: &'a str,
     /// Full address; goes no further than this.
-    pub(crate) address: IpAddr,
+    pub address: IpAddr,
     /// User agent.
-    pub(crate) user_agent: &'a str,
+    pub user_agent: &'a str,
 }
 
 /// The ids of a hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VisitorIds {
+pub struct VisitorIds {
     /// On the local date of the event.
-    pub(crate) visitor_id: u64,
+    pub visitor_id: u64,
     /// On the date before, when local midnight is less than a session time-out ago.
-    pub(crate) previous_visitor_id: Option<u64>,
+    pub previous_visitor_id: Option<u64>,
 }
 
 /// The id of a visitor who sent a client id.
-pub(crate) fn with_client_id(keys: PropertyKeys<'_>, client_id: &str) -> VisitorIds {
+pub fn with_client_id(keys: PropertyKeys<'_>, client_id: &str) -> VisitorIds {
     let visitor_id = hash(keys.visitor_key, &[keys.property_id.as_bytes(), client_id.as_bytes()]);
     VisitorIds { visitor_id, previous_visitor_id: None }
 }
 
 /// The ids of a visitor without one.
-pub(crate) fn cookieless(
+pub fn cookieless(
     keys: PropertyKeys<'_>,
     traits: Traits<'_>,
     event_time_ms: u64,
     salts: &SaltMap,
 ) -> VisitorIds {
-    let id_on = |date| identify(&key_of(keys, date, salts), keys.property_id, traits);
+    let id_on = |date| cookieless_on(keys, traits, date, salts);
     let millis = i64::try_from(event_time_ms).unwrap_or(i64::MAX);
     let instant = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     let local = instant.to_zoned(keys.zone.clone());
@@ -74,6 +77,11 @@ pub(crate) fn cookieless(
     let is_early = since_midnight_ms.is_some_and(|since| since < keys.session_timeout_ms);
     let previous = date.yesterday().ok().filter(|_| is_early);
     VisitorIds { visitor_id: id_on(date), previous_visitor_id: previous.map(id_on) }
+}
+
+/// The id of a visitor without a client id on a local date of the event.
+pub fn cookieless_on(keys: PropertyKeys<'_>, traits: Traits<'_>, date: Date, salts: &SaltMap) -> u64 {
+    identify(&key_of(keys, date, salts), keys.property_id, traits)
 }
 
 fn identify(key: &[u8; 16], property_id: &str, traits: Traits<'_>) -> u64 {

@@ -54,7 +54,7 @@ impl BlockHeader {
 pub struct Block {
     /// Number, range and time.
     pub header: BlockHeader,
-    /// Hits in WAL order, import marks, and refusals.
+    /// Hits in WAL order, import marks, refusals, and what is to be forgotten.
     pub body: BlockBody,
 }
 
@@ -197,6 +197,11 @@ pub fn push_import_mark(body: &mut Vec<u8>, mark: &proto::hit::ImportMark) {
 /// Appends refusals to an encoded `BlockBody`: tag of field 3, length, message.
 pub fn push_refusals(body: &mut Vec<u8>, refusals: &proto::hit::Refusals) {
     prost::encoding::message::encode(3, refusals, body);
+}
+
+/// Appends a mark that something is to be forgotten to an encoded `BlockBody`: tag of field 4, length, message.
+pub fn push_forget(body: &mut Vec<u8>, forget: &proto::hit::Forget) {
+    prost::encoding::message::encode(4, forget, body);
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

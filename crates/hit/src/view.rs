@@ -8,7 +8,7 @@ mod output;
 use prost::DecodeError;
 use prost::bytes::Buf;
 use prost::encoding::{self, DecodeContext, WireType};
-use proto::hit::{ClientHints, ImportMark, Item, Parameter, RawHit, Refusals, parameter};
+use proto::hit::{ClientHints, Forget, ImportMark, Item, Parameter, RawHit, Refusals, parameter};
 
 use self::output::{Length, Output, number, text};
 use crate::block::{Block, BlockError, BlockHeader};
@@ -111,6 +111,15 @@ pub struct RefusalsView<'a> {
     pub count: u64,
 }
 
+/// A [`Forget`] that borrows its texts; fields as there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // hit.proto describes each field.
+pub struct ForgetView<'a> {
+    pub job: &'a str,
+    pub property_id: &'a str,
+    pub visitor_ids: Vec<u64>,
+}
+
 /// A block whose body lies decompressed elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockView<'a> {
@@ -122,6 +131,8 @@ pub struct BlockView<'a> {
     pub import_marks: Vec<MarkView<'a>>,
     /// What was not taken since the block before.
     pub refusals: Vec<RefusalsView<'a>>,
+    /// What is to be forgotten, in force after the hits and import marks.
+    pub forgets: Vec<ForgetView<'a>>,
 }
 
 /// One field of a message: what it holds by its wire type.
@@ -140,7 +151,8 @@ impl<'a> BlockView<'a> {
     /// When the body is not a `BlockBody` (a text that is not UTF-8 included), or not of so many hits.
     pub fn parse(header: BlockHeader, body: &'a [u8]) -> Result<Self, BlockError> {
         let hits = Vec::with_capacity(usize::try_from(header.hits).unwrap_or(0).min(body.len()));
-        let mut view = Self { header, hits, import_marks: Vec::new(), refusals: Vec::new() };
+        let (import_marks, refusals, forgets) = (Vec::new(), Vec::new(), Vec::new());
+        let mut view = Self { header, hits, import_marks, refusals, forgets };
         view.read(body).map_err(|error| BlockError::Body(header.block, error))?;
         header.check_count(view.hits.len())?;
         Ok(view)
@@ -152,6 +164,7 @@ impl<'a> BlockView<'a> {
                 1 => self.hits.push(HitView::parse(field.bytes()?)?),
                 2 => self.import_marks.push(MarkView::parse(field.bytes()?)?),
                 3 => self.refusals.push(RefusalsView::parse(field.bytes()?)?),
+                4 => self.forgets.push(ForgetView::parse(field.bytes()?)?),
                 _ => {}
             }
             Ok(())
@@ -165,6 +178,7 @@ impl<'a> BlockView<'a> {
             hits: block.body.hits.iter().map(HitView::of).collect(),
             import_marks: block.body.import_marks.iter().map(MarkView::of).collect(),
             refusals: block.body.refusals.iter().map(RefusalsView::of).collect(),
+            forgets: block.body.forgets.iter().map(ForgetView::of).collect(),
         }
     }
 }
@@ -496,6 +510,27 @@ impl<'a> RefusalsView<'a> {
     }
 }
 
+impl<'a> ForgetView<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut forget = Self::default();
+        each_field(bytes, |tag, field| {
+            match tag {
+                1 => forget.job = field.text()?,
+                2 => forget.property_id = field.text()?,
+                3 => field.fixed_into(&mut forget.visitor_ids)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(forget)
+    }
+
+    /// A view of an owned mark.
+    pub fn of(forget: &'a Forget) -> Self {
+        Self { job: &forget.job, property_id: &forget.property_id, visitor_ids: forget.visitor_ids.clone() }
+    }
+}
+
 impl<'a> Field<'a> {
     fn bytes(self) -> Result<&'a [u8], DecodeError> {
         match self {
@@ -526,6 +561,20 @@ impl<'a> Field<'a> {
             Self::Fixed(number) => Ok(number),
             _ => Err(wrong("64-bit field")),
         }
+    }
+
+    /// Of a `repeated fixed64`: packed, or one of them.
+    fn fixed_into(self, numbers: &mut Vec<u64>) -> Result<(), DecodeError> {
+        let Self::Bytes(bytes) = self else {
+            numbers.push(self.fixed()?);
+            return Ok(());
+        };
+        let (packed, rest) = bytes.as_chunks::<8>();
+        if !rest.is_empty() {
+            return Err(wrong("packed 64-bit field"));
+        }
+        numbers.extend(packed.iter().map(|number| u64::from_le_bytes(*number)));
+        Ok(())
     }
 }
 

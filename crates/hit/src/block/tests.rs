@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use proptest::prelude::*;
-use proto::hit::{ImportMark, RawHit, Refusals};
+use proto::hit::{Forget, ImportMark, RawHit, Refusals};
 
 use super::*;
 
@@ -35,6 +35,7 @@ fn golden_bytes_of_format_1() {
     let head: String = bytes[..HEADER - 4].iter().map(|byte| format!("{byte:02x}")).collect();
     expect!["4d4201000300000000000000290000000000000001000000808455614d01000043000000"].assert_eq(&head);
     assert_eq!(zstd::bulk::decompress(&bytes[HEADER..], 1000).unwrap(), body);
+    assert_eq!(crate::BlockView::parse(header, &body).unwrap().forgets, [], "nothing is forgotten by it");
 }
 
 #[test]
@@ -56,6 +57,28 @@ fn a_tick_may_carry_refusals() {
     assert_eq!(body, b"\x1a\x12\x0a\x03p_a\x10\x02\x1a\x07too_old\x20\x03");
     let block = decode(&encode(header, &body, 1).unwrap()).unwrap();
     assert_eq!((block.header, block.body.refusals), (header, vec![refusals]));
+}
+
+#[test]
+fn a_tick_may_carry_what_is_to_be_forgotten() {
+    let forget = |visitor_ids| Forget { job: "e_1".into(), property_id: "p_a".into(), visitor_ids };
+    let header = BlockHeader { block: 0, from: 5, hits: 0, received_at_ms: 12 };
+    let mut body = Vec::new();
+    push_forget(&mut body, &forget(vec![7]));
+    push_forget(&mut body, &forget(Vec::new()));
+    // Field 4, then 1 the job, 2 the property, 3 the visitors, packed.
+    let with_visitor = b"\x22\x14\x0a\x03e_1\x12\x03p_a\x1a\x08\x07\0\0\0\0\0\0\0";
+    assert_eq!(body, [&with_visitor[..], b"\x22\x0a\x0a\x03e_1\x12\x03p_a"].concat());
+    let block = decode(&encode(header, &body, 1).unwrap()).unwrap();
+    assert_eq!((block.header, block.body.forgets), (header, vec![forget(vec![7]), forget(vec![])]));
+    let (_, raw) = open(&encode(header, &body, 1).unwrap()).unwrap();
+    let view = crate::BlockView::parse(header, &raw).unwrap();
+    assert_eq!(view.forgets[0].visitor_ids, [7]);
+    // A writer that does not pack says each for itself: field 3 of type 1.
+    let apart = b"\x22\x12\x1a\x08\x07\0\0\0\0\0\0\0\x19\x08\0\0\0\0\0\0\0".to_vec();
+    let apart = [&apart[..1], &[(apart.len() - 2) as u8], &apart[2..]].concat();
+    assert_eq!(crate::BlockView::parse(header, &apart).unwrap().forgets[0].visitor_ids, [7, 8]);
+    assert!(crate::BlockView::parse(header, b"\x22\x05\x1a\x03abc").is_err(), "three bytes are no number");
 }
 
 #[test]

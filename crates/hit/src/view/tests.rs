@@ -110,12 +110,20 @@ fn body() -> impl Strategy<Value = BlockBody> {
         reason,
         count,
     });
+    let forget = ("[a-z0-9_]{0,9}", "[a-z]{0,4}", proptest::collection::vec(any::<u64>(), 0..4));
+    let forget = forget.prop_map(|(job, property_id, visitor_ids)| Forget { job, property_id, visitor_ids });
     (
         proptest::collection::vec(hit(), 0..4),
         proptest::collection::vec(mark, 0..3),
         proptest::collection::vec(refused, 0..3),
+        proptest::collection::vec(forget, 0..3),
     )
-        .prop_map(|(hits, import_marks, refusals)| BlockBody { hits, import_marks, refusals })
+        .prop_map(|(hits, import_marks, refusals, forgets)| BlockBody {
+            hits,
+            import_marks,
+            refusals,
+            forgets,
+        })
 }
 
 proptest! {

@@ -204,7 +204,8 @@ impl Loader {
         let numbers: Vec<u64> = plans.iter().map(|plan| plan.n).collect();
         let next = turn(&request, &plans, &self.erasing.counted, marks, self.erasing.times, now);
         let left = match &next {
-            Turn::Count { n } | Turn::Finish { n, .. } => self.left_after(*n).await?,
+            Turn::Count { n } => self.left_after(*n).await?,
+            Turn::Finish { n, before_ms } if !self.segments_before(*before_ms) => self.left_after(*n).await?,
             _ => 0,
         };
         if left > 0 {

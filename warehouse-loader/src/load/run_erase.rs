@@ -3,7 +3,7 @@
 //! In: a plan that is due, whoever made it. Out: rows are gone, sets are stripped, hours are rebuilt; what was counted is in the
 //! progress. Every step may be done again after a kill anywhere: the part says what was found before the first of them.
 
-use erasure::{Progress, State};
+use erasure::{Progress, State, What};
 use service::fail;
 
 use super::erasing::step_of;
@@ -42,8 +42,10 @@ impl Loader {
         self.verifier.check_idle().await?;
         let part = self.part(plan, erase).await?;
         self.erased.on_run(plan);
-        // What of it is sent late is found by whoever finishes the plan, and by the plans after it.
-        self.log.put_repair(plan.n, &self.id, self.clock.now_ms()).await?;
+        // Rows of a deleted property go at any time. Of the rest, what is sent late is found by the plans after this one.
+        if !matches!(erase.what, What::Property { .. }) {
+            self.log.put_repair(plan.n, &self.id, self.clock.now_ms()).await?;
+        }
         let mut progress = self.erasing.progress(&erase.job, plan.shard).await?;
         progress.state = State::Running;
         progress.waits_for.clear();

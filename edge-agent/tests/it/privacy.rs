@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use batch::Lane;
-use hit::RawHit;
+use hit::{RawHit, Rules};
 use hyper::{Method, StatusCode};
-use property::{Property, RulesFile};
+use property::{Property, Rulebook, RulesFile};
 
 use crate::edge::{Edge, Site};
 use crate::hub::Hub;
@@ -19,9 +19,11 @@ const UA: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/1");
 /// Two neighbours, and one of the other family.
 const ADDRESSES: [&str; 3] = ["203.0.113.77", "203.0.113.78", "2001:db8:1:2:a1b2:c3d4:e5f6:1789"];
 
-/// A property with these rules.
+/// A property with these rules as its first.
 fn with_rules(property: &Property, rules: &str) -> Property {
-    property.with_rules(RulesFile::parse(rules).unwrap(), 1).unwrap().property
+    let changed = property.with_rules(RulesFile::parse(rules).unwrap(), 1).unwrap().property;
+    let first = Rules { version: 1, since_ms: 0, ..(**changed.current_rules()).clone() };
+    Property { rules: Rulebook::try_from(vec![first]).unwrap(), ..changed }
 }
 
 /// The bodies of all WAL blocks, decompressed.

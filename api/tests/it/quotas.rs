@@ -6,7 +6,7 @@ use api::quotas::QuotasConfig;
 use batch::{RollupRows, RowKey};
 use prost::Message as _;
 use proto::config::{LogEntry, StoredOverQuota};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::rows::{insert, key, views};
 use crate::running::Running;

@@ -165,6 +165,7 @@ async fn every_pipeline_and_the_tail_are_told_of_each_version() {
         property_id: property.property_id.clone(),
         visitor_ids: vec![u64::MAX, 3],
         requested_at_ms: NOW_MS,
+        organisation_id: String::new(),
     };
     let record = |value| Record { key: erasure_key("e_1"), value };
     replica.apply(&[next(&replica, vec![record(Some(erasure_value(&erasure)))]).unwrap()]).unwrap();

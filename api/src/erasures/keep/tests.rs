@@ -59,7 +59,7 @@ async fn a_record_without_request_gets_one_and_goes_after_30_days() {
         (property_id.as_str(), ids),
         ("p_abcdefghijkl", vec!["0000000000000001".into(), "f".repeat(16)])
     );
-    assert_eq!(jobs.open().await.unwrap(), [job.clone()]);
+    assert_eq!(jobs.open().await.unwrap(), std::slice::from_ref(&job));
     let records_left = || records(&running.history.read().unwrap()).unwrap().len();
     clock.advance_ms(KEPT_MS);
     first.look().await.unwrap();

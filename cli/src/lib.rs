@@ -8,6 +8,7 @@ pub mod http_client;
 pub mod services;
 mod print;
 pub mod dev;
+pub mod erase;
 pub mod property;
 pub mod alias;
 pub mod config;
@@ -44,6 +45,9 @@ enum Command {
     /// Let clients of other products send to a property
     #[command(subcommand)]
     Alias(alias::Command),
+    /// Erase visitors and what is past its retention, and see how far that is
+    #[command(subcommand)]
+    Erase(erase::Command),
     /// Make, list, rename and delete data streams: where hits of a property come from
     #[command(subcommand)]
     Stream(stream::Command),
@@ -119,6 +123,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Property(command) => Ok(property::run(command).await?),
         Command::Alias(command) => Ok(alias::run(command).await?),
         Command::Stream(command) => Ok(stream::run(command).await?),
+        Command::Erase(command) => erase::run(command).await,
         Command::Config(command) => Ok(config::run(command).await?),
         Command::Org(command) => Ok(org::run(command).await?),
         Command::Member(command) => Ok(member::run(command).await?),

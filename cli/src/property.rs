@@ -2,6 +2,7 @@
 
 mod rules;
 mod change;
+mod delete;
 
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
@@ -22,6 +23,8 @@ pub enum Command {
     Show(change::ShowArguments),
     /// Change a property's name, host names, currency, time zone, data region, retention or quota
     Update(change::UpdateArguments),
+    /// Delete a property with everything that was counted of it; takes the key of an owner
+    Delete(delete::DeleteArguments),
     /// Make a new API secret; prints it (shown only here); those before it are accepted a while longer
     RotateSecret(change::RotateArguments),
     /// Set a property's rules and tracker settings to what a file says; prints what changed
@@ -100,6 +103,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::List(arguments) => list(arguments).await,
         Command::Show(arguments) => change::show(arguments).await,
         Command::Update(arguments) => change::update(arguments).await,
+        Command::Delete(arguments) => delete::run(arguments).await,
         Command::RotateSecret(arguments) => change::rotate(arguments).await,
         Command::Set(arguments) => rules::set(arguments).await,
         Command::Rules(arguments) => rules::show(arguments).await,

@@ -10,6 +10,7 @@ mod print;
 pub mod dev;
 pub mod erase;
 pub mod property;
+pub mod rule;
 pub mod alias;
 pub mod config;
 pub mod org;
@@ -42,6 +43,9 @@ enum Command {
     /// Create, list, show and change properties
     #[command(subcommand)]
     Property(property::Command),
+    /// Show and set the rules of a property, and show their versions
+    #[command(subcommand)]
+    Rule(rule::Command),
     /// Let clients of other products send to a property
     #[command(subcommand)]
     Alias(alias::Command),
@@ -121,6 +125,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Dev(arguments) => Ok(dev::run(arguments).await?),
         Command::Property(command) => Ok(property::run(command).await?),
+        Command::Rule(command) => Ok(rule::run(command).await?),
         Command::Alias(command) => Ok(alias::run(command).await?),
         Command::Stream(command) => Ok(stream::run(command).await?),
         Command::Erase(command) => erase::run(command).await,

@@ -1,6 +1,5 @@
 //! `meridian property`: create, list, show and change properties, set and show their rules, over the gRPC API.
 
-mod rules;
 mod change;
 mod delete;
 
@@ -10,6 +9,7 @@ use proto::config::property_service_client::PropertyServiceClient;
 use proto::config::{CreatePropertyRequest, ListPropertiesRequest, Property};
 use serde_json::json;
 
+use crate::rule;
 use crate::services::{ApiOptions, KeyedChannel, call_error, every_page};
 
 /// What to do with properties.
@@ -27,11 +27,11 @@ pub enum Command {
     Delete(delete::DeleteArguments),
     /// Make a new API secret; prints it (shown only here); those before it are accepted a while longer
     RotateSecret(change::RotateArguments),
-    /// Set a property's rules and tracker settings to what a file says; prints what changed
-    Set(rules::SetArguments),
-    /// Print a property's rules and tracker settings as a file that `property set` takes
+    /// The same as `meridian rule set`: set a property's rules and tracker settings to what a file says
+    Set(rule::SetArguments),
+    /// The same as `meridian rule show`: print a property's rules and tracker settings as such a file
     #[command(disable_version_flag = true)] // --version is the rules'
-    Rules(rules::ShowArguments),
+    Rules(rule::ShowArguments),
 }
 
 /// Arguments of `property create`.
@@ -105,8 +105,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Update(arguments) => change::update(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
         Command::RotateSecret(arguments) => change::rotate(arguments).await,
-        Command::Set(arguments) => rules::set(arguments).await,
-        Command::Rules(arguments) => rules::show(arguments).await,
+        Command::Set(arguments) => rule::set(arguments).await,
+        Command::Rules(arguments) => rule::show(arguments).await,
     }
 }
 

@@ -18,7 +18,7 @@ const WRONG_USAGE: i32 = 2;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 44] = [
         &[],
         &["dev"],
         &["property"],
@@ -50,6 +50,10 @@ fn every_command_explains_itself() {
         &["config"],
         &["config", "backup"],
         &["config", "restore"],
+        &["rule"],
+        &["rule", "show"],
+        &["rule", "set"],
+        &["rule", "history"],
         &["alias"],
         &["alias", "add"],
         &["alias", "remove"],
@@ -77,13 +81,14 @@ fn every_command_explains_itself() {
 fn errors_without_a_system_are_one_sentence() {
     let free = free_address();
     let url = format!("http://{free}");
-    let cases: [(&str, i32, &[&str]); 14] = [
+    let cases: [(&str, i32, &[&str]); 15] = [
         ("report --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property rules --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property set --property p_1 --file no.toml --key k", 1, &["--file", "no.toml"]),
         ("property list --grpc URL", 1, &["no key", "--key", "--data"]),
         ("status --admin URL", 1, &[&url, "--admin"]),
+        ("rule history --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("alias list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("tail --property p_1 --admin URL", 1, &[&url, "--admin"]),
         ("tail --property shop --admin URL", 1, &["--property", "shop", "property list"]),

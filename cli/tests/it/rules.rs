@@ -42,6 +42,7 @@ fn rules_of_a_file_act_on_what_comes_after_and_are_read_back() {
 
     check_reading_back(&system, &property);
     check_refusals(&system, &property);
+    check_history(&system);
 }
 
 const MEANING: &str = r#"
@@ -169,6 +170,60 @@ fn check_reading_back(system: &System, property: &Property) {
         first.contains("session_timeout_s = 1800\n") && first.contains("version 2 is in force"),
         "{first}"
     );
+}
+
+/// The versions, as who may read the audit sees them and who may not.
+fn check_history(system: &System) {
+    let owner = system.json(&[
+        "org",
+        "first-owner",
+        "--organisation",
+        "O",
+        "--name",
+        "Ada",
+        "--email",
+        "a@x.example",
+    ]);
+    let key = owner["key"].as_str().unwrap();
+    let member =
+        ["member", "add", "--name", "Bo", "--email", "b@x.example", "--role", "editor", "--key", key];
+    let editor = system.json(&member)["key"].as_str().unwrap().to_owned();
+    let created = system.json(&["property", "create", "--key", key]);
+    let property = created["property_id"].as_str().unwrap();
+    let set = ["rule", "set", "--property", property, "-f", "-", "--key", &editor];
+    assert!(system.run_with_input(&set, RULES.as_bytes()).status.success());
+    let update = ["property", "update", "--property", property, "--currency", "EUR", "--key", key];
+    assert!(system.run(&update).status.success());
+
+    let history = |key: &str| {
+        let output =
+            system.run(&["rule", "history", "--property", property, "--format", "json", "--key", key]);
+        assert!(output.status.success(), "{}", sentence(&output));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let changes =
+        |history: &[Value]| history.iter().map(|version| version["changes"].clone()).collect::<Vec<_>>();
+    let timeout = json!([{"field": "session_timeout_s", "old": 1800, "new": 300}]);
+    let currency = json!([{"field": "currency", "old": "USD", "new": "EUR"}]);
+    let seen = history(key);
+    assert_eq!(changes(&seen), [currency, timeout.clone(), json!([])]);
+    let versions: Vec<_> = seen.iter().map(|version| version["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, [3, 2, 1]);
+    let by = |member: &Value| json!(format!("member {}", member["member_id"].as_str().unwrap()));
+    assert_eq!((&seen[0]["who"], &seen[2]["who"]), (&by(&owner), &by(&owner)));
+    assert!(seen.iter().all(|version| version["changed_at"].as_str().unwrap().ends_with('Z')), "{seen:?}");
+    let seen = history(&editor);
+    assert_eq!(changes(&seen), [json!([]), timeout, json!([])], "the audit is the owner's");
+    assert!(seen.iter().all(|version| version["changed_at"] == ""), "{seen:?}");
+    let last = system.run(&["rule", "history", "--property", property, "--limit", "1", "--key", key]);
+    let last = String::from_utf8_lossy(&last.stdout).into_owned();
+    assert!(last.contains("currency") && !last.contains("session_timeout_s"), "{last}");
+    let rules = |command: [&str; 2]| {
+        let output = system.run(&[&command[..], &["--property", property, "--key", key]].concat());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(rules(["rule", "show"]), rules(["property", "rules"]));
 }
 
 fn check_refusals(system: &System, property: &Property) {

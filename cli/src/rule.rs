@@ -1,29 +1,43 @@
-//! `meridian property set` and `meridian property rules`: a property's rules as a file (docs/rules.md).
+//! `meridian rule`: a property's rules as a file (docs/rules.md), and their versions; `meridian property set` and `rules` are the same.
 //!
 //! The file goes to the api as it is, which checks it: what the command says of a bad line is what every other client is told.
+
+mod history;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use comfy_table::Table;
 use property::RULES_FILE_MAX_BYTES;
 use proto::config::property_service_client::PropertyServiceClient;
 use proto::config::{GetRulesRequest, GetRulesResponse, RuleChange, SetRulesRequest, SetRulesResponse};
 use serde_json::{Value, json};
 
-use super::Format;
+use crate::property::Format;
 use crate::services::{ApiOptions, call_error};
 
-/// Arguments of `property set`.
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a property's rules and tracker settings as a file that `rule set` takes
+    #[command(disable_version_flag = true)] // --version is the rules'
+    Show(ShowArguments),
+    /// Set a property's rules and tracker settings to what a file says; prints what changed
+    Set(SetArguments),
+    /// Show what changed with each version of a property's rules; with an owner's or the admin key also when and by whom
+    History(history::Arguments),
+}
+
+/// Arguments of `rule set`.
 #[derive(Debug, Args)]
 pub struct SetArguments {
     /// Property id, p_…
     #[arg(long)]
     property: String,
-    /// The rules, TOML; what it leaves out goes to its default, the time zone stays
-    #[arg(long)]
+    /// The rules, TOML, `-` is the standard input; what the file leaves out goes to its default, the time zone stays
+    #[arg(short, long)]
     file: PathBuf,
     /// Only say what would change
     #[arg(long)]
@@ -35,7 +49,7 @@ pub struct SetArguments {
     format: Format,
 }
 
-/// Arguments of `property rules`.
+/// Arguments of `rule show`.
 #[derive(Debug, Args)]
 pub struct ShowArguments {
     /// Property id, p_…
@@ -48,11 +62,23 @@ pub struct ShowArguments {
     api: ApiOptions,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// When the file cannot be read, or the API cannot be reached or refuses.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Show(arguments) => show(arguments).await,
+        Command::Set(arguments) => set(arguments).await,
+        Command::History(arguments) => history::run(arguments).await,
+    }
+}
+
 /// Sets rules, and prints what changed.
 ///
 /// # Errors
 /// When the file cannot be read, or the API cannot be reached or refuses.
-pub(super) async fn set(arguments: SetArguments) -> anyhow::Result<()> {
+pub(crate) async fn set(arguments: SetArguments) -> anyhow::Result<()> {
     let SetArguments { property, file, dry_run, api, format } = arguments;
     let request = SetRulesRequest { property_id: property.clone(), rules: read(&file)?, dry_run };
     let mut client = PropertyServiceClient::new(api.connect().await?);
@@ -68,7 +94,7 @@ pub(super) async fn set(arguments: SetArguments) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the API cannot be reached or refuses.
-pub(super) async fn show(arguments: ShowArguments) -> anyhow::Result<()> {
+pub(crate) async fn show(arguments: ShowArguments) -> anyhow::Result<()> {
     let ShowArguments { property, version, api } = arguments;
     let request = GetRulesRequest { property_id: property.clone(), version: version.unwrap_or_default() };
     let mut client = PropertyServiceClient::new(api.connect().await?);
@@ -80,7 +106,11 @@ pub(super) async fn show(arguments: ShowArguments) -> anyhow::Result<()> {
 fn read(path: &Path) -> anyhow::Result<String> {
     let most = u64::try_from(RULES_FILE_MAX_BYTES)?;
     let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text));
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().take(most + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text))
+    };
     read.with_context(|| format!("cannot read --file = {path:?}"))?;
     if text.len() > RULES_FILE_MAX_BYTES {
         bail!("--file = {path:?} has more than {RULES_FILE_MAX_BYTES} bytes; shorten its lists");
@@ -145,6 +175,12 @@ mod tests {
             ("meridian property rules --property p_1 --version 3", true),
             ("meridian property rules --property p_1 --version 0", false),
             ("meridian property rules", false),
+            ("meridian rule set --property p_1 -f -", true),
+            ("meridian rule set --property p_1", false),
+            ("meridian rule show --property p_1 --version 3", true),
+            ("meridian rule history --property p_1 --limit 3", true),
+            ("meridian rule history --property p_1 --limit 0", false),
+            ("meridian rule history", false),
         ] {
             let parsed = Arguments::try_parse_from(line.split(' '));
             assert_eq!(parsed.is_ok(), is_good, "{line}: {:?}", parsed.err());

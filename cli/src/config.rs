@@ -1,6 +1,20 @@
-//! `meridian config`: backup and restore of everything that is configured.
+//! `meridian config`: what is configured as a file, and backup and restore of every version of it.
 //!
-//! Both work on the object store itself, since there is no api to ask where there is no configuration yet.
+//! `export` and `apply` are clients of the api: one writes the file, the other makes what is configured as the file says. `backup` and
+//! `restore` work on the object store itself, since there is no api to ask where there is no configuration yet.
+
+mod model;
+mod sparse;
+mod there;
+mod export;
+mod resolve;
+mod check;
+mod keys;
+mod plan;
+mod entry;
+mod carry_out;
+mod secrets;
+mod apply;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,12 +26,17 @@ use serde_json::json;
 use service::SystemClock;
 use store::StoreConfig;
 
+use crate::Failure;
 use crate::property::Format;
 use crate::services::DataOptions;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print what is configured as a file: organisations, members, properties, rules, aliases, report keys
+    Export(export::Arguments),
+    /// Make what is configured as such a file says; prints what differs
+    Apply(apply::Arguments),
     /// Copy every version of the configuration into a file
     Backup(BackupArguments),
     /// Make the configuration of an empty store from such a file; the apis must not run
@@ -60,20 +79,34 @@ pub struct RestoreArguments {
 /// Runs the command.
 ///
 /// # Errors
-/// When store or file cannot be used.
-pub async fn run(command: Command) -> anyhow::Result<()> {
+/// When API, store or file cannot be used; of a dry run of `apply` also when anything differs.
+pub async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Export(arguments) => Ok(export::run(arguments).await?),
+        Command::Apply(arguments) => apply::run(arguments).await,
+        Command::Backup(arguments) => Ok(copy(Direction::Backup(arguments)).await?),
+        Command::Restore(arguments) => Ok(copy(Direction::Restore(arguments)).await?),
+    }
+}
+
+enum Direction {
+    Backup(BackupArguments),
+    Restore(RestoreArguments),
+}
+
+async fn copy(direction: Direction) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Handle::current();
     let bar =
         ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} versions")?);
-    let (store, done) = match command {
-        Command::Backup(BackupArguments { to, store }) => {
+    let (store, done) = match direction {
+        Direction::Backup(BackupArguments { to, store }) => {
             let objects = store.open()?;
             let copied =
                 blocking(move || backup::backup(objects, runtime, &to, &mut |at| bar.set_position(at)))
                     .await?;
             (store, copied)
         }
-        Command::Restore(RestoreArguments { from, store }) => {
+        Direction::Restore(RestoreArguments { from, store }) => {
             let (objects, now_ms) = (store.open()?, SystemClock::shared().now_ms());
             let told = move |at| bar.set_position(at);
             let copied =

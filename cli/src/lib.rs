@@ -1,8 +1,8 @@
 //! The `meridian` command line: run everything on one machine, create properties, import logs, ask for reports.
 //!
 //! In: arguments. Out: answers on stdout, one sentence on stderr when something is wrong, exit code 0 only on success
-//! (1 failed, 2 wrong usage, 3 timed out while waiting). Every command but `dev` is a client of the services' own
-//! interfaces and knows nothing that another client could not know.
+//! (1 failed, 2 wrong usage, 3 timed out while waiting, 4 a dry run of `config apply` found differences). Every command
+//! but `dev` is a client of the services' own interfaces and knows nothing that another client could not know.
 
 pub mod http_client;
 pub mod services;
@@ -55,7 +55,7 @@ enum Command {
     /// Make, list, rename and delete data streams: where hits of a property come from
     #[command(subcommand)]
     Stream(stream::Command),
-    /// Back up and restore what is configured
+    /// What is configured as a file: export and apply it, back up and restore all versions
     #[command(subcommand)]
     Config(config::Command),
     /// Make, show and rename organisations
@@ -89,6 +89,8 @@ pub enum Failure {
     Failed(anyhow::Error),
     /// Waited as long as asked to: exit code 3.
     TimedOut(String),
+    /// A dry run found differences, and has printed them: exit code 4.
+    Differs,
 }
 
 impl From<anyhow::Error> for Failure {
@@ -118,6 +120,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             eprintln!("meridian: {message}");
             ExitCode::from(3)
         }
+        Err(Failure::Differs) => ExitCode::from(4),
     }
 }
 
@@ -129,7 +132,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Alias(command) => Ok(alias::run(command).await?),
         Command::Stream(command) => Ok(stream::run(command).await?),
         Command::Erase(command) => erase::run(command).await,
-        Command::Config(command) => Ok(config::run(command).await?),
+        Command::Config(command) => config::run(command).await,
         Command::Org(command) => Ok(org::run(command).await?),
         Command::Member(command) => Ok(member::run(command).await?),
         Command::Key(command) => Ok(key::run(command).await?),

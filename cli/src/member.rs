@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
 use proto::config::organisation_service_client::OrganisationServiceClient;
 use proto::config::{AddMemberRequest, ListMembersRequest, Member, RemoveMemberRequest, UpdateMemberRequest};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::property::Format;
@@ -23,7 +24,8 @@ pub enum Command {
 }
 
 /// What a member may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads reports and configuration
     Viewer,
@@ -34,7 +36,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    /// As the API calls it.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Editor => "editor",

@@ -155,11 +155,21 @@ impl ApiOptions {
 /// # Errors
 /// When the API refuses.
 pub(crate) async fn every_page<T>(
-    mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
+    page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
 ) -> anyhow::Result<Vec<T>> {
+    pages(page).await.map_err(|status| call_error(&status))
+}
+
+/// The same for who has to know why the API refuses.
+///
+/// # Errors
+/// When the API refuses.
+pub(crate) async fn pages<T>(
+    mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
+) -> Result<Vec<T>, Status> {
     let (mut all, mut page_token) = (Vec::new(), String::new());
     loop {
-        let (items, next) = page(page_token).await.map_err(|status| call_error(&status))?;
+        let (items, next) = page(page_token).await?;
         all.extend(items);
         if next.is_empty() {
             return Ok(all);

@@ -18,7 +18,7 @@ const WRONG_USAGE: i32 = 2;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 44] = [
+    let commands: [&[&str]; 46] = [
         &[],
         &["dev"],
         &["property"],
@@ -48,6 +48,8 @@ fn every_command_explains_itself() {
         &["audit"],
         &["usage"],
         &["config"],
+        &["config", "export"],
+        &["config", "apply"],
         &["config", "backup"],
         &["config", "restore"],
         &["rule"],
@@ -81,13 +83,15 @@ fn every_command_explains_itself() {
 fn errors_without_a_system_are_one_sentence() {
     let free = free_address();
     let url = format!("http://{free}");
-    let cases: [(&str, i32, &[&str]); 15] = [
+    let cases: [(&str, i32, &[&str]); 17] = [
         ("report --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property rules --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("property set --property p_1 --file no.toml --key k", 1, &["--file", "no.toml"]),
         ("property list --grpc URL", 1, &["no key", "--key", "--data"]),
         ("status --admin URL", 1, &[&url, "--admin"]),
+        ("config export --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
+        ("config apply -f no.yaml --key k --grpc URL", 1, &["--file", "no.yaml"]),
         ("rule history --property p_1 --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("alias list --key k --grpc URL", 1, &["nobody answers", &url, "--grpc"]),
         ("tail --property p_1 --admin URL", 1, &[&url, "--admin"]),

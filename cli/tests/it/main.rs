@@ -18,6 +18,7 @@ mod refused;
 mod quotas;
 mod commands;
 mod organisations;
+mod apply;
 mod zones;
 mod midnight;
 mod load;

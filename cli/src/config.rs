@@ -16,9 +16,11 @@ mod carry_out;
 mod secrets;
 mod apply;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use api::history::backup::{self, BackupError, Copied};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -136,4 +138,9 @@ async fn blocking(
     copy: impl FnOnce() -> Result<Copied, BackupError> + Send + 'static,
 ) -> anyhow::Result<Copied> {
     Ok(tokio::task::spawn_blocking(copy).await??)
+}
+
+/// Unlike `println!` it does not end the process when nobody listens any more: calls may be under way.
+fn say(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes()).context("standard output is closed")
 }

@@ -3,18 +3,20 @@
 //! In: the file. Out: what differs, then the same carried out, unless it is a dry run. The whole file is checked before the first change. A
 //! second run finds nothing to do, and one after a break what is left.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use proto::config as wire;
 use serde_json::json;
 
 use super::carry_out::carry_out;
 use super::model::Model;
 use super::plan::{Details, Plan, plan};
 use super::resolve::{Resolved, There, resolve};
+use super::say;
 use super::secrets::Secrets;
 use super::there::{Api, CALLS_AT_ONCE};
 use crate::Failure;
@@ -59,11 +61,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { file, dry_run, prune, secrets_to, api, format } = arguments;
     let model = tokio::task::spawn_blocking(move || Model::read(&file)).await.context("reading --file")??;
     let api = Api::new(api.connect().await?);
-    let there = There {
-        is_operator: api.is_operator().await?,
-        organisations: api.organisations().await?,
-        properties: api.properties("").await?,
-    };
+    let there = there(&api, &model).await?;
     let resolved = resolve(&model, &there)?;
     let details = details(&api, &resolved).await?;
     let plan = plan(&resolved, &details, prune)?;
@@ -83,6 +81,25 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Asks for what the file may mean: so that a small file is applied as fast where there are many organisations.
+async fn there(api: &Api, model: &Model) -> anyhow::Result<There> {
+    let (is_operator, organisations) = (api.is_operator().await?, api.organisations().await?);
+    let files = model.organisations.as_deref().unwrap_or_default();
+    let ids: BTreeSet<_> = files.iter().filter_map(|file| file.id.as_ref()).collect();
+    let names: BTreeSet<_> = files.iter().filter_map(|file| file.name.as_ref()).collect();
+    let is_meant =
+        |found: &&wire::Organisation| ids.contains(&found.organisation_id) || names.contains(&found.name);
+    let meant = organisations.iter().filter(is_meant);
+    let read = meant.map(|found| api.properties(&found.organisation_id));
+    let mut properties: Vec<_> = stream::iter(read).buffer_unordered(CALLS_AT_ONCE).try_concat().await?;
+    if is_operator && (model.properties.is_some() || model.keys.is_some()) {
+        // There is no list of the operator's own alone.
+        let all = api.properties("").await?;
+        properties.extend(all.into_iter().filter(|property| property.organisation_id.is_empty()));
+    }
+    Ok(There { is_operator, organisations, properties })
+}
+
 /// Asks for what the file speaks of.
 async fn details(api: &Api, resolved: &Resolved<'_>) -> anyhow::Result<Details> {
     let mut details = Details::default();
@@ -95,7 +112,9 @@ async fn details(api: &Api, resolved: &Resolved<'_>) -> anyhow::Result<Details> 
     let keys = keys.map(|(index, _, id)| async move { anyhow::Ok((*index, api.report_keys(id).await?)) });
     details.keys = stream::iter(keys).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
     if resolved.slots.iter().any(|slot| slot.file.aliases.is_some()) {
-        details.aliases = api.aliases().await?;
+        // Of all properties of the file: an alias may be with another of them.
+        let there = resolved.slots.iter().filter_map(|slot| slot.there);
+        details.aliases = api.aliases(there.map(|there| there.property_id.clone())).await?;
     }
     let with_rules = resolved.slots.iter().filter(|slot| slot.file.rules.is_some());
     let ids = with_rules.filter_map(|slot| slot.there.map(|there| there.property_id.clone()));
@@ -125,9 +144,4 @@ fn print(plan: &Plan, is_dry_run: bool, format: Form) -> anyhow::Result<()> {
 
 fn changes(count: usize) -> String {
     if count == 1 { "1 change".to_owned() } else { format!("{count} changes") }
-}
-
-/// Unlike `println!` it does not end the process when nobody listens any more, for keys may be under way.
-fn say(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().lock().write_all(text.as_bytes()).context("standard output is closed")
 }

@@ -11,6 +11,7 @@ use property::RulesFile;
 use proto::config as wire;
 
 use super::model::{Alias, Form, Key, Member, Model, Organisation, Property};
+use super::say;
 use super::there::{Api, Listed};
 use crate::member::Role;
 use crate::services::ApiOptions;
@@ -51,11 +52,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut properties: BTreeMap<String, Vec<wire::Property>> = BTreeMap::new();
     let all = api.properties(&organisation).await?;
-    let rules = api.rules(all.iter().map(|property| property.property_id.clone())).await?;
+    let ids = || all.iter().map(|property| property.property_id.clone());
+    let known = Known { aliases: api.aliases(ids()).await?, rules: api.rules(ids()).await?, without_ids };
     for property in all {
         properties.entry(property.organisation_id.clone()).or_default().push(property);
     }
-    let known = Known { aliases: api.aliases().await?, rules, without_ids };
     let (mut model, mut exported) = (Model::default(), Vec::new());
     for found in organisations {
         let id = found.organisation_id;
@@ -79,8 +80,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         model.keys = keys.map(|keys| known.keys(keys, &own)).transpose()?;
         model.properties = Some(known.properties(own)?);
     }
-    print!("{}", model.text(format)?);
-    Ok(())
+    say(&model.text(format)?)
 }
 
 /// The list, or a word on standard error that it is left out.

@@ -232,12 +232,13 @@ impl Present {
 ///
 /// # Errors
 /// With the place of a key that cannot be made.
-pub(super) fn compare(mut wanted: Vec<Wanted>, there: Vec<Present>) -> anyhow::Result<Keys> {
+pub(super) fn compare(wanted: Vec<Wanted>, there: Vec<Present>) -> anyhow::Result<Keys> {
+    let mut wanted: Vec<_> = wanted.into_iter().enumerate().collect();
     // A stable sort: of those that say as much, the first of the file chooses first.
-    wanted.sort_by_key(|key| std::cmp::Reverse(key.said()));
+    wanted.sort_by_key(|(_, key)| std::cmp::Reverse(key.said()));
     let mut free = there;
     let (mut taken, mut made) = (Vec::new(), Vec::new());
-    for key in wanted {
+    for (number, key) in wanted {
         let longest = free
             .iter()
             .enumerate()
@@ -248,13 +249,14 @@ pub(super) fn compare(mut wanted: Vec<Wanted>, there: Vec<Present>) -> anyhow::R
             Some(index) => taken.push(free.swap_remove(index)),
             None => {
                 key.makeable()?;
-                made.push(key);
+                made.push((number, key));
             }
         }
     }
     free.retain(|present| !taken.iter().any(|taken| present.ends_before(taken)));
     free.sort_by(|a, b| (&a.name, a.id()).cmp(&(&b.name, b.id())));
-    Ok(Keys { made, left: free })
+    made.sort_by_key(|(number, _)| *number);
+    Ok(Keys { made: made.into_iter().map(|(_, key)| key).collect(), left: free })
 }
 
 fn words(reached: &Reached, resolved: &Resolved<'_>) -> String {

@@ -21,7 +21,7 @@ const FILE_MAX_BYTES: u64 = 64 << 20;
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table of organisations, properties, keys")]
 pub(super) struct Model {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) organisations: Option<Vec<Organisation>>,
@@ -34,7 +34,7 @@ pub(super) struct Model {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table that describes an organisation")]
 pub(super) struct Organisation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
@@ -49,7 +49,7 @@ pub(super) struct Organisation {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with the email of a member")]
 pub(super) struct Member {
     pub(super) email: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub(super) struct Member {
 
 /// A report key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with the name of a key")]
 pub(super) struct Key {
     pub(super) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub(super) struct Key {
 
 /// What another product calls the site.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with protocol and id of an alias")]
 pub(super) struct Alias {
     pub(super) protocol: String,
     pub(super) id: String,
@@ -88,7 +88,7 @@ pub(super) struct Alias {
 macro_rules! property {
     ($($field:ident: $kind:ty,)*) => {
         #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default, deny_unknown_fields, expecting = "a table that describes a property")]
         pub(super) struct Property {
             #[serde(skip_serializing_if = "Option::is_none")]
             pub(super) id: Option<String>,

@@ -34,3 +34,34 @@ fn without(value: Value, usual: &Value) -> Option<Value> {
         (value, _) => Some(value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::{Form, Model, Property};
+
+    /// The example of docs/rules.md sets something in every table.
+    #[test]
+    fn rules_that_are_written_give_the_same_rules() {
+        let docs = include_str!("../../../docs/rules.md");
+        let example = docs.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+        let rules = RulesFile::parse(example).unwrap();
+        let property = Property { rules: Some(rules.clone()), ..Property::default() };
+        let model = Model { properties: Some(vec![property]), ..Model::default() };
+        for form in [Form::Yaml, Form::Json] {
+            let text = model.text(form).unwrap();
+            let read = Model::parse(&text).unwrap().properties.unwrap().remove(0).rules;
+            assert_eq!(read.as_ref(), Some(&rules), "{text}");
+            let usual = ["session_grace_s", "cut_at_midnight", "trailing_slash: keep", "endpoint"];
+            assert!(!usual.iter().any(|usual| text.contains(usual)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_zone_is_the_propertys() {
+        let rules = RulesFile::parse("time_zone = \"Asia/Tokyo\"\nsession_timeout_s = 60\n").unwrap();
+        let property = Property { rules: Some(rules), ..Property::default() };
+        let model = Model { properties: Some(vec![property]), ..Model::default() };
+        assert_eq!(model.text(Form::Yaml).unwrap(), "properties:\n- rules:\n    session_timeout_s: 60\n");
+    }
+}

@@ -22,9 +22,6 @@ use crate::services::{KeyedChannel, call_error, every_page, pages};
 /// Calls under way at the same time: less than the api takes from all its callers.
 pub(super) const CALLS_AT_ONCE: usize = 12;
 
-/// Longest list of aliases, bytes: it comes in one message, for some half a million of them.
-const ALIASES_MAX_BYTES: usize = 64 << 20;
-
 /// The api, as a caller has it.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -40,8 +37,7 @@ impl Api {
     pub(super) fn new(channel: KeyedChannel) -> Self {
         Self {
             organisations: OrganisationServiceClient::new(channel.clone()),
-            properties: PropertyServiceClient::new(channel.clone())
-                .max_decoding_message_size(ALIASES_MAX_BYTES),
+            properties: PropertyServiceClient::new(channel.clone()),
             keys: KeyServiceClient::new(channel),
         }
     }
@@ -114,15 +110,22 @@ impl Api {
         Ok(listed(all.await)?.map(|keys| keys.into_iter().filter(opens).collect()))
     }
 
-    /// The aliases of all properties that the key may see, by property.
-    pub(super) async fn aliases(&self) -> anyhow::Result<BTreeMap<String, Vec<Alias>>> {
-        let request = ListAliasesRequest { property_id: String::new() };
-        let answer = self.properties.clone().list_aliases(request).await;
-        let mut aliases: BTreeMap<String, Vec<Alias>> = BTreeMap::new();
-        for alias in answer.map_err(|status| call_error(&status))?.into_inner().aliases {
-            aliases.entry(alias.property_id.clone()).or_default().push(alias);
-        }
-        Ok(aliases)
+    /// The aliases of these properties.
+    pub(super) async fn aliases(
+        &self,
+        property_ids: impl Iterator<Item = String>,
+    ) -> anyhow::Result<BTreeMap<String, Vec<Alias>>> {
+        let read = |property_id: String| {
+            let mut client = self.properties.clone();
+            async move {
+                let request = ListAliasesRequest { property_id: property_id.clone() };
+                let answer = client.list_aliases(request).await.map_err(|status| call_error(&status));
+                let aliases =
+                    answer.with_context(|| format!("aliases of {property_id}"))?.into_inner().aliases;
+                Ok::<_, anyhow::Error>((property_id, aliases))
+            }
+        };
+        stream::iter(property_ids).map(read).buffer_unordered(CALLS_AT_ONCE).try_collect().await
     }
 
     /// The rules in force of these properties, as the text of a rules file.

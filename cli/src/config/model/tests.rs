@@ -84,6 +84,8 @@ fn mistakes_are_told_with_their_place() {
         ("{\"properties\": [{\"name\": 7}]}", &["properties[0].name", "string"]),
         ("{\"properties\": []} x", &["one JSON object"]),
         ("properties: [", &["line"]),
+        ("properties", &["a table of organisations, properties, keys"]),
+        ("properties: [Tea]", &["properties[0]", "Tea", "a table that describes a property"]),
         ("a: 1\n---\nb: 2\n", &["a"]),
     ] {
         let said = format!("{:#}", Model::parse(text).unwrap_err());

@@ -228,7 +228,7 @@ fn bad_values_are_told_with_their_place_before_anything_changes() {
         ("members: [{ email: cy@x.example }]", &["organisations[0].members[0].name", "cy@x.example"]),
         ("members: [{ email: cy, name: Cy, role: viewer }]", &["organisations[0].members[0].email"]),
         (
-            "members: [{ email: a@b }, { email: A@b }]",
+            "members: [{ email: ada@x.example }, { email: ADA@x.example }]",
             &["organisations[0].members[1].email", "organisations[0].members[0]"],
         ),
     ] {

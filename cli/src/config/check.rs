@@ -28,13 +28,20 @@ pub(super) struct Checked {
 pub(super) fn property(slot: &Slot<'_>, present: Option<&String>) -> anyhow::Result<Checked> {
     let place = &slot.place;
     let mut file = slot.file.clone();
-    let new = NewProperty {
+    let mut new = NewProperty {
         name: slot.name().to_owned(),
-        time_zone: file.time_zone.clone().unwrap_or_default(),
-        currency: file.currency.clone().unwrap_or_default(),
         hostnames: file.hostnames.clone().unwrap_or_default(),
-        data_region: file.data_region.clone().unwrap_or_default(),
+        ..NewProperty::default()
     };
+    for (field, given) in [
+        (&mut new.time_zone, &file.time_zone),
+        (&mut new.currency, &file.currency),
+        (&mut new.data_region, &file.data_region),
+    ] {
+        if let Some(given) = given {
+            given.clone_into(field);
+        }
+    }
     let made =
         new.create(SystemClock::shared().now_ms()).map_err(|error| anyhow!("{place}.{error}"))?.property;
     if let Some(zone) = &mut file.time_zone {

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use property::RulesFile;
 use proto::config as wire;
 
 use super::model::{Alias, Form, Key, Member, Model, Organisation, Property};
 use super::say;
-use super::there::{Api, Listed};
+use super::there::{Api, CALLS_AT_ONCE, Listed};
 use crate::member::Role;
 use crate::services::ApiOptions;
 
@@ -58,11 +59,23 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         properties.entry(property.organisation_id.clone()).or_default().push(property);
     }
     let (mut model, mut exported) = (Model::default(), Vec::new());
-    for found in organisations {
+    let people = organisations.into_iter().map(|found| {
+        let api = &api;
+        async move {
+            let (members, keys) = tokio::try_join!(
+                api.members(&found.organisation_id),
+                api.report_keys(&found.organisation_id)
+            )?;
+            anyhow::Ok((found, members, keys))
+        }
+    });
+    // Two calls for each.
+    let mut people = stream::iter(people).buffered(CALLS_AT_ONCE / 2);
+    while let Some((found, members, keys)) = people.try_next().await? {
         let id = found.organisation_id;
         let own = properties.remove(&id).unwrap_or_default();
-        let members = told(&found.name, "members", api.members(&id).await?);
-        let keys = told(&found.name, "keys", api.report_keys(&id).await?);
+        let members = told(&found.name, "members", members);
+        let keys = told(&found.name, "keys", keys);
         let keys = keys.map(|keys| known.keys(keys, &own)).transpose()?;
         exported.push(Organisation {
             members: members.map(written_members).transpose()?,

@@ -150,7 +150,7 @@ macro_rules! property {
                     hostnames: self.hostnames.clone().unwrap_or_default(),
                     ..wire::CreatePropertyRequest::default()
                 };
-                $(if let Some(wanted) = &self.$field { message.$field.clone_from(wanted); })*
+                $(if let Some(wanted) = &self.$field { message.$field = ToOwned::to_owned(wanted).into(); })*
                 message
             }
         }

@@ -269,7 +269,8 @@ pub(crate) fn print(erasure: &Erasure, format: Format) {
         table.set_header(["where", "what", "rows", "left", "done"]);
         for ErasureStep { store, what, rows_before, rows_after, done } in steps {
             let left = rows_after.map(|rows| rows.to_string()).unwrap_or_default();
-            table.add_row([store, what, &rows_before.to_string(), &left, if *done { "yes" } else { "no" }]);
+            let done = if *done { "yes" } else { "no" };
+            table.add_row([store.as_str(), what, &rows_before.to_string(), &left, done]);
         }
         println!("{table}");
     }
@@ -279,7 +280,7 @@ pub(crate) fn print(erasure: &Erasure, format: Format) {
         table.set_header(["still in", "dates", "until", "what"]);
         for ErasureHold { store, until, from, to, what } in holds {
             let dates = if from.is_empty() { String::new() } else { format!("{from} to {to}") };
-            table.add_row([store, &dates, until, what]);
+            table.add_row([store.as_str(), &dates, until, what]);
         }
         println!("{table}");
     }

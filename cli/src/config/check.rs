@@ -73,13 +73,13 @@ fn rules(
                 format!("the rules of {} that are in force; use a `meridian` as new as the api", slot.name())
             };
             let present = RulesFile::parse(text).with_context(newer)?;
-            let found = made.with_rules(present).with_context(newer)?.property;
+            let found = made.with_rules(present, 0).with_context(newer)?.property;
             let update =
                 PropertyUpdate { time_zone: slot.file.time_zone.clone(), ..PropertyUpdate::default() };
-            found.updated(slot.name(), update).with_context(newer)?.0
+            found.updated(slot.name(), update, 0).with_context(newer)?.0
         }
     };
-    let changes = before.with_rules(wanted).map_err(|error| anyhow!("{place}.{error}"))?.changes;
+    let changes = before.with_rules(wanted, 0).map_err(|error| anyhow!("{place}.{error}"))?.changes;
     if let (Some(zone), Some(change)) =
         (&slot.file.time_zone, changes.iter().find(|change| change.field == "time_zone"))
     {

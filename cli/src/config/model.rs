@@ -162,6 +162,9 @@ property! {
     time_zone: String,
     currency: String,
     data_region: String,
+    retention_days: u32,
+    daily_hits: u64,
+    hits_per_second: u32,
 }
 
 /// How a file is written.

@@ -121,8 +121,8 @@ fn changes(before: &str, after: &str) -> anyhow::Result<Vec<Change>> {
     let read = |text| RulesFile::parse(text).context(newer);
     let any = NewProperty { name: "any".to_owned(), ..NewProperty::default() };
     let any = any.create(SystemClock::shared().now_ms())?.property;
-    let before = any.with_rules(read(before)?).context(newer)?.property;
-    let changed = before.with_rules(read(after)?).context(newer)?.changes;
+    let before = any.with_rules(read(before)?, 0).context(newer)?.property;
+    let changed = before.with_rules(read(after)?, 0).context(newer)?.changes;
     Ok(changed
         .into_iter()
         .map(|change| Change { field: change.field, old: change.old, new: change.new })

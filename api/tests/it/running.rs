@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, bail, ensure};
+use api::config::LimitsConfig;
 use api::quotas::QuotasConfig;
 use proto::report::report_service_client::ReportServiceClient;
 use proto::report::{RunReportRequest, RunReportResponse};
@@ -128,6 +129,8 @@ impl Running {
             keys_dir: Some(dir.path().join("keys")),
             warehouse: warehouse.clone(),
             quotas,
+            // No bucket would fill again while the clock stands still.
+            limits: LimitsConfig { calls_per_second: 0, reports_per_second: 0, ..LimitsConfig::default() },
             ..api::Config::default()
         };
         let api = tokio::spawn(Box::pin(api::run(config, context.clone())));

@@ -286,7 +286,11 @@ mod tests {
             left.plan.inserts.iter().map(|step| (step.local_date.0, step.rows, step.hits)).collect();
         assert_eq!(named, [(2, 2, 12), (1, 0, 0)]);
         let again = PlanData::new(left.plan.clone(), Arc::clone(&left.rows)).unwrap();
-        assert_eq!(again.chunks, left.chunks);
-        assert_eq!((left.chunks[1].range.len(), left.rows.rows().len()), (0, 2));
+        for data in [&again, &left] {
+            let carried: Vec<_> =
+                data.chunks.iter().map(|chunk| (chunk.local_date.0, chunk.range.len(), chunk.hits)).collect();
+            assert_eq!(carried, [(2, 2, 12), (1, 0, 0)]);
+        }
+        assert_eq!(left.rows.rows().len(), 2);
     }
 }

@@ -19,5 +19,6 @@ mod refused;
 mod quotas;
 mod privacy;
 mod regions;
+mod erasures;
 mod tracker;
 mod places;

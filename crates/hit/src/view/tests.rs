@@ -3,7 +3,7 @@
 use proptest::option;
 use proptest::prelude::*;
 use prost::Message;
-use proto::hit::BlockBody;
+use proto::hit::{BlockBody, Forget, ImportMark, Refusals};
 
 use super::*;
 

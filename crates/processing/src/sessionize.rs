@@ -112,16 +112,14 @@ impl Sessions {
     /// Books the open sessions of these visitors of a property as over, and keeps nothing of them, whatever session ids they had.
     pub fn forget_visitors(&mut self, property: &str, visitor_ids: &BTreeSet<u64>) {
         let is_meant = |id| visitor_ids.contains(&id);
-        let over = self.index.take_open_of(property, is_meant);
-        self.closed.extend(over.into_iter().map(Session::close));
+        self.closed.extend(self.index.take_open_of(property, is_meant).map(Session::close));
         self.index.forget_remembered_of(property, is_meant);
     }
 
     /// Drops all sessions of a property: they are booked nowhere. Gives the visitors they were of, some of them twice.
     pub fn forget_property(&mut self, property: &str) -> Vec<u64> {
-        let dropped = self.index.take_open_of(property, |_| true);
         let mut visitors = self.index.forget_remembered_of(property, |_| true);
-        visitors.extend(dropped.into_iter().flat_map(|session| session.visitors));
+        visitors.extend(self.index.take_open_of(property, |_| true).flat_map(|session| session.visitors));
         visitors
     }
 

@@ -190,12 +190,17 @@ impl Index {
         self.open.first_over_by_import(property, event_time_ms, &self.interned)
     }
 
-    /// Takes out the open sessions of a property that are known by such ids, the one that opened first ahead.
-    pub(super) fn take_open_of(&mut self, property: &str, is_meant: impl Fn(u64) -> bool) -> Vec<Session> {
-        let Some(property) = self.interned.properties.find(property) else { return Vec::new() };
-        let mut found = self.open.of_visitors(property, is_meant);
+    /// Takes out the open sessions of a property that are known by such ids, the one that opened first ahead; each when it is asked for,
+    /// for a session taken out is much larger than one that is open.
+    pub(super) fn take_open_of(
+        &mut self,
+        property: &str,
+        is_meant: impl Fn(u64) -> bool,
+    ) -> impl Iterator<Item = Session> {
+        let property = self.interned.properties.find(property);
+        let mut found = property.map_or_else(Vec::new, |property| self.open.of_visitors(property, is_meant));
         found.sort_unstable();
-        found.into_iter().filter_map(|(_, slot)| self.remove(slot)).collect()
+        found.into_iter().filter_map(|(_, slot)| self.remove(slot))
     }
 
     /// Forgets the remembered sessions of a property that are known by such ids; gives all ids they were known by.

@@ -38,6 +38,7 @@ async fn reports_over_a_change_of_zone_and_currency_say_so_and_hours_stay() -> a
     let ask = async |from: &str, to: &str, metric: &str, dimension: &str| {
         let body = json!({
             "property_id": id, "from": from, "to": to, "metrics": [metric], "dimensions": ["date_hour", dimension],
+            "order_by": [{ "field": "date_hour" }],
         });
         let answer = running.http("POST", "/v1/reports/run", &report_key, &body.to_string()).await?;
         assert_eq!(answer.status, 200, "{answer:?}");

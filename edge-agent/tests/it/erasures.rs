@@ -75,6 +75,7 @@ async fn every_pipeline_marks_an_erasure_once_across_kills() {
         property_id: in_us.property_id.clone(),
         visitor_ids: vec![anna],
         requested_at_ms: 1_767_225_600_000,
+        organisation_id: String::new(),
     };
     source.change(vec![record(&erasure)]).await;
     us.wait_until(|hub| !marks(hub).is_empty()).await;

@@ -323,7 +323,9 @@ impl Seen {
         let before = self.look();
         let keys: BTreeSet<&String> = before.keys().chain(self.state.keys()).collect();
         for key in keys.into_iter().filter(|key| before.get(*key) != self.state.get(*key)) {
-            if quota_of(key, before.get(key)) != quota_of(key, self.state.get(key)) {
+            // A property that is deleted has none any more.
+            let stays = self.state.contains_key(key);
+            if stays && quota_of(key, before.get(key)) != quota_of(key, self.state.get(key)) {
                 return Err(format!("{request} set a quota as one of {home}, who is not the operator"));
             }
             for other in (0..self.organisations.len()).filter(|other| *other != home) {

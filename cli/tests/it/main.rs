@@ -26,4 +26,5 @@ mod clients;
 mod tail;
 mod proxy;
 mod distribution;
+mod erasure;
 mod salts;

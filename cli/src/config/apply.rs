@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Only print what differs; exit code 4 if anything does
     #[arg(long)]
     dry_run: bool,
-    /// Remove what a given list does not have: aliases, host names, members, keys; never properties or organisations
+    /// Remove what a given list does not have: data streams, aliases, host names, members, keys; never properties or organisations
     #[arg(long)]
     prune: bool,
     /// Append new keys and secrets to this file, which only its owner may read; without it they go to the standard output
@@ -116,6 +116,9 @@ async fn details(api: &Api, resolved: &Resolved<'_>) -> anyhow::Result<Details> 
         let there = resolved.slots.iter().filter_map(|slot| slot.there);
         details.aliases = api.aliases(there.map(|there| there.property_id.clone())).await?;
     }
+    let with_streams = resolved.slots.iter().filter(|slot| slot.file.streams.is_some());
+    let ids = with_streams.filter_map(|slot| slot.there.map(|there| there.property_id.clone()));
+    details.streams = api.streams(ids).await?;
     let with_rules = resolved.slots.iter().filter(|slot| slot.file.rules.is_some());
     let ids = with_rules.filter_map(|slot| slot.there.map(|there| there.property_id.clone()));
     details.rules = api.rules(ids).await?;

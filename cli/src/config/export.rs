@@ -35,6 +35,7 @@ pub struct Arguments {
 
 /// What is known of all properties.
 struct Known {
+    streams: BTreeMap<String, Vec<wire::DataStream>>,
     aliases: BTreeMap<String, Vec<wire::Alias>>,
     rules: BTreeMap<String, String>,
     without_ids: bool,
@@ -54,7 +55,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut properties: BTreeMap<String, Vec<wire::Property>> = BTreeMap::new();
     let all = api.properties(&organisation).await?;
     let ids = || all.iter().map(|property| property.property_id.clone());
-    let known = Known { aliases: api.aliases(ids()).await?, rules: api.rules(ids()).await?, without_ids };
+    let (streams, aliases) = (api.streams(ids()).await?, api.aliases(ids()).await?);
+    let known = Known { streams, aliases, rules: api.rules(ids()).await?, without_ids };
     for property in all {
         properties.entry(property.organisation_id.clone()).or_default().push(property);
     }
@@ -127,8 +129,14 @@ impl Known {
             });
             let mut aliases: Vec<_> = aliases.collect();
             aliases.sort_unstable();
+            let streams = self.streams.get(id).into_iter().flatten();
+            let mut streams: Vec<_> = streams.map(|stream| stream.name.clone()).collect();
+            streams.sort_unstable();
+            // Two of a name are one in a file: it tells them by their names.
+            streams.dedup();
             written.push(Property {
                 id: Some(id.clone()).filter(|_| !self.without_ids),
+                streams: Some(streams),
                 aliases: Some(aliases),
                 rules: Some(rules),
                 ..Property::of(&property)

@@ -98,6 +98,9 @@ macro_rules! property {
             )*
             #[serde(skip_serializing_if = "Option::is_none")]
             pub(super) hostnames: Option<Vec<String>>,
+            /// Names of data streams beside the one that is made with the property.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub(super) streams: Option<Vec<String>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pub(super) aliases: Option<Vec<Alias>>,
             #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sparse::rules")]

@@ -17,6 +17,7 @@ use super::resolve::{Group, Resolved, Slot};
 use super::there::Listed;
 
 mod people;
+mod streams;
 
 /// What of what is there only some files need.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(super) struct Details {
     pub(super) members: BTreeMap<usize, Listed<wire::Member>>,
     /// By group.
     pub(super) keys: BTreeMap<usize, Listed<wire::Key>>,
+    /// By property.
+    pub(super) streams: BTreeMap<String, Vec<wire::DataStream>>,
     /// By property.
     pub(super) aliases: BTreeMap<String, Vec<wire::Alias>>,
     /// By property.
@@ -37,6 +40,8 @@ pub(super) enum Phase {
     Organisations,
     Properties,
     Rules,
+    StreamsEnded,
+    Streams,
     AliasesGivenUp,
     Aliases,
     Members,
@@ -53,6 +58,8 @@ pub(super) enum Step {
     CreateProperty { group: usize, slot: usize, file: Box<Property> },
     UpdateProperty { property: Box<wire::Property>, paths: Vec<String> },
     SetRules { slot: usize, text: String },
+    CreateStream { slot: usize, name: String },
+    DeleteStream { slot: usize, measurement_id: String },
     RemoveAlias { slot: usize, alias: Alias },
     AddAlias { slot: usize, alias: Alias },
     AddMember { group: usize, name: String, email: String, role: String },
@@ -96,6 +103,7 @@ pub(super) fn plan(resolved: &Resolved<'_>, details: &Details, is_pruning: bool)
         for number in &own {
             if let Some(slot) = resolved.slots.get(*number) {
                 planner.property(*number, slot, group)?;
+                planner.streams(*number, slot)?;
                 planner.aliases(*number, slot, &aliases)?;
             }
         }

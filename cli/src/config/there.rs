@@ -10,9 +10,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use proto::config::key_service_client::KeyServiceClient;
 use proto::config::organisation_service_client::OrganisationServiceClient;
 use proto::config::property_service_client::PropertyServiceClient;
+use proto::config::stream_service_client::StreamServiceClient;
 use proto::config::{
-    Alias, GetOrganisationRequest, GetRulesRequest, Key, ListAliasesRequest, ListKeysRequest,
-    ListMembersRequest, ListOrganisationsRequest, ListPropertiesRequest, Member, Organisation, Property,
+    Alias, DataStream, GetOrganisationRequest, GetRulesRequest, Key, ListAliasesRequest, ListKeysRequest,
+    ListMembersRequest, ListOrganisationsRequest, ListPropertiesRequest, ListStreamsRequest, Member,
+    Organisation, Property,
 };
 use service::SystemClock;
 use tonic::{Code, Status};
@@ -27,6 +29,7 @@ pub(super) const CALLS_AT_ONCE: usize = 12;
 pub(super) struct Api {
     pub(super) organisations: OrganisationServiceClient<KeyedChannel>,
     pub(super) properties: PropertyServiceClient<KeyedChannel>,
+    pub(super) streams: StreamServiceClient<KeyedChannel>,
     pub(super) keys: KeyServiceClient<KeyedChannel>,
 }
 
@@ -38,6 +41,7 @@ impl Api {
         Self {
             organisations: OrganisationServiceClient::new(channel.clone()),
             properties: PropertyServiceClient::new(channel.clone()),
+            streams: StreamServiceClient::new(channel.clone()),
             keys: KeyServiceClient::new(channel),
         }
     }
@@ -123,6 +127,25 @@ impl Api {
                 let aliases =
                     answer.with_context(|| format!("aliases of {property_id}"))?.into_inner().aliases;
                 Ok::<_, anyhow::Error>((property_id, aliases))
+            }
+        };
+        stream::iter(property_ids).map(read).buffer_unordered(CALLS_AT_ONCE).try_collect().await
+    }
+
+    /// The data streams of these properties, without those that were made with them.
+    pub(super) async fn streams(
+        &self,
+        property_ids: impl Iterator<Item = String>,
+    ) -> anyhow::Result<BTreeMap<String, Vec<DataStream>>> {
+        let read = |property_id: String| {
+            let mut client = self.streams.clone();
+            async move {
+                let request = ListStreamsRequest { property_id: property_id.clone() };
+                let answer = client.list_streams(request).await.map_err(|status| call_error(&status));
+                let all =
+                    answer.with_context(|| format!("data streams of {property_id}"))?.into_inner().streams;
+                let further = all.into_iter().filter(|stream| !stream.name.is_empty()).collect();
+                Ok::<_, anyhow::Error>((property_id, further))
             }
         };
         stream::iter(property_ids).map(read).buffer_unordered(CALLS_AT_ONCE).try_collect().await

@@ -23,6 +23,10 @@ organisations:
         time_zone: Europe/Berlin
         currency: EUR
         hostnames: [tea.example, www.tea.example]
+        retention_days: 400
+        daily_hits: 100000
+        hits_per_second: 500
+        streams: [Till, Android app]
         aliases:
           - { protocol: plausible, id: tea.example }
           - { protocol: matomo, id: "7", hostname: tea.example }
@@ -90,10 +94,11 @@ fn first_apply(system: &System) -> BTreeMap<String, Value> {
     let said = stdout(&dry);
     for line in [
         "+ organisation \"Shops\"\n",
-        "+ property \"Tea\" of organisation \"Shops\"\n    time_zone: \"Europe/Berlin\"\n    currency: \"EUR\"\n",
+        "+ property \"Tea\" of organisation \"Shops\"\n    time_zone: \"Europe/Berlin\"\n    currency: \"EUR\"\n    retention_days: 400\n",
+        "+ data stream \"Till\" of property \"Tea\"\n",
         "~ rules of property \"Tea\" of organisation \"Shops\"\n    events.key_events: [] → [\"signup\"]\n",
         "+ member \"bo@shops.example\" of organisation \"Shops\"\n    name: \"Bo\"\n    role: \"editor\"\n",
-        "dry run: 12 changes would be made\n",
+        "dry run: 14 changes would be made\n",
     ] {
         assert!(said.contains(line), "{line} is not in {said}");
     }
@@ -102,7 +107,7 @@ fn first_apply(system: &System) -> BTreeMap<String, Value> {
         "a dry run makes nothing"
     );
     let made = lines(&apply(system, &["--format", "json"], FILE));
-    assert_eq!(made.last().unwrap(), &json!({ "event": "applied", "changes": 12 }));
+    assert_eq!(made.last().unwrap(), &json!({ "event": "applied", "changes": 14 }));
     let secrets = events(&made, "secret").into_iter().map(|secret| {
         let of = format!("{} {}", secret["kind"].as_str().unwrap(), secret["name"].as_str().unwrap());
         (of, secret.clone())
@@ -147,6 +152,29 @@ fn a_file_is_what_is_configured_here_and_elsewhere() {
     assert!(output.status.success(), "{}", sentence(&output));
     assert_eq!(export(&system, &["--without-ids"]), exported);
     assert_eq!(differences(&system, &["--prune"], &exported), [] as [Value; 0]);
+    check_streams(&system, &exported);
+}
+
+/// A data stream that the file does not have is told, and ended with --prune; the one that came with the property is in no file.
+fn check_streams(system: &System, exported: &str) {
+    let without = |name: &str| {
+        let is_other = |line: &&str| line.trim() != format!("- {name}");
+        exported.lines().filter(is_other).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let fewer = without("Android app");
+    assert_ne!(fewer, exported);
+    assert_eq!(differences(system, &[], &fewer), [] as [Value; 0]);
+    let said = stdout(&apply(system, &["--dry-run"], &fewer));
+    assert!(said.contains("! data stream \"Android app\"") && said.contains(": not in the file"), "{said}");
+    let pruned = differences(system, &["--prune"], &fewer);
+    assert_eq!(
+        (pruned.len(), &pruned[0]["kind"], &pruned[0]["action"]),
+        (1, &json!("stream"), &json!("remove"))
+    );
+    assert!(apply(system, &["--prune"], &fewer).status.success());
+    assert_eq!(export(system, &["--without-ids"]), fewer);
+    let twice = exported.replace("- Android app", "- Till");
+    refused(&apply(system, &[], &twice), &["streams[1]", "Till", "its own"]);
 }
 
 /// What the secrets open, and what the file said is what other commands show.

@@ -92,6 +92,8 @@ async fn call(api: &Api, ids: &Ids, change: &Change) -> anyhow::Result<Done> {
         Step::CreateProperty { group, slot, file } => create_property(api, ids, (*group, *slot), file).await,
         Step::UpdateProperty { .. }
         | Step::SetRules { .. }
+        | Step::CreateStream { .. }
+        | Step::DeleteStream { .. }
         | Step::AddAlias { .. }
         | Step::RemoveAlias { .. } => property(api, ids, &change.step).await,
         Step::CreateKey { group, key } => create_key(api, ids, *group, key).await,
@@ -195,6 +197,15 @@ async fn property(api: &Api, ids: &Ids, step: &Step) -> anyhow::Result<Done> {
             let (property_id, rules) = (ids.property(*slot)?, text.clone());
             let request = wire::SetRulesRequest { property_id, rules, dry_run: false };
             client.set_rules(request).await.map_err(|status| call_error(&status))?;
+        }
+        Step::CreateStream { slot, name } => {
+            let request = wire::CreateStreamRequest { property_id: ids.property(*slot)?, name: name.clone() };
+            api.streams.clone().create_stream(request).await.map_err(|status| call_error(&status))?;
+        }
+        Step::DeleteStream { slot, measurement_id } => {
+            let (property_id, measurement_id) = (ids.property(*slot)?, measurement_id.clone());
+            let request = wire::DeleteStreamRequest { property_id, measurement_id };
+            api.streams.clone().delete_stream(request).await.map_err(|status| call_error(&status))?;
         }
         Step::AddAlias { slot, alias } => {
             let request = wire::AddAliasRequest { alias: Some(sent(alias, ids.property(*slot)?)) };

@@ -236,10 +236,11 @@ async fn retention(arguments: RetentionArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the rows are gone: it is done, or waits for nothing but what ends by itself.
+/// Whether the rows are gone: it is done, or all its steps are and it waits for what ends by itself. While steps are carried out it waits for
+/// nothing.
 fn is_gone(erasure: &Erasure) -> bool {
     let all_done = !erasure.steps.is_empty() && erasure.steps.iter().all(|step| step.done);
-    erasure.state == "done" || erasure.state == "waiting" && all_done
+    erasure.state == "done" || all_done && !erasure.waits_for.is_empty()
 }
 
 fn done(erasure: &Erasure) -> u64 {

@@ -178,9 +178,34 @@ pub(crate) async fn pages<T>(
     }
 }
 
+/// The API has no place for the call now, or the key has made too many: it was not carried out, and may be repeated.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct TooMany(String);
+
+/// Pause before a call is repeated that was one too many.
+const TOO_MANY_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is repeated.
+const TOO_MANY_REPEATS: u32 = 60;
+
+/// Makes a call, and makes it again while it is one too many: for who makes thousands of them.
+///
+/// # Errors
+/// When the API refuses it for another reason, or for a minute.
+pub(crate) async fn patiently<T>(mut call: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    for _ in 0..TOO_MANY_REPEATS {
+        match call().await {
+            Err(error) if error.is::<TooMany>() => tokio::time::sleep(TOO_MANY_PAUSE).await,
+            answer => return answer,
+        }
+    }
+    call().await
+}
+
 /// What a refused call means to a person: the server's sentence, without gRPC's wrapping.
 pub fn call_error(status: &Status) -> anyhow::Error {
     match status.code() {
+        tonic::Code::ResourceExhausted => TooMany(status.message().to_owned()).into(),
         tonic::Code::Unavailable => anyhow!("the API is not available: {}", status.message()),
         _ => anyhow!("{}", status.message()),
     }

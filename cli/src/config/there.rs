@@ -19,7 +19,7 @@ use proto::config::{
 use service::SystemClock;
 use tonic::{Code, Status};
 
-use crate::services::{KeyedChannel, call_error, every_page, pages};
+use crate::services::{KeyedChannel, call_error, every_page, pages, patiently};
 
 /// Calls under way at the same time: less than the api takes from all its callers.
 pub(super) const CALLS_AT_ONCE: usize = 12;
@@ -122,11 +122,12 @@ impl Api {
         let read = |property_id: String| {
             let mut client = self.properties.clone();
             async move {
-                let request = ListAliasesRequest { property_id: property_id.clone() };
-                let answer = client.list_aliases(request).await.map_err(|status| call_error(&status));
-                let aliases =
-                    answer.with_context(|| format!("aliases of {property_id}"))?.into_inner().aliases;
-                Ok::<_, anyhow::Error>((property_id, aliases))
+                let call = async || {
+                    let request = ListAliasesRequest { property_id: property_id.clone() };
+                    client.list_aliases(request).await.map_err(|status| call_error(&status))
+                };
+                let answer = patiently(call).await.with_context(|| format!("aliases of {property_id}"))?;
+                Ok::<_, anyhow::Error>((property_id, answer.into_inner().aliases))
             }
         };
         stream::iter(property_ids).map(read).buffer_unordered(CALLS_AT_ONCE).try_collect().await
@@ -140,10 +141,13 @@ impl Api {
         let read = |property_id: String| {
             let mut client = self.streams.clone();
             async move {
-                let request = ListStreamsRequest { property_id: property_id.clone() };
-                let answer = client.list_streams(request).await.map_err(|status| call_error(&status));
-                let all =
-                    answer.with_context(|| format!("data streams of {property_id}"))?.into_inner().streams;
+                let call = async || {
+                    let request = ListStreamsRequest { property_id: property_id.clone() };
+                    client.list_streams(request).await.map_err(|status| call_error(&status))
+                };
+                let answer =
+                    patiently(call).await.with_context(|| format!("data streams of {property_id}"))?;
+                let all = answer.into_inner().streams;
                 let further = all.into_iter().filter(|stream| !stream.name.is_empty()).collect();
                 Ok::<_, anyhow::Error>((property_id, further))
             }
@@ -159,10 +163,12 @@ impl Api {
         let read = |property_id: String| {
             let mut client = self.properties.clone();
             async move {
-                let request = GetRulesRequest { property_id: property_id.clone(), version: 0 };
-                let answer = client.get_rules(request).await.map_err(|status| call_error(&status));
-                let rules = answer.with_context(|| format!("rules of {property_id}"))?.into_inner().rules;
-                Ok::<_, anyhow::Error>((property_id, rules))
+                let call = async || {
+                    let request = GetRulesRequest { property_id: property_id.clone(), version: 0 };
+                    client.get_rules(request).await.map_err(|status| call_error(&status))
+                };
+                let answer = patiently(call).await.with_context(|| format!("rules of {property_id}"))?;
+                Ok::<_, anyhow::Error>((property_id, answer.into_inner().rules))
             }
         };
         stream::iter(property_ids).map(read).buffer_unordered(CALLS_AT_ONCE).try_collect().await

@@ -82,7 +82,8 @@ fn check_zone(system: &System, property: &Property) {
         ]),
     );
     let report = system.report(property, &format!("{RANGE} --metrics visitors"));
-    assert_eq!(report["time_zone"], json!("Asia/Kolkata"));
+    // The zone of the day that the report ends on; the hits came later, and are counted by that of their moment.
+    assert_eq!(report["time_zone"], json!("UTC"));
     assert_eq!(report["totals"]["visitors"], json!(1), "a client id stays the same visitor");
 }
 

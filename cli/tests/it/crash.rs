@@ -136,6 +136,7 @@ fn every_fail_point_of_the_services_is_in_the_matrix() {
     }
     let mut listed: Vec<String> =
         POINTS.iter().flat_map(|(_, points)| points.iter().map(|point| (*point).to_owned())).collect();
+    listed.extend(crate::erasure::POINTS.map(str::to_owned));
     named.sort();
     listed.sort();
     assert_eq!(named, listed);

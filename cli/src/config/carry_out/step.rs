@@ -15,7 +15,7 @@ use super::super::model::{Alias, Property};
 use super::super::plan::{Change, Step};
 use super::super::secrets::Secret;
 use super::super::there::Api;
-use crate::services::call_error;
+use crate::services::{call_error, patiently};
 
 /// Ids of what the file means, as far as they are known; by place in what the file was found to mean.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ pub(super) async fn find_made_with(api: &Api, phase: &[Change], ids: &mut Ids) -
 /// # Errors
 /// With its place, and what the api says.
 pub(super) async fn run(api: &Api, ids: &Ids, change: &Change) -> anyhow::Result<Done> {
-    call(api, ids, change).await.with_context(|| change.entry.place.clone())
+    patiently(async || call(api, ids, change).await).await.with_context(|| change.entry.place.clone())
 }
 
 async fn call(api: &Api, ids: &Ids, change: &Change) -> anyhow::Result<Done> {

@@ -39,6 +39,7 @@ fn details() -> Details {
     };
     let rules = "time_zone = \"Europe/Berlin\"\nsession_timeout_s = 300\n".to_owned();
     Details {
+        streams: BTreeMap::new(),
         members: BTreeMap::from([(
             1,
             Ok(vec![member("u_1", "ada@x.example", "owner"), member("u_2", "bo@x.example", "viewer")]),

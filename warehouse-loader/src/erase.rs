@@ -148,26 +148,15 @@ impl Eraser {
     /// # Errors
     /// When the answer is not clean.
     pub async fn execute(&self, what: &'static str, sql: &str) -> Result<(), WarehouseError> {
-        self.within(what, self.client.query_raw(sql).execute()).await
+        self.config.within(what, self.client.query_raw(sql).execute()).await
     }
 
     async fn fetch_one<T: RowOwned + RowRead>(&self, sql: &str) -> Result<T, WarehouseError> {
-        self.within("SELECT", self.client.query_raw(sql).fetch_one()).await
+        self.config.within("SELECT", self.client.query_raw(sql).fetch_one()).await
     }
 
     async fn fetch_all<T: RowOwned + RowRead>(&self, sql: &str) -> Result<Vec<T>, WarehouseError> {
-        self.within("SELECT", self.client.query_raw(sql).fetch_all()).await
-    }
-
-    async fn within<T>(
-        &self,
-        what: &'static str,
-        work: impl Future<Output = clickhouse::error::Result<T>>,
-    ) -> Result<T, WarehouseError> {
-        match tokio::time::timeout(self.config.receive_timeout(), work).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(WarehouseError::Timeout { what, after_ms: self.config.receive_timeout_ms }),
-        }
+        self.config.within("SELECT", self.client.query_raw(sql).fetch_all()).await
     }
 }
 

@@ -201,7 +201,8 @@ impl Verifier {
     /// # Errors
     /// When one may, or the warehouse does not answer.
     pub async fn check_idle(&self) -> Result<(), VerifyError> {
-        let running: u64 = self.within("SELECT", self.client.query_raw(&sql::running()).fetch_one()).await?;
+        let running: u64 =
+            self.config.within("SELECT", self.client.query_raw(&sql::running()).fetch_one()).await?;
         if running > 0 { Err(VerifyError::Busy(running)) } else { Ok(()) }
     }
 
@@ -216,7 +217,7 @@ impl Verifier {
         }
         let rows_plans: Vec<u64> = plans.iter().map(|plan| plan.rows_plan).collect();
         let query = self.client.query_raw(&sql::minute_counts(table, &rows_plans, &dates));
-        let counted: Vec<MinuteCount> = self.within("SELECT", query.fetch_all()).await?;
+        let counted: Vec<MinuteCount> = self.config.within("SELECT", query.fetch_all()).await?;
         let counted: BTreeMap<(u64, u16), (u64, u64)> = counted
             .into_iter()
             .map(|count| ((count.plan, count.local_date), (count.rows, count.hits)))
@@ -245,26 +246,15 @@ impl Verifier {
             return Ok(vec![]);
         }
         let from_minutes = self.client.query_raw(&sql::sums_of_minutes(table, group, &dates));
-        let expected: Vec<HourlySums> = self.within("SELECT", from_minutes.fetch_all()).await?;
+        let expected: Vec<HourlySums> = self.config.within("SELECT", from_minutes.fetch_all()).await?;
         let from_hours = self.client.query_raw(&sql::sums_of_hours(table, group, &dates));
-        let actual: Vec<HourlySums> = self.within("SELECT", from_hours.fetch_all()).await?;
+        let actual: Vec<HourlySums> = self.config.within("SELECT", from_hours.fetch_all()).await?;
         let of = |sums: &[HourlySums], date: LocalDate| {
             sums.iter().find(|sum| sum.local_date == date.0).map(|sum| sum.sums.clone()).unwrap_or_default()
         };
         let differs = |date: &LocalDate| of(&expected, *date) != of(&actual, *date);
         let difference = |date| HourDifference { group, group_started_at_ms, table, date };
         Ok(dates.into_iter().filter(differs).map(difference).collect())
-    }
-
-    async fn within<T>(
-        &self,
-        what: &'static str,
-        work: impl Future<Output = clickhouse::error::Result<T>>,
-    ) -> Result<T, WarehouseError> {
-        match tokio::time::timeout(self.config.receive_timeout(), work).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(WarehouseError::Timeout { what, after_ms: self.config.receive_timeout_ms }),
-        }
     }
 }
 

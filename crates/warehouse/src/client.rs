@@ -98,6 +98,21 @@ impl WarehouseConfig {
         Duration::from_millis(self.receive_timeout_ms)
     }
 
+    /// The answer to one statement, which `what` names, within that time.
+    ///
+    /// # Errors
+    /// What the warehouse answered, or that it did not.
+    pub async fn within<T>(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = clickhouse::error::Result<T>>,
+    ) -> Result<T, WarehouseError> {
+        match tokio::time::timeout(self.receive_timeout(), work).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(WarehouseError::Timeout { what, after_ms: self.receive_timeout_ms }),
+        }
+    }
+
     /// How long one chunk of an insert may take.
     pub fn send_timeout(&self) -> Duration {
         Duration::from_millis(self.send_timeout_ms)

@@ -182,7 +182,7 @@ async fn set_fsync(client: &Client, config: &WarehouseConfig) -> Result<(), Ware
     let hourly = crate::tables::HOURLY.map(|table| table.name);
     for table in names.into_iter().chain(hourly) {
         let sql = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
-        let engine: String = within(config, "SELECT", client.query(sql).bind(table).fetch_one()).await?;
+        let engine: String = config.within("SELECT", client.query(sql).bind(table).fetch_one()).await?;
         let is_set = engine.contains("fsync_after_insert = 1");
         if is_set != config.fsync {
             let sql = format!(
@@ -195,13 +195,13 @@ async fn set_fsync(client: &Client, config: &WarehouseConfig) -> Result<(), Ware
 }
 
 async fn execute(client: &Client, config: &WarehouseConfig, sql: &str) -> Result<(), WarehouseError> {
-    within(config, "a migration", client.query_raw(sql).execute()).await
+    config.within("a migration", client.query_raw(sql).execute()).await
 }
 
 async fn read_record(client: &Client, config: &WarehouseConfig) -> Result<Vec<Applied>, WarehouseError> {
     let sql = "SELECT number, argMax(m.name, applied_at) AS name, argMax(m.sha256, applied_at) AS sha256 \
                FROM migrations AS m GROUP BY number ORDER BY number";
-    within(config, "SELECT", client.query(sql).fetch_all()).await
+    config.within("SELECT", client.query(sql).fetch_all()).await
 }
 
 async fn write_record(
@@ -214,18 +214,7 @@ async fn write_record(
         insert.write(record).await?;
         insert.end().await
     };
-    within(config, "INSERT", write).await
-}
-
-async fn within<T>(
-    config: &WarehouseConfig,
-    what: &'static str,
-    work: impl Future<Output = clickhouse::error::Result<T>>,
-) -> Result<T, WarehouseError> {
-    match tokio::time::timeout(config.receive_timeout(), work).await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(WarehouseError::Timeout { what, after_ms: config.receive_timeout_ms }),
-    }
+    config.within("INSERT", write).await
 }
 
 #[cfg(test)]

@@ -108,6 +108,6 @@ impl Verifier {
     }
 
     async fn execute(&self, what: &'static str, sql: &str) -> Result<(), WarehouseError> {
-        self.within(what, self.client.query_raw(sql).execute()).await
+        self.config.within(what, self.client.query_raw(sql).execute()).await
     }
 }
